@@ -1,0 +1,57 @@
+# `make` lists what there is to do. Every target that needs .venv makes or refreshes it first.
+
+VENV   := .venv/bin
+PYTEST := $(VENV)/python -m pytest
+SHELL  := /bin/sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types fast kernel lab golden lock clean setup-demo setup-test setup-check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup-demo ## the whole gateway pair on this machine, with a takeover, in one go (needs root or user namespaces)
+	@$(VENV)/vgw demo
+
+test: setup-test ## everything: lint, types, and all tiers of tests; says why a tier could not run
+	@failed=; \
+	for step in lint types; do \
+		$(MAKE) --no-print-directory $$step || failed="$$failed $$step"; \
+	done; \
+	[ -z "$$failed" ] || echo "make test: failed, the messages are above:$$failed"; \
+	$(PYTEST) tests --ignore=tests/containers || failed="$$failed tests"; \
+	[ -z "$$failed" ]
+
+check: lint types fast ## the inner loop: lint, types, unit, golden, architecture (no root, seconds)
+
+fast: setup-check ## the tests of `make check`
+	@$(PYTEST) -q -m 'unit or golden or architecture' tests
+
+lint: setup-check ## ruff: rules and format
+	@$(VENV)/ruff check --quiet --output-format concise
+	@$(VENV)/ruff format --check --quiet --output-format concise || \
+		{ echo "to mend the format: $(VENV)/ruff format"; exit 1; }
+
+types: setup-check ## mypy, strict
+	@$(VENV)/mypy
+
+kernel: setup-test ## drivers against the kernel, in network namespaces of their own
+	@$(PYTEST) -m kernel tests
+
+lab: setup-test ## the pair under faults, with live flows (minutes)
+	@$(PYTEST) -m lab tests
+
+golden: setup-check ## rewrite the expected outputs and show what changed
+	@$(PYTEST) -q -m golden --update tests || true
+	@git --no-pager diff --stat --patch -- tests/golden
+	@git status --short -- tests/golden
+
+lock: ## pin the Python packages again, with hashes (UPGRADE=1 for new versions)
+	@PYTHON=$(or $(PYTHON),python3) UPGRADE=$(UPGRADE) setup/lock.sh
+
+clean: ## remove what set-up and tests left in this directory
+	rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
+
+setup-demo setup-test setup-check:
+	@setup/setup.sh $(@:setup-%=%)

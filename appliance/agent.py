@@ -1,0 +1,265 @@
+"""The agent: hears of role changes, moves the node's own routes, and checks each second what is so."""
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance import ApplianceError, config, converge, failover, here, status, system, vrrp
+from appliance.change import Change
+from appliance.drivers import daemons, nftables, routes, watch
+from appliance.model import Config, Role
+from appliance.plan import Plan, Site, plan
+
+TICK = 1.0  # seconds between two looks at the world when nothing is heard
+PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought down
+
+log = logging.getLogger("vgw")
+
+
+@dataclass
+class Agent:
+    """What the agent works on, and what it remembers between two looks."""
+
+    config: Config
+    node: str
+    site: Site
+    state: failover.State = field(default_factory=failover.State)
+    sentence: str = "just started"
+    repairs: int = 0
+    repaired: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    moved_ms: float | None = None
+    since: float = 0.0
+    unprotected_since: float | None = None
+    reload: bool = False
+    stop: bool = False
+
+    @property
+    def run_dir(self) -> Path:
+        """The node's run directory."""
+        return self.site.run_dir
+
+    def plan(self) -> Plan:
+        """The plan for the role the node has now."""
+        return plan(self.config, self.node, self.state.role or Role.BACKUP, self.site)
+
+
+def main() -> None:
+    """Run as supervisord's program: the file, the node and the run directory are in the environment.
+
+    Not a verb of `vgw`, for it lives as long as the node and should be small.
+    """
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
+    path = Path(os.environ.get("VGW_CONFIG", here.CONFIG_PATH))
+    try:
+        wanted = here.load(path)
+        name = here.node_name(wanted)
+        run(Agent(wanted, name, here.site(wanted, name, path)))
+    except ApplianceError as error:
+        log.error(error)
+        sys.exit(error.exit_code)
+
+
+def run(agent: Agent) -> None:
+    """Live until told to stop: one thread, one loop, one place where a role changes."""
+    fifo = _open_fifo(agent.run_dir / daemons.FIFO)
+    waker, _writer = _signals(agent)
+    sources = (*watch.listen(), waker)
+    # The imports are behind us; what lives on is small and the collector need not walk the rest.
+    gc.freeze()
+    look(agent, "read at start", system.monotonic())
+    heard, next_tick = b"", system.monotonic() + TICK
+    while not agent.stop:
+        wait = max(0.0, next_tick - system.monotonic())
+        readable, _, _ = select.select(
+            [fifo, *(source.fileno() for source in sources)], [], [], wait
+        )
+        began = system.monotonic()
+        for source in sources:
+            watch.drain(source)
+        cause = "found by looking"
+        if fifo in readable:
+            heard, lines = _lines(heard + os.read(fifo, 4096))
+            cause = f"keepalived said {lines[-1].state}" if lines else cause
+        look(agent, cause, began)
+        next_tick = system.monotonic() + TICK
+    log.info("the agent ends; the kernel forwards on as it was told")
+
+
+def look(agent: Agent, cause: str, began: float) -> None:
+    """Read the role from the world, move the routes first if it changed, then converge the rest.
+
+    `cause` says what made the agent look, `began` when it did, on the monotonic clock.
+    """
+    problems = _look_once(agent, cause, began)
+    if problems:
+        # The world may have moved on between the look and the deed; only what stays is a problem.
+        problems = _look_once(agent, "found by looking again", system.monotonic())
+    _tell_problems(agent, problems)
+    _guard(agent)
+    system.replace(agent.run_dir / status.FILE, status.to_json(_snapshot(agent)), mode=0o644)
+
+
+def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
+    agent.state, sentence = failover.decide(agent.state, _sight(agent), cause, began)
+    if sentence:
+        agent.sentence, agent.since = sentence, system.wall()
+        _move_routes(agent, began)
+        log.info(sentence)
+    with converge.only_one(agent.run_dir):
+        reloaded = agent.reload and _reload(agent)
+        report = converge.converge(agent.plan(), agent.run_dir)
+    if report.changes and not (reloaded or sentence):
+        _tell_repairs(agent, report.changes)
+    return tuple(str(problem) for problem in report.problems)
+
+
+def _sight(agent: Agent) -> failover.Sight:
+    links = routes.links()
+    names = (agent.site.interfaces.lan, agent.site.interfaces.wan)
+    vgw = agent.config.vgw.address.ip
+    return failover.Sight(
+        holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
+        ready=daemons.is_ready(agent.run_dir),
+        links_up=all(name in links and links[name].up for name in names),
+    )
+
+
+def _move_routes(agent: Agent, began: float) -> None:
+    """The shortest way to what the new role asks for; whatever fails here is tried again at once."""
+    wanted = agent.plan()
+    with contextlib.suppress(ApplianceError):
+        routes.apply(routes.diff(wanted.routes, wanted.rules))
+    agent.moved_ms = round((system.monotonic() - began) * 1000, 2)
+
+
+def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:
+    agent.repairs += len(changes)
+    agent.repaired = tuple(map(str, changes))
+    for change in changes:
+        log.warning("repaired: %s", change)
+
+
+def _tell_problems(agent: Agent, problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        if problem not in agent.problems:
+            log.error(problem)
+    for problem in agent.problems:
+        if problem not in problems:
+            log.info("over: %s", problem)
+    agent.problems = problems
+
+
+def _guard(agent: Agent) -> None:
+    """No ruleset, no MASTER; and where it does not come back, no node."""
+    try:
+        protected = nftables.listing() is not None
+    except ApplianceError:
+        protected = False
+    daemons.set_ready(agent.run_dir, ready=protected)
+    now = system.monotonic()
+    if protected:
+        agent.unprotected_since = None
+    elif agent.unprotected_since is None:
+        agent.unprotected_since = now
+    elif now - agent.unprotected_since > PATIENCE:
+        reason = f"no ruleset in force for {PATIENCE:.0f} s: {'; '.join(agent.problems)}"
+        daemons.bring_down(agent.run_dir, reason)
+
+
+def _reload(agent: Agent) -> bool:
+    """Take up the file again; False where it is broken, and then the former one stays in force."""
+    agent.reload = False
+    path = agent.site.config_path
+    try:
+        wanted = config.parse(system.read(path) or "", str(path))
+    except ApplianceError as error:
+        log.error("kept the former configuration, for the file has errors:\n%s", error)
+        return False
+    agent.config = wanted
+    log.info("took up %s", path)
+    return True
+
+
+def _snapshot(agent: Agent) -> status.Snapshot:
+    vgw = agent.config.vgw
+    backup = min(node.priority for node in agent.config.nodes.values())
+    terms = (vgw.vrrp_version, backup, vgw.advert_interval)
+    return status.Snapshot(
+        node=agent.node,
+        role=str(agent.state.role),
+        since=agent.since,
+        written=system.wall(),
+        sentence=agent.sentence,
+        vgw=str(vgw.address),
+        wan_vip=str(agent.config.wan.address),
+        profile=vgw.profile,
+        promise={
+            "takeover_s": round(vrrp.master_down_interval(*terms), 4),
+            "release_s": round(vrrp.skew_time(*terms), 4),
+        },
+        ready=daemons.is_ready(agent.run_dir),
+        role_changes=agent.state.changes,
+        repairs=agent.repairs,
+        repaired=agent.repaired,
+        problems=agent.problems,
+        moved_ms=agent.moved_ms,
+        resident_mb=_resident_mb(),
+        programs=daemons.states(agent.run_dir),
+    )
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+def _open_fifo(path: Path) -> int:
+    """keepalived's notify FIFO, opened for writing too, so that its restart is no end of file."""
+    make_fifo(path)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+
+def make_fifo(path: Path) -> None:
+    """Make the FIFO before keepalived does: one of its own it would make anew at each reload."""
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
+
+
+def _lines(heard: bytes) -> tuple[bytes, list[failover.Notice]]:
+    """Split what was heard into notices; a line that is cut stays for the next reading."""
+    *whole, rest = heard.split(b"\n")
+    notices = (failover.notice(line.decode("utf-8", "replace")) for line in whole)
+    return rest, [found for found in notices if found]
+
+
+def _signals(agent: Agent) -> tuple[socket.socket, socket.socket]:
+    """A pair of sockets, the first of which turns readable on TERM, INT and HUP.
+
+    The handlers only leave a note; the caller keeps both sockets for as long as it listens.
+    """
+    reader, writer = socket.socketpair()
+    for end in (reader, writer):
+        end.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def leave_note(number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            agent.reload = True
+        else:
+            agent.stop = True
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, leave_note)
+    return reader, writer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The command `vgw`: each verb reads the configuration, does one thing, and ends with a telling code."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from appliance import ApplianceError, NotConverged, __version__, config, system
+from appliance.lab import commands as lab
+from appliance.model import Config, Role
+
+if TYPE_CHECKING:
+    from appliance.plan import Plan, Site
+
+app = typer.Typer(
+    name="vgw",
+    help="A NAT gateway that runs as a pair: one virtual gateway that outlives either node.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(lab.lab_app, name="lab")
+app.command("demo")(lab.demo)
+
+File = Annotated[Path, typer.Argument(envvar="VGW_CONFIG", help="The configuration of the pair.")]
+NodeName = Annotated[
+    str | None,
+    typer.Option("--node", envvar="VGW_NODE", help="This node's name; the host name unless said."),
+]
+AsRole = Annotated[
+    Role | None, typer.Option("--role", case_sensitive=False, help="As if the node had this role.")
+]
+DEFAULT_FILE = Path("/etc/vgw/gateway.yaml")
+
+
+def main() -> None:
+    """Run a command; an error of ours ends as one message on stderr and its own exit code."""
+    try:
+        app()
+    except ApplianceError as error:
+        # An error of the file begins with its place, as a compiler's does, for editors to jump to.
+        prefix = "" if isinstance(error, config.ConfigErrors) else "vgw: "
+        sys.stderr.write(f"{prefix}{error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("vgw: stopped\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _prepared(
+    path: Path, name: str | None, role: Role | None, *, listening: bool = False
+) -> "tuple[Config, str, Site, Plan]":
+    """Config, node, site and plan, or every reason why this machine cannot be that node.
+
+    All reasons come at once; the first one gives the exit code.
+    """
+    from appliance import here, observe
+    from appliance.plan import plan
+
+    wanted = here.load(path)
+    node = here.node_name(wanted, name)
+    problems = observe.problems(wanted, node, listening=listening)
+    if problems:
+        raise type(problems[0])("\n     ".join(map(str, problems)))
+    site = here.site(wanted, node, path)
+    return wanted, node, site, plan(wanted, node, role or here.role_now(wanted), site)
+
+
+@app.command()
+def validate(file: File = DEFAULT_FILE) -> None:
+    """Check the configuration; ends with 0, or with 2 after naming every error."""
+    from appliance import here
+
+    wanted = here.load(file)
+    nodes = " and ".join(f"{name} ({node.priority})" for name, node in wanted.nodes.items())
+    _say(f"{file}: valid: {wanted.vgw.address.ip}, profile {wanted.vgw.profile}, nodes {nodes}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    _say(json.dumps(config.schema(), indent=2))
+
+
+@app.command("plan")
+def plan_(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+    """Print the whole wanted machine: ruleset, settings, routes and the daemons' files."""
+    from appliance import here, show
+    from appliance.plan import plan
+
+    wanted = here.load(file)
+    name = here.node_name(wanted, node)
+    site = here.site(wanted, name, file)
+    _say(show.text(plan(wanted, name, role or here.role_now(wanted), site)))
+
+
+@app.command()
+def netplan(machine: str, file: File = DEFAULT_FILE) -> None:
+    """Print the netplan file of a machine behind the gateway."""
+    from appliance import here, render
+
+    wanted = here.load(file)
+    if machine not in wanted.machines:
+        known = ", ".join(wanted.machines) or "none"
+        raise ApplianceError(f"machines: there is no {machine}; the file knows {known}")
+    sys.stdout.write(render.netplan(wanted, machine))
+
+
+@app.command()
+def check(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+    """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
+    from appliance import converge
+
+    _, _, site, plan = _prepared(file, node, role, listening=True)
+    left = converge.differences(plan, site.run_dir)
+    for change in left:
+        _say(str(change))
+    if left:
+        raise NotConverged(f"{len(left)} to do; `vgw apply` does it")
+    _say("nothing to do")
+
+
+@app.command()
+def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+    """Bring this machine to the plan; a running agent takes up the file as well."""
+    from appliance import converge
+    from appliance.drivers import daemons
+
+    _, _, site, plan = _prepared(file, node, role)
+    with converge.only_one(site.run_dir):
+        report = converge.converge_fully(plan, site.run_dir, lambda change: _say(str(change)))
+        daemons.signal(site.run_dir, "agent", "HUP")
+    if not report.changes:
+        _say("nothing to do")
+
+
+@app.command()
+def teardown() -> None:
+    """Take what is ours off this machine: forwarding first, the rules last."""
+    from appliance import converge, here
+    from appliance.plan import Plan
+
+    with converge.only_one(here.run_dir()):
+        converge.converge_fully(Plan(), here.run_dir(), lambda change: _say(str(change)))
+
+
+@app.command()
+def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
+    """Run this node: check, converge as BACKUP, then become supervisord and its daemons."""
+    from appliance import agent, converge
+    from appliance.drivers import daemons
+
+    wanted, name, site, plan = _prepared(file, node, Role.BACKUP)
+    if daemons.states(site.run_dir):
+        raise ApplianceError(
+            f"a gateway already runs here, in {site.run_dir}; `vgw status` tells of it"
+        )
+    with converge.only_one(site.run_dir):
+        system.remove(site.run_dir / daemons.FAILED)
+        daemons.set_ready(site.run_dir, ready=False)
+        agent.make_fifo(site.run_dir / daemons.FIFO)
+        converge.converge_fully(plan, site.run_dir)
+        daemons.set_ready(site.run_dir, ready=True)
+    _say(f"vgw {__version__}: node {name} of {wanted.vgw.address.ip}, profile {wanted.vgw.profile}")
+    sys.stdout.flush()
+    system.become([sys.executable, "-m", "appliance.supervise", str(site.run_dir)])
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Tell this node's role, why it has it, and what was repaired."""
+    from appliance import here
+    from appliance import status as faces
+
+    path = here.run_dir() / faces.FILE
+    text = system.read(path)
+    if text is None:
+        raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
+    if as_json:
+        sys.stdout.write(text)
+        return
+    for name, value in faces.rows(faces.from_json(text), system.wall()):
+        _say(f"{name:9} {value}")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _say(f"vgw {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """A NAT gateway that runs as a pair: one virtual gateway that outlives either node."""

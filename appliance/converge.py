@@ -1,0 +1,109 @@
+"""Bring the machine to the plan: read, differ, apply, and look again."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance import ApplianceError, NotConverged
+from appliance.change import Change
+from appliance.drivers import daemons, nftables, routes, sysctl
+from appliance.plan import Plan
+
+NFT_MEMORY = "nftables.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of object: how to differ and how to apply it, with the wanted state already in hand."""
+
+    name: str
+    diff: Callable[[], tuple[Change, ...]]
+    apply: Callable[[Sequence[Change]], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was changed, and a sentence for each thing that could not be."""
+
+    changes: tuple[Change, ...] = ()
+    problems: tuple[ApplianceError, ...] = ()
+
+
+def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
+    """The stages in the order that fails closed.
+
+    Rules come before forwarding and, where everything is taken away, forwarding goes first.
+    """
+    memory = run_dir / NFT_MEMORY
+    forwarding = {sysctl.FORWARDING: "1" if plan.forwarding else "0"}
+    order = (
+        Stage(
+            "ruleset",
+            lambda: nftables.diff(plan.ruleset, memory),
+            lambda changes: nftables.apply(changes, memory),
+        ),
+        Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
+        Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
+        Stage("files", lambda: daemons.diff(plan.files, run_dir), daemons.apply),
+        Stage("forwarding", lambda: sysctl.diff(forwarding), sysctl.apply),
+    )
+    return order if plan.forwarding else tuple(reversed(order))
+
+
+def differences(plan: Plan, run_dir: Path) -> tuple[Change, ...]:
+    """All that `converge` would do now. Reads only."""
+    return tuple(change for stage in stages(plan, run_dir) for change in stage.diff())
+
+
+def converge(
+    plan: Plan, run_dir: Path, on_change: Callable[[Change], None] = lambda change: None
+) -> Report:
+    """Apply what differs, stage by stage; `on_change` hears of each change before it is made.
+
+    One failure does not stop the rest, but for one interlock: without our ruleset in
+    force there is no forwarding.
+    """
+    done: list[Change] = []
+    problems: list[ApplianceError] = []
+    for stage in stages(plan, run_dir):
+        if stage.name == "forwarding" and plan.forwarding and nftables.listing() is None:
+            sysctl.apply(sysctl.diff({sysctl.FORWARDING: "0"}))
+            problems.append(NotConverged("forwarding stays off: our ruleset is not in force"))
+            continue
+        try:
+            changes = stage.diff()
+        except ApplianceError as error:
+            problems.append(error)
+            continue
+        for change in changes:
+            on_change(change)
+            try:
+                stage.apply([change])
+                done.append(change)
+            except ApplianceError as error:
+                problems.append(error)
+    return Report(tuple(done), tuple(problems))
+
+
+def converge_fully(
+    plan: Plan, run_dir: Path, on_change: Callable[[Change], None] = lambda change: None
+) -> Report:
+    """Converge, and look again. Raises the first problem, or NotConverged where something still differs."""
+    report = converge(plan, run_dir, on_change)
+    if report.problems:
+        raise report.problems[0]
+    left = differences(plan, run_dir)
+    if left:
+        raise NotConverged("applied, yet these still differ: " + "; ".join(map(str, left)))
+    return report
+
+
+@contextmanager
+def only_one(run_dir: Path) -> Iterator[None]:
+    """Hold the node's lock, so that the agent and a command never change the machine at once."""
+    run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (run_dir / "lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,98 @@
+"""One look at the world each: what this process may do, what is installed, who else is on the LAN."""
+
+import socket
+import struct
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from appliance import ApplianceError, system
+from appliance.drivers import nftables, routes
+
+# Linux's numbers of the capabilities we ask about (capabilities(7), include/uapi/linux/capability.h).
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
+_ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
+_VRRP = 112
+PROGRAMS = ("keepalived", "nft")
+
+
+def capabilities() -> frozenset[str]:
+    """The effective capabilities of this process, of those we ask about."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    bits = int(line.split()[1], 16)
+    return frozenset(name for name, bit in _CAPABILITIES.items() if bits >> bit & 1)
+
+
+def programs() -> dict[str, bool]:
+    """Each program that the gateway runs, and whether it is installed."""
+    return {name: system.find_program(name) is not None for name in PROGRAMS}
+
+
+def kernel() -> frozenset[str]:
+    """The features of the running kernel that are there, by the names of their modules."""
+    found = set()
+    if Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").exists():
+        found.add("nf_conntrack")
+    try:
+        nftables.listing()
+        found |= {"nf_tables", "nf_nat"}
+    except ApplianceError:
+        pass
+    return frozenset(found)
+
+
+def answers(
+    interface: str, addresses: Iterable[IPv4Address], wait: float
+) -> dict[IPv4Address, str]:
+    """Who on the interface's network answers ARP for these addresses within `wait` seconds, as MACs.
+
+    The questions name no sender (RFC 5227, section 2.1.1), so that no cache learns from them.
+    """
+    wanted = set(addresses)
+    found: dict[IPv4Address, str] = {}
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as link:
+        link.bind((interface, _ETH_P_ARP))
+        mine = link.getsockname()[4]
+        for address in sorted(wanted):
+            link.send(_question(mine, address))
+        for frame in _frames(link, wait):
+            operation, sender = struct.unpack("!20xH6x4s", frame[:32])
+            if operation == 2 and (address := IPv4Address(sender)) in wanted:
+                found[address] = frame[22:28].hex(":")
+            if wanted == found.keys():
+                break
+    return found
+
+
+def router_ids(interface: str, wait: float) -> dict[int, frozenset[IPv4Address]]:
+    """The virtual router ids advertised on the interface's network within `wait` seconds, by whom."""
+    heard: dict[int, frozenset[IPv4Address]] = {}
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP)) as link:
+        link.bind((interface, _ETH_P_IP))
+        for packet in _frames(link, wait):
+            start = (packet[0] & 0xF) * 4
+            if packet[9] == _VRRP and len(packet) > start + 2:
+                sender = IPv4Address(packet[12:16])
+                if not routes.holds(sender):
+                    number = packet[start + 1]
+                    heard[number] = heard.get(number, frozenset()) | {sender}
+    return heard
+
+
+def _question(mine: bytes, address: IPv4Address) -> bytes:
+    head = b"\xff" * 6 + mine + struct.pack("!H", _ETH_P_ARP)
+    body = struct.pack(
+        "!HHBBH6s4s6s4s", 1, _ETH_P_IP, 6, 4, 1, mine, bytes(4), bytes(6), address.packed
+    )
+    return head + body
+
+
+def _frames(link: socket.socket, wait: float) -> Iterable[bytes]:
+    end = system.monotonic() + wait
+    while (left := end - system.monotonic()) > 0:
+        link.settimeout(left)
+        try:
+            yield link.recv(2048)
+        except TimeoutError:
+            return

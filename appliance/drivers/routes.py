@@ -1,0 +1,181 @@
+"""Links, addresses, routes and routing rules by netlink (rtnetlink(7)); the one door to pyroute2."""
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from appliance import CommandFailed
+from appliance.change import Change
+from appliance.plan import BLACKHOLE, PROTOCOL, Route, RouteRule
+
+_ONLINK = 4  # RTNH_F_ONLINK: the gateway is on this link although no address says so
+_LOOKUP = 1  # FR_ACT_TO_TBL
+_DISCARD = 6  # FR_ACT_BLACKHOLE
+_UP = 1  # IFF_UP
+
+
+@dataclass(frozen=True)
+class Link:
+    """An interface: whether it is switched on, whether it carries too, its MAC and IPv4 addresses."""
+
+    enabled: bool
+    up: bool
+    mac: str
+    addresses: tuple[IPv4Interface, ...]
+
+
+def links() -> dict[str, Link]:
+    """Every interface of this network namespace by name."""
+    with IPRoute() as ip:
+        addresses: dict[int, list[IPv4Interface]] = {}
+        for item in ip.get_addr(family=socket.AF_INET):
+            address = IPv4Interface(f"{item.get('IFA_LOCAL')}/{item['prefixlen']}")
+            addresses.setdefault(item["index"], []).append(address)
+        return {
+            link.get("IFLA_IFNAME"): Link(
+                bool(link["flags"] & _UP),
+                bool(link["flags"] & _UP) and link.get("IFLA_OPERSTATE") in ("UP", "UNKNOWN"),
+                link.get("IFLA_ADDRESS") or "",
+                tuple(sorted(addresses.get(link["index"], ()))),
+            )
+            for link in ip.get_links()
+        }
+
+
+def holds(address: IPv4Address) -> bool:
+    """Whether this machine has the address on some interface now."""
+    with IPRoute() as ip:
+        found = ip.get_addr(family=socket.AF_INET)
+        return any(item.get("IFA_LOCAL") == str(address) for item in found)
+
+
+def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, ...]:
+    """What differs between our routes and rules and the wanted ones; additions first. Reads only."""
+    with IPRoute() as ip:
+        names = {link["index"]: link.get("IFLA_IFNAME") for link in ip.get_links()}
+        actual_routes = {_route(item, names): item for item in _ours(ip.get_routes(proto=PROTOCOL))}
+        actual_rules = {_rule(item): item for item in _ours(ip.get_rules(family=socket.AF_INET))}
+    # A route whose place is taken by a former one is replaced in one step: there is always a way.
+    places = {(route.table, route.destination) for route in routes}
+    stale = [r for r in actual_routes if r not in routes and (r.table, r.destination) not in places]
+    return (
+        *(Change("+", say(route), route) for route in routes if route not in actual_routes),
+        *(Change("+", say(rule), rule) for rule in rules if rule not in actual_rules),
+        *(Change("-", say(rule), rule) for rule in sorted(actual_rules) if rule not in rules),
+        *(Change("-", say(route), route) for route in sorted(stale)),
+    )
+
+
+def apply(changes: Sequence[Change]) -> None:
+    """Make the changes in their order. Raises CommandFailed with what the kernel said, at the end.
+
+    A change that the kernel refuses does not stop the others.
+    """
+    refused = []
+    with IPRoute() as ip:
+        for change in changes:
+            try:
+                _apply_one(ip, change)
+            except NetlinkError as error:
+                if not _already_so(change, error):
+                    refused.append(f"{change}: {error.args[1] if error.args[1:] else error}")
+    if refused:
+        raise CommandFailed("the kernel refused " + "; ".join(refused))
+
+
+def _already_so(change: Change, error: NetlinkError) -> bool:
+    if change.sign == "-":
+        return error.code in (errno.ESRCH, errno.ENOENT)
+    return isinstance(change.payload, RouteRule) and error.code == errno.EEXIST
+
+
+def _apply_one(ip: IPRoute, change: Change) -> None:
+    wanted = change.payload
+    if isinstance(wanted, RouteRule):
+        ip.rule("add" if change.sign == "+" else "del", **_rule_fields(wanted))
+    else:
+        ip.route("replace" if change.sign == "+" else "del", **_route_fields(ip, wanted))
+
+
+def _route_fields(ip: IPRoute, route: Route) -> dict[str, Any]:
+    index = ip.link_lookup(ifname=route.interface)
+    if not index:
+        raise NetlinkError(errno.ENODEV, f"there is no interface {route.interface}")
+    fields: dict[str, Any] = {
+        "dst": str(route.destination),
+        "gateway": str(route.gateway),
+        "oif": index[0],
+        "table": route.table,
+        "proto": PROTOCOL,
+        "flags": _ONLINK,
+    }
+    if route.source:
+        fields["prefsrc"] = str(route.source)
+    return fields
+
+
+def _rule_fields(rule: RouteRule) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "family": socket.AF_INET,
+        "priority": rule.priority,
+        "protocol": PROTOCOL,
+        "action": _DISCARD if rule.table == BLACKHOLE else _LOOKUP,
+    }
+    if rule.table != BLACKHOLE:
+        fields["table"] = rule.table
+    if rule.mark:
+        fields |= {"fwmark": rule.mark, "fwmask": rule.mark}
+    if rule.interface:
+        fields["iifname"] = rule.interface
+    if rule.specific_only:
+        fields["FRA_SUPPRESS_PREFIXLEN"] = 0
+    return fields
+
+
+def _ours(items: Any) -> list[Any]:
+    return [
+        item
+        for item in items
+        if item.get("FRA_PROTOCOL") == PROTOCOL or item.get("proto") == PROTOCOL
+    ]
+
+
+def _route(item: Any, names: dict[int, str]) -> Route:
+    length = item["dst_len"]
+    source = item.get("RTA_PREFSRC")
+    return Route(
+        table=item.get("RTA_TABLE") or item["table"],
+        destination=IPv4Network(f"{item.get('RTA_DST') or '0.0.0.0'}/{length}"),
+        gateway=IPv4Address(item.get("RTA_GATEWAY") or "0.0.0.0"),
+        interface=names.get(item.get("RTA_OIF"), ""),
+        source=IPv4Address(source) if source else None,
+    )
+
+
+def _rule(item: Any) -> RouteRule:
+    return RouteRule(
+        priority=item.get("FRA_PRIORITY") or 0,
+        table=BLACKHOLE if item["action"] == _DISCARD else item.get("FRA_TABLE") or item["table"],
+        interface=item.get("FRA_IIFNAME") or "",
+        mark=item.get("FRA_FWMARK") or 0,
+        specific_only=item.get("FRA_SUPPRESS_PREFIXLEN") == 0,
+    )
+
+
+def say(wanted: Route | RouteRule) -> str:
+    """A route or rule in ip-route(8)'s and ip-rule(8)'s words."""
+    if isinstance(wanted, Route):
+        source = f" src {wanted.source}" if wanted.source else ""
+        place = f"via {wanted.gateway} dev {wanted.interface} table {wanted.table}"
+        return f"route {wanted.destination} {place}{source}"
+    origin = f"iif {wanted.interface}" if wanted.interface else "from all"
+    mark = f" fwmark {wanted.mark:#x}/{wanted.mark:#x}" if wanted.mark else ""
+    only = " suppress_prefixlength 0" if wanted.specific_only else ""
+    deed = "blackhole" if wanted.table == BLACKHOLE else f"lookup {wanted.table}"
+    return f"rule {wanted.priority}: {origin}{mark} {deed}{only}"

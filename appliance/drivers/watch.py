@@ -1,0 +1,30 @@
+"""The kernel's own word that something changed: a netlink socket to wait on (netlink(7))."""
+
+import contextlib
+import socket
+
+_NETLINK_NETFILTER = 12
+_NFTABLES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
+_ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80  # links, IPv4 addresses, routes and rules
+
+
+def listen() -> tuple[socket.socket, ...]:
+    """Sockets that turn readable when rules, links, addresses or routes change, whoever did it."""
+    return (
+        _join(_NETLINK_NETFILTER, _NFTABLES_GROUP),
+        _join(socket.NETLINK_ROUTE, _ROUTE_GROUPS),
+    )
+
+
+def drain(source: socket.socket) -> None:
+    """Read away what is queued: that something changed is known, what it was is read afresh."""
+    # BlockingIOError: empty. ENOBUFS: the kernel dropped some, which says as much as one message.
+    with contextlib.suppress(OSError):
+        while True:
+            source.recv(65536)
+
+
+def _join(family: int, groups: int) -> socket.socket:
+    source = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, family)
+    source.bind((0, groups))
+    return source

@@ -1,0 +1,198 @@
+"""Drills: a fault, injected into the MASTER on purpose while a probe and a witness look on."""
+
+import json
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from appliance import CommandFailed
+from appliance.lab import faults, witness
+from appliance.lab.faults import Fault
+from appliance.lab.probe import Tally
+from appliance.lab.running import HEALTHY_SECONDS, Lab
+from appliance.lab.world import wait_until
+
+_BASELINE_SECONDS = 0.2
+_SPARE_SECONDS = 5.0
+_PROBE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one drill cost, and whether the profile's promise was kept. Times in milliseconds.
+
+    `gap` is the probe's longest outage, `takeover` VRRP's own: from the fault, or from the advert
+    that announces it, to the new MASTER's first advert. `prediction` is what the formula says,
+    `bar` what the gap may be. The `return_…` values are the same for the node's return.
+    """
+
+    drill: str
+    before: str
+    after: str
+    sent: int
+    lost: int
+    duplicates: int
+    gap: float
+    takeover: float | None
+    prediction: float
+    bar: float
+    untranslated: int
+    return_lost: int
+    return_gap: float
+    broken: tuple[str, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether all that was promised was kept."""
+        return not self.broken
+
+
+@dataclass
+class Record:
+    """What the probe and the witness have seen, once they are done."""
+
+    tally: Tally | None = None
+    sights: list[witness.Sight] = field(default_factory=list)
+
+    @property
+    def train(self) -> Tally:
+        """The probe's count. Raises CommandFailed when it never counted."""
+        if self.tally is None:
+            raise CommandFailed("the probe ended without a count; was its machine switched off?")
+        return self.tally
+
+
+def _started(child: "subprocess.Popen[str]", word: str) -> "subprocess.Popen[str]":
+    assert child.stdout is not None
+    if child.stdout.readline().strip() != word:
+        raise CommandFailed(f"{child.args!r} did not start")
+    return child
+
+
+@contextmanager
+def observe(lab: Lab, machine: str | None = None, every: float = 1.0) -> Iterator[Record]:
+    """Run a probe on a machine and a witness on the LAN; the record is filled in at the end.
+
+    `every` is the probe's interval in milliseconds.
+    """
+    source = lab.node(machine or lab.topology.machines[0].name)
+    words = ["--every", str(every), "--seconds", str(_PROBE_SECONDS)]
+    watching = lab.world.popen([sys.executable, "-m", "appliance.lab.witness"])
+    probing = source.popen([sys.executable, "-m", "appliance.lab.probe", *words])
+    record = Record()
+    try:
+        _started(watching, "listening")
+        _started(probing, "sending")
+        yield record
+    finally:
+        # Both end when their input does; also when the drill was broken off.
+        probed, _ = probing.communicate()
+        watched, _ = watching.communicate()
+    record.tally = Tally(**json.loads(probed)) if probed.startswith("{") else None
+    record.sights = witness.read(watched.splitlines())
+
+
+def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -> Verdict:
+    """Inject a fault into the MASTER, measure, put it right, and judge.
+
+    Raises NotConverged when the pair is not healthy before, or not again afterwards.
+    """
+    before = lab.wait_healthy()
+    standby = lab.other(before)
+    seen = lab.capture().untranslated
+    lab.world.arm()
+    with observe(lab) as record:
+        # A fault has no respect for the advert timer: meet it at any phase.
+        time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
+        say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
+        since = time.monotonic()
+        fault.inject(lab, before)
+        moved = _wait_for(lab, fault, standby)
+        time.sleep(_BASELINE_SECONDS)
+    after = standby if moved else before
+    say(f"{after} is MASTER; {before} is put right")
+    with observe(lab) as returning:
+        fault.mend(lab, before)
+        lab.wait_healthy(HEALTHY_SECONDS)
+        time.sleep(_BASELINE_SECONDS)
+    untranslated = lab.capture().untranslated - seen
+    return _judge(lab, fault, (before, after), since, record, returning.train, untranslated)
+
+
+def _wait_for(lab: Lab, fault: Fault, standby: str) -> bool:
+    """Whether the standby took over; returns when it did and a ping passes again."""
+    machine = lab.topology.machines[0].name
+    seconds = faults.prediction(lab, "silent", standby) + (_SPARE_SECONDS if fault.moves else 0.5)
+    moved = wait_until(lambda: standby in lab.holders(), seconds)
+    wait_until(lambda: lab.pings(machine), _SPARE_SECONDS)
+    return moved
+
+
+def _judge(
+    lab: Lab,
+    fault: Fault,
+    masters: tuple[str, str],
+    since: float,
+    record: Record,
+    back: Tally,
+    untranslated: int,
+) -> Verdict:
+    standby = lab.other(masters[0])
+    train = record.train
+    bar = faults.bar(lab, fault.kind, standby) * 1000
+    broken = []
+    if fault.moves and masters[1] != standby:
+        broken.append(f"{standby} did not take over")
+    if train.gap_ms > bar:
+        broken.append(f"the longest gap was {train.gap_ms:.0f} ms, {bar:.0f} ms are allowed")
+    if untranslated:
+        broken.append(f"{untranslated} packets left by the WAN untranslated")
+    return Verdict(
+        drill=fault.name,
+        before=masters[0],
+        after=masters[1],
+        sent=train.sent,
+        lost=train.lost,
+        duplicates=train.duplicates,
+        gap=train.gap_ms,
+        takeover=_takeover(lab, masters[0], since, record.sights),
+        prediction=round(faults.prediction(lab, fault.kind, standby) * 1000, 1),
+        bar=round(bar, 1),
+        untranslated=untranslated,
+        return_lost=back.lost,
+        return_gap=back.gap_ms,
+        broken=tuple(broken),
+    )
+
+
+def _takeover(lab: Lab, old: str, since: float, sights: list[witness.Sight]) -> float | None:
+    """VRRP's own takeover time in milliseconds, as heard on the LAN."""
+    vrid = lab.topology.vrid
+    address = {name: _lan_address(lab, name) for name in (old, lab.other(old))}
+    leaving = [
+        sight.at
+        for sight in sights
+        if (sight.kind, sight.source, sight.vrid) == ("advert", address[old], vrid)
+        and sight.priority == 0
+        and sight.at > since
+    ]
+    begin = leaving[0] if leaving else since
+    seconds = witness.takeover(sights, address[lab.other(old)], vrid, begin)
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _lan_address(lab: Lab, node: str) -> str:
+    wires = lab.topology.node(node).wires
+    return next(str(wire.address.ip) for wire in wires if wire.bridge == "lan" and wire.address)
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """Median, smallest and largest of some figures; empty for none."""
+    if not values:
+        return {}
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}

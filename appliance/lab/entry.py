@@ -1,0 +1,158 @@
+"""The way into namespaces that exist: finding the labs' processes, and running programs beside them.
+
+Processes of a lab carry two tags in their environment: the lab's name, and the node's (or `world`).
+The first process of each namespace is the one whose number inside is 1.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from appliance import system
+
+LAB_TAG = "VGW_LAB"
+NODE_TAG = "VGW_LAB_NODE"
+# The tag of the world's own processes, beside the names of its nodes.
+WORLD = "world"
+_NAMESPACES = ("user", "mnt", "net", "uts", "ipc", "pid")
+_NSENTER = {"mnt": "mount"}
+_CAP_SYS_ADMIN = 21
+_EXEC_TRIES, _EXEC_SECONDS = 10, 0.001
+_SOURCE = Path(__file__).resolve().parents[2]
+
+
+def find(lab: str) -> dict[str, int]:
+    """The first process of the world and of each running node, by name; empty when nothing runs."""
+    found = {}
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit() or not (level := _level(directory)):
+            continue
+        tags = _variables(directory)
+        node = tags.get(NODE_TAG, WORLD)
+        if tags.get(LAB_TAG) == lab and level == (1 if node == WORLD else 2):
+            found[node] = int(directory.name)
+    return found
+
+
+def _level(directory: Path) -> int:
+    """How many process namespaces below ours a process is the first of its own; 0 when it is not.
+
+    proc_pid_status(5) lists its numbers from our namespace down to its own: a world is one level
+    below, a node two. So a lab of the same name in a container of this machine is not ours.
+    """
+    try:
+        if directory.stat().st_uid != os.geteuid():
+            return 0
+    except OSError:
+        return 0  # ended meanwhile
+    numbers = _status(directory.name).get("NSpid", "").split()
+    return len(numbers) - 1 if numbers[-1:] == ["1"] else 0
+
+
+def _variables(directory: Path) -> dict[str, str]:
+    """A process's environment as it was started with; empty when it is gone or not ours to read."""
+    for _ in range(_EXEC_TRIES):
+        try:
+            text = (directory / "environ").read_bytes().decode(errors="replace")
+            if text:
+                return dict(word.split("=", 1) for word in text.split("\0") if "=" in word)
+            # Empty for good once it has died, and for a moment while it becomes another program.
+            (directory / "exe").readlink()
+        except OSError:
+            break
+        time.sleep(_EXEC_SECONDS)
+    return {}
+
+
+def _status(pid: int | str) -> dict[str, str]:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {
+        key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())
+    }
+
+
+def may_make_namespaces() -> bool:
+    """Whether this process may make namespaces without a user namespace around them."""
+    return bool(int(_status("self").get("CapEff", "0"), 16) >> _CAP_SYS_ADMIN & 1)
+
+
+def sysctls(keys: Iterable[str]) -> dict[str, str]:
+    """Those of these kernel settings that this kernel has."""
+    values = {key: system.read(Path("/proc/sys", key.replace(".", "/"))) for key in keys}
+    return {key: value.strip() for key, value in values.items() if value is not None}
+
+
+def environment(lab: str, node: str) -> dict[str, str]:
+    """What a program in the lab finds in its environment: ours, the tags, and the gateway's words.
+
+    PATH leads to the programs that belong to the running Python, then to ours, then to the
+    administrator's.
+    """
+    path = [
+        str(Path(sys.executable).parent),
+        os.environ.get("PATH", os.defpath),
+        *system.ADMIN_PATHS,
+    ]
+    source = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join(path),
+        "PYTHONPATH": os.pathsep.join(source),
+        LAB_TAG: lab,
+        NODE_TAG: node,
+        "VGW_NODE": node,
+        "VGW_CONFIG": "/run/lab/gateway.yaml",
+        "VGW_RUN_DIR": "/run/vgw",
+    }
+
+
+def prefix(pid: int) -> list[str]:
+    """The nsenter(1) command that runs what follows in the namespaces of a process, where it stands.
+
+    Only the namespaces that differ from ours are entered: the kernel refuses to enter the user
+    namespace one is in (setns(2)).
+    """
+    flags = [
+        f"--{_NSENTER.get(kind, kind)}"
+        for kind in _NAMESPACES
+        if os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+    ]
+    if "--user" in flags:
+        flags.append("--preserve-credentials")
+    here = Path.cwd()
+    if not here.is_relative_to("/run") and not here.is_relative_to("/proc"):
+        flags.append(f"--wdns={here}")
+    return [system.program("nsenter"), "--target", str(pid), *flags, "--"]
+
+
+def run(
+    lab: str, node: str, pid: int, argv: Sequence[str], text: str | None = None, seconds: float = 30
+) -> system.Result:
+    """Run a program beside process `pid` to its end, whatever its exit code; at most `seconds`."""
+    done = subprocess.run(
+        [*prefix(pid), *argv],
+        env=environment(lab, node),
+        input=text or "",
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return system.Result(done.returncode, done.stdout, done.stderr)
+
+
+def popen(lab: str, node: str, pid: int, argv: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a program beside process `pid`, with pipes to its input and output."""
+    return subprocess.Popen(
+        [*prefix(pid), *argv],
+        env=environment(lab, node),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,130 @@
+"""The faults that a drill can inject into a gateway, how each is put right, and what it may cost."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from appliance import ApplianceError, CommandFailed
+from appliance.lab.running import Lab
+from appliance.model import PROFILES
+
+_SUPERVISOR = "unix:///run/vgw/supervisor.sock"
+# How long a takeover after a silent fault may take, in seconds: three adverts, skew, and scheduling.
+SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "classic": 3.7}
+# A release is announced, so only the skew is waited for; half as much again for scheduling.
+RELEASE_FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to fail.
+
+    `announced`: the node can still say that it leaves; `moves`: the standby has to take over.
+    """
+
+    name: str
+    what: str
+    kind: Literal["silent", "announced"]
+    inject: Callable[[Lab, str], None]
+    mend: Callable[[Lab, str], None]
+    moves: bool = True
+
+
+def _power_off(lab: Lab, node: str) -> None:
+    lab.node(node).stop()
+
+
+def _power_on(lab: Lab, node: str) -> None:
+    lab.node(node).start()
+
+
+def _shut_down(lab: Lab, node: str) -> None:
+    lab.node(node).shut_down()
+
+
+def _supervisor(verb: str) -> Callable[[Lab, str], None]:
+    def order(lab: Lab, node: str) -> None:
+        done = lab.node(node).run(["supervisorctl", "-s", _SUPERVISOR, verb, "keepalived"])
+        # It ends with 0 even when it did nothing, such as for a program it does not know.
+        if "ERROR" in done.output or done.returncode != 0:
+            raise CommandFailed(f"{node}: supervisorctl {verb} keepalived: {done.output}")
+
+    return order
+
+
+def _port(bridge: str, state: str) -> Callable[[Lab, str], None]:
+    def order(lab: Lab, node: str) -> None:
+        lab.world.order([f"link set {lab.topology.node(node).port(bridge)} {state}"])
+
+    return order
+
+
+def _kill_keepalived(lab: Lab, node: str) -> None:
+    first = lab.node(node).pid
+    if first is None:
+        raise ApplianceError(f"{node}: the node is off; there is no keepalived to kill")
+    space = os.readlink(f"/proc/{first}/ns/pid")
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit():
+            continue
+        try:
+            if (directory / "comm").read_text().strip() == "keepalived" and (
+                os.readlink(directory / "ns/pid") == space
+            ):
+                os.kill(int(directory.name), signal.SIGKILL)
+        except OSError:
+            continue  # ended meanwhile, or not ours
+
+
+def _nothing(lab: Lab, node: str) -> None:
+    """The node mends itself."""
+
+
+_ALL = (
+    Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on),
+    Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
+    Fault(
+        "stop-keepalived",
+        "keepalived is stopped",
+        "announced",
+        _supervisor("stop"),
+        _supervisor("start"),
+    ),
+    Fault(
+        "lan-down", "the LAN cable is pulled", "silent", _port("lan", "down"), _port("lan", "up")
+    ),
+    Fault(
+        "wan-down", "the WAN cable is pulled", "announced", _port("wan", "down"), _port("wan", "up")
+    ),
+    # supervisord starts it again at once, perhaps before the BACKUP misses anything.
+    Fault("kill-keepalived", "keepalived is killed", "silent", _kill_keepalived, _nothing, False),
+)
+FAULTS = {one.name: one for one in _ALL}
+
+
+def fault(name: str) -> Fault:
+    """The fault of that name. Raises ApplianceError, with the names there are."""
+    if name not in FAULTS:
+        raise ApplianceError(f"{name}: no such drill; there are {', '.join(FAULTS)}")
+    return FAULTS[name]
+
+
+def bar(lab: Lab, kind: Literal["silent", "announced"], standby: str) -> float:
+    """The longest gap in seconds that the lab's profile allows when `standby` takes over."""
+    if kind == "announced":
+        return RELEASE_FACTOR * lab.topology.skew_time(standby)
+    profile = lab.topology.profile
+    if lab.topology.advert_interval == PROFILES[profile]["advert_interval"]:
+        return SILENCE_BARS[profile]
+    # A file of one's own may set another interval: a tenth more than the formula.
+    return 1.1 * lab.topology.master_down_interval(standby)
+
+
+def prediction(lab: Lab, kind: Literal["silent", "announced"], standby: str) -> float:
+    """What VRRP's own formula says that the takeover by `standby` takes, in seconds."""
+    if kind == "announced":
+        return lab.topology.skew_time(standby)
+    return lab.topology.master_down_interval(standby)

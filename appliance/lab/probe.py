@@ -1,0 +1,133 @@
+"""A train of numbered datagrams to an echo service, and what became of them. Runs on a machine.
+
+It runs until its standard input ends, or for so many seconds, and then prints one JSON object.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import select
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+_NUMBER = struct.Struct("!Q")
+_LINGER_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of a train. Times in seconds on the monotonic clock, which all of a lab shares.
+
+    `gap_ms` is the longest time from a send that was answered to the next such, over lost ones:
+    0 when none was lost. `gap_at` is when it began, `last_answer` when the last answer came.
+    """
+
+    sent: int
+    lost: int
+    duplicates: int
+    gap_ms: float
+    gap_at: float | None
+    began: float
+    last_answer: float | None
+
+
+def tally(sent_at: Sequence[float], answers: Sequence[int], last_answer: float | None) -> Tally:
+    """Count. `sent_at` is when each number was sent, `answers` how often each was answered."""
+    gap, gap_at = 0.0, None
+    answered = [number for number, times in enumerate(answers) if times]
+    # An outage that reaches to either end of the train counts up to that end.
+    for before, after in itertools.pairwise([-1, *answered, len(sent_at)]):
+        if after - before < 2:
+            continue
+        begin, end = sent_at[max(before, 0)], sent_at[min(after, len(sent_at) - 1)]
+        if end - begin > gap:
+            gap, gap_at = end - begin, begin
+    return Tally(
+        sent=len(sent_at),
+        lost=sum(1 for times in answers if not times),
+        duplicates=sum(times - 1 for times in answers if times > 1),
+        gap_ms=round(gap * 1000, 1),
+        gap_at=gap_at,
+        began=sent_at[0] if sent_at else 0.0,
+        last_answer=last_answer,
+    )
+
+
+class Train:
+    """The datagrams of one probe: sends on an absolute schedule and reads answers in between."""
+
+    def __init__(self, target: tuple[str, int], interval: float) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.connect(target)
+        self.socket.setblocking(False)
+        self.interval = interval
+        self.sent_at: list[float] = []
+        self.answers: list[int] = []
+        self.last_answer: float | None = None
+
+    def send(self) -> None:
+        """Send the next number; one that the kernel refuses counts as sent, and lost."""
+        self.answers.append(0)
+        self.sent_at.append(time.monotonic())
+        with contextlib.suppress(OSError):
+            self.socket.send(_NUMBER.pack(len(self.answers) - 1))
+
+    def receive(self) -> None:
+        """Read all answers that are there."""
+        while True:
+            try:
+                answer = self.socket.recv(64)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error for an earlier datagram; that one is lost
+            if len(answer) == _NUMBER.size:
+                self.answers[_NUMBER.unpack(answer)[0]] += 1
+                self.last_answer = time.monotonic()
+
+    def run(self, seconds: float) -> Tally:
+        """Send until standard input ends, at most for so long; then wait a little for the last."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            due = began + len(self.sent_at) * self.interval
+            if not self._wait(due, stoppable=True):
+                break
+            self.send()
+        self._wait(time.monotonic() + _LINGER_SECONDS, stoppable=False)
+        return tally(self.sent_at, self.answers, self.last_answer)
+
+    def _wait(self, due: float, stoppable: bool) -> bool:
+        """Read answers until `due`; False when standard input has ended meanwhile."""
+        watched = [self.socket, sys.stdin] if stoppable else [self.socket]
+        while (left := due - time.monotonic()) > 0:
+            ready = select.select(watched, [], [], left)[0]
+            if self.socket in ready:
+                self.receive()
+            if sys.stdin in ready:
+                return False
+            if not stoppable and self.answers and min(self.answers[-50:]) > 0:
+                return True
+        return True
+
+
+def main() -> None:
+    """Run one probe, as the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", default="8.8.8.8")
+    parser.add_argument("--port", type=int, default=7)
+    parser.add_argument("--every", type=float, default=1.0, help="milliseconds between sends")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long at most")
+    options = parser.parse_args()
+    train = Train((options.target, options.port), options.every / 1000)
+    print("sending", flush=True)
+    print(json.dumps(asdict(train.run(options.seconds))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What people read: tables of a lab's state and of drills' verdicts, coloured on a terminal only."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from appliance.lab.course import Check
+from appliance.lab.drill import Verdict, summary
+from appliance.lab.running import Lab
+
+COLOURS = {"MASTER": "green", "BACKUP": "cyan", "FAULT": "red", "off": "dim"}
+
+
+def console() -> Console:
+    """Where tables go: plain text when nobody watches, never cut to a terminal that is not there."""
+    found = Console(highlight=False)
+    if not found.is_terminal:
+        found.width = 120
+    return found
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    """A lab's state as data, for JSON and for the table."""
+    holders = lab.holders()
+    gateways = [spec.name for spec in lab.topology.gateways]
+    nodes: dict[str, dict[str, Any]] = {}
+    for spec in lab.topology.nodes:
+        on = lab.node(spec.name).pid is not None
+        nodes[spec.name] = {
+            "kind": spec.kind,
+            "on": on,
+            "addresses": [str(wire.address) for wire in spec.wires if wire.address],
+        }
+        if spec.name in gateways:
+            nodes[spec.name] |= {
+                "role": lab.role(spec.name),
+                "holds_vgw": spec.name in holders,
+                "sentence": lab.status(spec.name).get("sentence", ""),
+            }
+    return {
+        "name": lab.name,
+        "profile": lab.topology.profile,
+        "vgw": str(lab.topology.vgw.ip),
+        "nodes": nodes,
+        "capture": asdict(lab.capture()),
+    }
+
+
+def show_status(found: dict[str, Any]) -> None:
+    """Print a lab's state."""
+    table = Table(title=f"lab '{found['name']}', profile {found['profile']}", title_justify="left")
+    for heading in ("node", "kind", "role", "addresses", "says"):
+        table.add_column(heading)
+    for name, node in found["nodes"].items():
+        role = node.get("role", "on") if node["on"] else "off"
+        colour = COLOURS.get(role, "")
+        addresses = list(node["addresses"])
+        if node.get("holds_vgw"):
+            addresses.append(f"{found['vgw']} (VGW)")
+        table.add_row(
+            name,
+            node["kind"],
+            f"[{colour}]{role}[/]" if colour else role,
+            "\n".join(addresses),
+            node.get("sentence", ""),
+        )
+    out = console()
+    out.print(table)
+    seen = found["capture"]
+    out.print(
+        f"The internet saw {seen['translated']} translated packets "
+        f"and {seen['untranslated']} untranslated ones."
+    )
+
+
+class Stage:
+    """Where a long show tells what it does: a spinner on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._out = console()
+
+    @contextmanager
+    def act(self, sentence: str) -> Iterator[None]:
+        """Something that takes a while."""
+        self._out.print(f"- {sentence}")
+        if self._out.is_terminal:
+            with self._out.status(sentence):
+                yield
+        else:
+            yield
+
+    def check(self, check: Check) -> None:
+        """A check, as it is done."""
+        mark = "[green]ok[/]  " if check.passed else "[red]FAIL[/]"
+        self._out.print(f"  {mark} {check.what}: {check.seen}")
+
+    def done(self, sentence: str) -> None:
+        """A sentence at the end of something."""
+        self._out.print(sentence)
+
+
+def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
+    """Print what drills cost, against what the profile promises, and what was broken."""
+    table = Table(title=f"profile {lab.topology.profile}, times in ms", title_justify="left")
+    for heading in ("drill", "MASTER", "lost", "gap", "allowed", "VRRP", "formula", "return", ""):
+        table.add_column(heading, justify="left" if heading in ("drill", "MASTER", "") else "right")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.drill,
+            f"{verdict.before} > {verdict.after}",
+            f"{verdict.lost} of {verdict.sent}",
+            f"{verdict.gap:.0f}",
+            f"{verdict.bar:.0f}",
+            "-" if verdict.takeover is None else f"{verdict.takeover:.0f}",
+            f"{verdict.prediction:.0f}",
+            f"{verdict.return_gap:.0f}",
+            "[green]held[/]" if verdict.held else "[red]broken[/]",
+        )
+    out = console()
+    out.print(table)
+    for verdict in verdicts:
+        for sentence in verdict.broken:
+            out.print(f"{verdict.drill}: {sentence}")
+    for name in dict.fromkeys(verdict.drill for verdict in verdicts):
+        gaps = [verdict.gap for verdict in verdicts if verdict.drill == name]
+        if len(gaps) > 1:
+            figures = summary(gaps)
+            out.print(
+                f"{name}, {len(gaps)} times: longest gap {figures['median']:.0f} ms in the median, "
+                f"{figures['min']:.0f} to {figures['max']:.0f} ms"
+            )
+
+
+def verdicts_as_data(lab: Lab, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Drills as data, for JSON: each verdict, and the figures of each kind together."""
+    names = dict.fromkeys(verdict.drill for verdict in verdicts)
+    return {
+        "profile": lab.topology.profile,
+        "held": all(verdict.held for verdict in verdicts),
+        "summary": {
+            name: {
+                figure: summary([getattr(v, figure) for v in verdicts if v.drill == name])
+                for figure in ("gap", "lost", "return_gap")
+            }
+            for name in names
+        },
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+    }

@@ -1,0 +1,152 @@
+"""The whole wanted machine as data: a pure function of the configuration, the node and its role."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from appliance import policy, render
+from appliance.model import Config, Interfaces, Node, Role
+from appliance.ruleset import Ruleset
+
+# Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
+PROTOCOL = 201
+# Routing tables of ours, so that the machine's main table is never touched.
+OWN_TABLE = 2010  # the node's own traffic: depends on the role
+FORWARD_TABLE = 2011  # forwarded traffic: the same in every role
+MAIN_TABLE = 254
+BLACKHOLE = 0
+DEFAULT = IPv4Network("0.0.0.0/0")
+
+
+@dataclass(frozen=True, order=True)
+class Route:
+    """A route of ours; `source` is the address that the node's own packets take on it."""
+
+    table: int
+    destination: IPv4Network
+    gateway: IPv4Address
+    interface: str
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, order=True)
+class RouteRule:
+    """A routing rule of ours (ip-rule(8)): which packets look up which table.
+
+    An empty field asks for nothing. `table` BLACKHOLE discards the packet; `specific_only` leaves
+    the table's default route out, so that it serves what is on-link and no more.
+    """
+
+    priority: int
+    table: int
+    interface: str = ""
+    mark: int = 0
+    specific_only: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """What planning must know of this machine: its interfaces, the daemons' versions, the run directory."""
+
+    interfaces: Interfaces
+    versions: render.Versions
+    run_dir: Path
+    python: Path
+    config_path: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that should be on the machine. An empty plan means: nothing of ours, forwarding off."""
+
+    ruleset: Ruleset | None = None
+    sysctls: tuple[tuple[str, str], ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
+    files: tuple[render.File, ...] = ()
+    forwarding: bool = False
+
+
+def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
+    """The plan of node `name` in `role`. Same input, same output, byte for byte."""
+    interfaces = site.interfaces
+    return Plan(
+        ruleset=policy.ruleset(config, name, interfaces),
+        sysctls=sysctls(config, name, interfaces),
+        routes=tuple(sorted(_routes(config, name, role, interfaces))),
+        rules=_rules(interfaces),
+        files=render.files(
+            config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
+        ),
+        forwarding=True,
+    )
+
+
+def _routes(config: Config, name: str, role: Role, interfaces: Interfaces) -> list[Route]:
+    node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
+    out = (DEFAULT, config.wan.gateway, interfaces.wan)
+    routes = [Route(FORWARD_TABLE, *out)]
+    own = _own_source(config, node, role)
+    if own is not None:
+        routes.append(Route(OWN_TABLE, *out, own))
+    else:
+        routes.append(Route(OWN_TABLE, DEFAULT, peer.sync.ip, interfaces.sync, node.sync.ip))
+    return routes
+
+
+def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
+    """The node's own address outside: the WAN VIP for the MASTER, else its own where it has one."""
+    if role is Role.MASTER:
+        return config.wan.address.ip
+    return node.wan.ip if node.wan else None
+
+
+def _rules(interfaces: Interfaces) -> tuple[RouteRule, ...]:
+    """What is on-link, then the node's own traffic (`iif lo`), then what our firewall has marked.
+
+    The firewall marks what it has looked at; the rest that comes from inside finds no way out. So
+    not even `nft flush ruleset` lets a packet leave untranslated.
+    """
+    return (
+        RouteRule(31500, MAIN_TABLE, specific_only=True),
+        RouteRule(31501, OWN_TABLE, "lo"),
+        RouteRule(31502, FORWARD_TABLE, mark=policy.SEEN),
+        RouteRule(31503, BLACKHOLE, interfaces.lan),
+        RouteRule(31504, BLACKHOLE, interfaces.sync),
+    )
+
+
+def sysctls(config: Config, name: str, interfaces: Interfaces) -> tuple[tuple[str, str], ...]:
+    """The kernel's settings but forwarding itself (ip-sysctl and nf_conntrack-sysctl of the kernel's documentation)."""
+    timeouts = config.timeouts
+    conf, conntrack = "net.ipv4.conf", "net.netfilter.nf_conntrack"
+    wanted = {
+        # An address is answered for, and named in ARP, on its own interface only.
+        f"{conf}.all.arp_ignore": 1,
+        f"{conf}.all.arp_announce": 2,
+        # The VGW shares its prefix with the node's address and must outlive its removal.
+        f"{conf}.all.promote_secondaries": 1,
+        f"{conf}.all.accept_redirects": 0,
+        f"{conf}.all.accept_source_route": 0,
+        f"{conf}.all.send_redirects": 0,
+        f"{conf}.all.rp_filter": 1,
+        # The way back of a forwarded packet is looked up by our mark too, or its answer is refused.
+        f"{conf}.all.src_valid_mark": 1,
+        # A flow must go on where a replica, or the middle of a stream, is all a node knows of it.
+        f"{conntrack}_tcp_be_liberal": 1,
+        f"{conntrack}_tcp_loose": 1,
+        # 1: every flow announces its changes, also those born before anybody listened.
+        f"{conntrack}_events": 1,
+        f"{conntrack}_tcp_timeout_established": timeouts.tcp_established,
+        f"{conntrack}_udp_timeout": timeouts.udp,
+        f"{conntrack}_udp_timeout_stream": timeouts.udp_stream,
+        f"{conntrack}_icmp_timeout": timeouts.icmp,
+    }
+    for interface in (interfaces.lan, interfaces.wan, interfaces.sync):
+        # The kernel takes the larger of this and conf.all, so each must be 0 by itself.
+        wanted[f"{conf}.{interface}.send_redirects"] = 0
+    if config.nodes[name].wan is None:
+        # While the BACKUP's own way out is its peer, an answer that comes in by the WAN is no forgery.
+        wanted[f"{conf}.{interfaces.wan}.rp_filter"] = 2
+    wanted.update(config.sysctl)
+    return tuple(sorted((key, str(value)) for key, value in wanted.items()))

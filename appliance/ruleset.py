@@ -1,0 +1,129 @@
+"""A firewall in neutral words: what a back end must say, with no back end's syntax in it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+
+
+class Hook(StrEnum):
+    """Where the kernel calls a chain: netfilter's five hooks."""
+
+    PREROUTING = "prerouting"
+    INPUT = "input"
+    FORWARD = "forward"
+    OUTPUT = "output"
+    POSTROUTING = "postrouting"
+
+
+class Kind(StrEnum):
+    """What a chain is for; a back end turns it into a table (iptables) or type and priority (nft).
+
+    GUARD is a filter that runs after source NAT: it sees packets as they leave.
+    """
+
+    RAW = "raw"
+    FILTER = "filter"
+    NAT = "nat"
+    GUARD = "guard"
+
+
+class CtState(StrEnum):
+    """The state that connection tracking gives a packet."""
+
+    NEW = "new"
+    ESTABLISHED = "established"
+    RELATED = "related"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Let the packet pass this chain."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Discard the packet without a word to anyone."""
+
+
+@dataclass(frozen=True)
+class NoTrack:
+    """Keep the packet out of connection tracking and go on."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Set this bit of the packet's mark, for the routing rules to see, and go on."""
+
+    bit: int
+
+
+@dataclass(frozen=True)
+class ClampMss:
+    """Lower the TCP MSS option to what the route's MTU allows (RFC 4459, section 3.2), and go on."""
+
+
+@dataclass(frozen=True)
+class Snat:
+    """Translate the source to `to`; keep the port where it is free, inside `ports` where given."""
+
+    to: IPv4Address
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Dnat:
+    """Translate the destination by a table: (protocol, port) to (address, port)."""
+
+    table: tuple[tuple[str, int, IPv4Address, int], ...]
+
+
+Action = Accept | Drop | NoTrack | Mark | ClampMss | Snat | Dnat
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a packet must be; an empty field asks for nothing, a tuple for any one of its members."""
+
+    in_interface: str | None = None
+    out_interface: str | None = None
+    source: tuple[IPv4Network, ...] = ()
+    source_not: tuple[IPv4Network, ...] = ()
+    destination: tuple[IPv4Network, ...] = ()
+    destination_not: tuple[IPv4Network, ...] = ()
+    protocol: str | None = None
+    ports: tuple[tuple[int, int], ...] = ()
+    ttl: int | None = None
+    ct_state: tuple[CtState, ...] = ()
+    ct_translated: bool = False  # the flow's destination was translated by us
+    no_return_route: bool = False  # no route back to the source by the interface it came in on
+    icmp_type: str | None = None
+    per_second: int | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of a chain: a match, an action, and the reason, which the back end keeps as comment."""
+
+    action: Action
+    match: Match = field(default_factory=Match)
+    why: str = ""
+    count: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Rules at one hook; `drop_rest` is the policy for what no rule took."""
+
+    name: str
+    hook: Hook
+    kind: Kind
+    rules: tuple[Rule, ...]
+    drop_rest: bool = False
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """A whole firewall, all of it ours."""
+
+    chains: tuple[Chain, ...]

@@ -1,0 +1,86 @@
+"""What the agent last saw and did, and its faces: JSON for programs, lines for people."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+FILE = "status.json"  # in the run directory, written by the agent at each look
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The node at one moment. Times of day in seconds since 1970, durations as their names say.
+
+    `repairs` counts the changes made because the machine had drifted from the plan; `moved_ms` is
+    how long the node's own routes took at the last change of role, from keepalived's word to the
+    kernel's consent.
+    """
+
+    node: str
+    role: str
+    since: float
+    written: float
+    sentence: str
+    vgw: str
+    wan_vip: str
+    profile: str
+    promise: dict[str, float]
+    ready: bool
+    role_changes: int = 0
+    repairs: int = 0
+    repaired: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    moved_ms: float | None = None
+    resident_mb: float = 0.0
+    programs: dict[str, str] = field(default_factory=dict)
+
+
+def to_json(snapshot: Snapshot) -> str:
+    """The snapshot as one JSON object."""
+    return json.dumps(asdict(snapshot), indent=2) + "\n"
+
+
+def from_json(text: str) -> Snapshot:
+    """The snapshot that `to_json` wrote. Raises ValueError and TypeError for anything else."""
+    data = json.loads(text)
+    for name in ("repaired", "problems"):
+        data[name] = tuple(data[name])
+    return Snapshot(**data)
+
+
+def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
+    """What an operator asks, in the order of asking: a name and a value a row."""
+    takeover, release = snapshot.promise["takeover_s"], snapshot.promise["release_s"]
+    programs = ", ".join(f"{name} {state}" for name, state in sorted(snapshot.programs.items()))
+    found = [
+        ("node", snapshot.node),
+        ("role", f"{snapshot.role} for {_span(now - snapshot.since)}"),
+        ("why", snapshot.sentence),
+        ("VGW", snapshot.vgw),
+        ("WAN VIP", snapshot.wan_vip),
+        (
+            "profile",
+            f"{snapshot.profile}: takeover in {takeover:.2f} s after a crash, "
+            f"{release:.2f} s after a clean stop",
+        ),
+        ("ready", "yes" if snapshot.ready else "no"),
+        ("programs", programs or "supervisord does not answer"),
+        ("repairs", _repairs(snapshot)),
+    ]
+    found += [("problem", problem) for problem in snapshot.problems]
+    if now - snapshot.written > 5:
+        found.append(("problem", f"the agent last wrote this {_span(now - snapshot.written)} ago"))
+    return found
+
+
+def _repairs(snapshot: Snapshot) -> str:
+    if not snapshot.repairs:
+        return "0"
+    return f"{snapshot.repairs}, the last: {'; '.join(snapshot.repaired)}"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"

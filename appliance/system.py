@@ -1,0 +1,127 @@
+"""The one door to the machine: programs, files and the clock."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from appliance import CommandFailed, MissingProgram
+
+# Debian keeps the daemons and the firewall tools here; a plain user's PATH often does not.
+ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a program ended: its exit code and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """Both streams, for a message to the operator."""
+        return "\n".join(text.strip() for text in (self.stdout, self.stderr) if text.strip())
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program, looked for on PATH and then where administrators' programs live."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMIN_PATHS))
+    return shutil.which(name, path=path)
+
+
+def program(name: str) -> str:
+    """The path of a program that must be there. Raises MissingProgram."""
+    found = find_program(name)
+    if found is None:
+        raise MissingProgram(
+            f"{name}: program not found; install the Debian package that holds it "
+            "(setup/debian-packages.txt lists them)"
+        )
+    return found
+
+
+def attempt(argv: Sequence[str], text: str | None = None, timeout: float = 30.0) -> Result:
+    """Run a program to its end and return how it ended, whatever the exit code.
+
+    `text` goes to its standard input; `timeout` is in seconds. Raises MissingProgram, and
+    CommandFailed when the time is up.
+    """
+    command = [program(argv[0]), *argv[1:]]
+    try:
+        done = subprocess.run(
+            command, input=text or "", capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"{' '.join(argv)}: no end after {timeout:g} s; stopped it") from None
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run(argv: Sequence[str], text: str | None = None, timeout: float = 30.0) -> str:
+    """Run a program that must succeed and return what it printed. Raises CommandFailed."""
+    result = attempt(argv, text, timeout)
+    if result.returncode != 0:
+        raise CommandFailed(
+            f"{' '.join(argv)}: exit code {result.returncode}: {result.output or 'it said nothing'}"
+        )
+    return result.stdout
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Replace this process by a program that finds the administrators' programs on its PATH."""
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMIN_PATHS))
+    # Several processes will write to our output: to a file each must write at its end.
+    flags = fcntl.fcntl(1, fcntl.F_GETFL)
+    fcntl.fcntl(1, fcntl.F_SETFL, flags | os.O_APPEND)
+    os.execv(argv[0], list(argv))
+
+
+def read(path: Path) -> str | None:
+    """The text of a file, or None where there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def replace(path: Path, text: str, mode: int = 0o600) -> None:
+    """Put a file in place whole: a reader sees the former text or this one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, mode)
+        os.rename(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Delete a file that may be gone already."""
+    path.unlink(missing_ok=True)
+
+
+def writable(path: Path) -> bool:
+    """Whether this process could write the file; False on a read-only mount, also for root."""
+    return os.access(path, os.W_OK)
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never steps; only differences mean anything."""
+    return time.monotonic()
+
+
+def wall() -> float:
+    """Seconds since 1970, for what people read."""
+    return time.time()

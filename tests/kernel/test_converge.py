@@ -1,0 +1,202 @@
+"""The drivers against the kernel: every road to a plan ends at the same machine."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance import converge
+from appliance.change import Change
+from appliance.drivers import nftables
+from appliance.model import Role
+from appliance.plan import Plan
+from tests.kernel.wanted import forwarding, hold_addresses, plan_of, state
+
+RUN_DIR = Path("/run/vgw")
+ROLES = (Role.MASTER, Role.BACKUP)
+Namespace = Callable[[Callable[[], None]], None]
+Cases = dict[str, Path]
+
+
+def settle(path: Path, role: Role) -> Plan:
+    hold_addresses(role)
+    wanted = plan_of(path, role)
+    converge.converge_fully(wanted, RUN_DIR)
+    return wanted
+
+
+def test_any_walk_over_plans_and_roles_ends_where_a_clean_apply_does(
+    namespace: Namespace, cases: Cases, tmp_path: Path
+) -> None:
+    stops = [(name, role) for name in cases for role in ROLES]
+
+    def clean(name: str, role: Role) -> None:
+        wanted = settle(cases[name], role)
+        (tmp_path / f"{name}.{role}").write_text(json.dumps(state(wanted)))
+
+    for name, role in stops:
+        namespace(lambda name=name, role=role: clean(name, role))  # type: ignore[misc]
+
+    def walk() -> None:
+        seed = random.SystemRandom().randrange(2**32)
+        steps = random.Random(seed).choices(stops, k=4 * len(stops))
+        for name, role in steps:
+            wanted = settle(cases[name], role)
+            assert converge.differences(wanted, RUN_DIR) == ()
+            reached = json.loads(json.dumps(state(wanted)))
+            expected = json.loads((tmp_path / f"{name}.{role}").read_text())
+            assert reached == expected, f"seed {seed}, at {name} as {role}"
+
+    namespace(walk)
+
+
+def test_an_empty_plan_takes_everything_away(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        before = state(Plan())
+        settle(cases["05-everything"], Role.MASTER)
+        assert state(Plan()) != before
+        order: list[str] = []
+        report = converge.converge_fully(Plan(), RUN_DIR, lambda change: order.append(change.what))
+        assert state(Plan()) == before
+        assert "ip_forward" in order[0], "forwarding is the first to go"
+        assert order[-1] == "table inet vgw", "the rules are the last"
+        assert not report.problems
+        assert not (RUN_DIR / "keepalived.conf").exists()
+
+    namespace(body)
+
+
+def killed_at(step: int, wanted: Plan) -> bool:
+    """Converge in a child that kills itself before change number `step`; False if it came to its end."""
+    child = os.fork()
+    if child == 0:
+        made = iter(range(step))
+
+        def on_change(change: Change) -> None:
+            if next(made, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        converge.converge(wanted, RUN_DIR, on_change)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("road", ["first apply", "another file", "teardown"])
+def test_apply_killed_at_each_step_heals_and_never_forwards_unguarded(
+    namespace: Namespace, cases: Cases, road: str
+) -> None:
+    def body() -> None:
+        first = plan_of(cases["01-standard"], Role.BACKUP)
+        other = plan_of(cases["05-everything"], Role.BACKUP)
+        start, goal = {
+            "first apply": (Plan(), first),
+            "another file": (first, other),
+            "teardown": (other, Plan()),
+        }[road]
+        step = 0
+        while True:
+            converge.converge_fully(start, RUN_DIR)
+            killed = killed_at(step, goal)
+            assert not forwarding() or nftables.listing(), f"step {step}: forwards without rules"
+            converge.converge_fully(goal, RUN_DIR)
+            assert converge.differences(goal, RUN_DIR) == ()
+            if not killed:
+                break
+            step += 1
+        assert step > 3, "the test killed nothing"
+
+    namespace(body)
+
+
+def test_apply_killed_at_any_moment_heals(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        apply = [sys.executable, "-m", "appliance", "apply", str(cases["01-standard"])]
+        interrupted = 0
+        for percent in range(0, 100, 8):
+            converge.converge_fully(Plan(), RUN_DIR)
+            with subprocess.Popen(apply, stdout=subprocess.DEVNULL) as process:
+                # Not a wait for something: the moment of the kill is what is tried.
+                time.sleep(0.9 * percent / 100)
+                interrupted += process.poll() is None
+                process.kill()
+            assert not forwarding() or nftables.listing(), f"{percent} %: forwards without rules"
+            done = subprocess.run(apply, check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+        assert interrupted > 5
+
+    namespace(body)
+
+
+def test_second_apply_has_nothing_to_do(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        apply = [sys.executable, "-m", "appliance", "apply", str(cases["05-everything"])]
+        first = subprocess.run(apply, check=False, capture_output=True, text=True)
+        assert first.returncode == 0, first.stderr
+        assert "+ table inet vgw" in first.stdout
+        before = state(Plan())
+        handles = subprocess.check_output(["nft", "-a", "list", "table", "inet", "vgw"])
+        second = subprocess.run(apply, check=False, capture_output=True, text=True)
+        assert (second.returncode, second.stdout) == (0, "nothing to do\n")
+        assert state(Plan()) == before
+        assert subprocess.check_output(["nft", "-a", "list", "table", "inet", "vgw"]) == handles
+
+    namespace(body)
+
+
+DRIFT = {
+    "a rule added": "nft insert rule inet vgw forwarded accept",
+    "a rule deleted": "nft flush chain inet vgw leak-guard",
+    "our table deleted": "nft delete table inet vgw",
+    "every table flushed": "nft flush ruleset",
+    "a route deleted": "ip route del default table 2011",
+    "a route replaced": "ip route replace default via 203.0.113.7 dev eth0 table 2010 proto 201",
+    "a routing rule deleted": "ip rule del priority 31503",
+    "forwarding off": "echo 0 > /proc/sys/net/ipv4/ip_forward",
+    "a setting changed": "echo 0 > /proc/sys/net/ipv4/conf/all/arp_ignore",
+    "a file edited": "echo rubbish >> /run/vgw/supervisord.conf",
+}
+
+
+@pytest.mark.parametrize("drift", DRIFT.values(), ids=DRIFT.keys())
+def test_what_is_changed_by_hand_is_seen_and_repaired(
+    namespace: Namespace, cases: Cases, drift: str
+) -> None:
+    def body() -> None:
+        wanted = settle(cases["01-standard"], Role.BACKUP)
+        before = state(wanted)
+        subprocess.run(["sh", "-c", drift], check=True)
+        assert converge.differences(wanted, RUN_DIR) != ()
+        report = converge.converge_fully(wanted, RUN_DIR)
+        assert report.changes
+        assert state(wanted) == before
+
+    namespace(body)
+
+
+def test_other_peoples_tables_and_routes_are_left_alone(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        subprocess.run(["nft", "add table ip nat; add chain ip nat mine"], check=True)
+        subprocess.run(["ip", "route", "add", "default", "via", "203.0.113.1"], check=True)
+        subprocess.run(["ip", "rule", "add", "priority", "9", "lookup", "main"], check=True)
+
+        def theirs() -> list[bytes]:
+            return [
+                subprocess.check_output(command.split())
+                for command in ("nft list table ip nat", "ip route show", "ip rule show priority 9")
+            ]
+
+        before = theirs()
+        settle(cases["01-standard"], Role.MASTER)
+        hold_addresses(Role.BACKUP)
+        converge.converge_fully(Plan(), RUN_DIR)
+        assert theirs() == before
+
+    namespace(body)

@@ -1,0 +1,91 @@
+"""What is missing on a machine is named with its remedy and its own exit code; nothing is half-applied."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.plan import Plan
+from tests.kernel.wanted import state
+
+Namespace = Callable[[Callable[[], None]], None]
+VGW = f"{sys.executable} -m appliance"
+
+# What is done to the machine first; how the command is run; the exit code; what the message says.
+REFUSALS = {
+    "broken yaml": (
+        "sed -i s/priority/priorty/ gateway.yaml",
+        "",
+        2,
+        ["gateway.yaml:6:", "priorty", "did you mean 'priority'"],
+    ),
+    "no file": ("rm gateway.yaml", "", 2, ["No such file", "VGW_CONFIG"]),
+    "no NET_ADMIN": (
+        "",
+        "setpriv --bounding-set=-net_admin --inh-caps=-net_admin",
+        10,
+        ["CAP_NET_ADMIN", "cap_add"],
+    ),
+    "no NET_RAW": ("", "setpriv --bounding-set=-net_raw --inh-caps=-net_raw", 10, ["CAP_NET_RAW"]),
+    "no such kernel setting": (
+        "printf 'sysctl: {net.ipv4.no_such_feature: 1}\\n' >> gateway.yaml",
+        "",
+        11,
+        ["net.ipv4.no_such_feature", "this kernel has no such setting"],
+    ),
+    "no such interface": ("ip link del eth1", "", 12, ["eth1", "there are eth0"]),
+    "address not there": (
+        "ip addr flush dev eth1",
+        "",
+        12,
+        ["ip addr add 192.168.100.2/24 dev eth1"],
+    ),
+    "interface off": ("ip link set eth2 down", "", 12, ["eth2 is down", "ip link set eth2 up"]),
+    "read-only settings": (
+        "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys",
+        "",
+        13,
+        ["net.ipv4.ip_forward", "sysctls:"],
+    ),
+    "no keepalived": (
+        "mkdir /tmp/empty 2>/dev/null; mount -t tmpfs none $(dirname $(command -v keepalived))",
+        "",
+        14,
+        ["keepalived is not installed"],
+    ),
+    "another node's name": ("", "env VGW_NODE=third", 1, ["third", "master and backup"]),
+}
+
+
+@pytest.mark.parametrize("verb", ["start", "apply", "check"])
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+def test_refusal(
+    namespace: Namespace,
+    cases: dict[str, Path],
+    tmp_path: Path,
+    refusal: tuple[str, str, int, list[str]],
+    verb: str,
+) -> None:
+    deed, prefix, code, phrases = refusal
+
+    def body() -> None:
+        file = tmp_path / "gateway.yaml"
+        file.write_text(cases["01-standard"].read_text())
+        file.chmod(0o644)
+        subprocess.run(["sh", "-c", deed], check=False, cwd=tmp_path)
+        # Where nft itself is hidden, what it would list cannot have changed.
+        hidden = "mount -t tmpfs" in deed
+        before = None if hidden else state(Plan())
+        done = subprocess.run(
+            f"{prefix} {VGW} {verb} {file}".split(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        for phrase in phrases:
+            assert phrase in done.stderr
+        assert hidden or state(Plan()) == before
+        assert not Path("/run/vgw/keepalived.conf").exists()
+
+    namespace(body)

@@ -1,0 +1,49 @@
+"""Plans of the golden configurations on this machine, and the machine's state as comparable text."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from appliance import config, here
+from appliance.drivers import nftables, sysctl
+from appliance.model import Role
+from appliance.plan import PROTOCOL, Plan, plan
+
+
+def plan_of(path: Path, role: Role) -> Plan:
+    """The plan of node `master`; the MASTER's addresses are put where keepalived would put them."""
+    wanted = config.parse(path.read_bytes(), str(path))
+    return plan(wanted, "master", role, here.site(wanted, "master", path))
+
+
+def hold_addresses(role: Role) -> None:
+    """Give this machine the VGW and the WAN VIP, or take them, as keepalived does for a role."""
+    verb = "replace" if role is Role.MASTER else "del"
+    for address, interface in (("192.168.100.99/24", "eth1"), ("203.0.113.99/24", "eth0")):
+        command = ["ip", "addr", verb, address, "dev", interface]
+        subprocess.run(command, check=role is Role.MASTER, capture_output=True)
+
+
+def state(plan: Plan) -> dict[str, Any]:
+    """All that is ours on this machine, in an order of its own."""
+    routes = _ip("route", "show", "table", "all", "proto", str(PROTOCOL))
+    rules = [rule for rule in _ip("rule", "show") if rule.get("protocol") == str(PROTOCOL)]
+    return {
+        "table": nftables.listing(),
+        "routes": sorted(json.dumps(route, sort_keys=True) for route in routes),
+        "rules": sorted(json.dumps(rule, sort_keys=True) for rule in rules),
+        "sysctls": [(key, sysctl.path_of(key).read_text()) for key, _ in plan.sysctls],
+        "forwarding": forwarding(),
+    }
+
+
+def forwarding() -> bool:
+    """Whether this namespace forwards IPv4."""
+    return sysctl.path_of(sysctl.FORWARDING).read_text().strip() == "1"
+
+
+def _ip(*words: str) -> list[dict[str, Any]]:
+    done = subprocess.run(["ip", "-json", *words], check=False, capture_output=True, text=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return found

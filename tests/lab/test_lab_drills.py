@@ -1,0 +1,63 @@
+"""What a takeover costs, against what each profile promises; medians, for the machine is shared."""
+
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+ANNOUNCED = ["clean-stop", "stop-keepalived", "wan-down"]
+SILENT = ["lan-down", "kill-keepalived"]
+
+
+def judge(found: dict[str, Any], drill: str, seconds: float) -> None:
+    figures = found["summary"][drill]
+    assert figures["gap"]["median"] <= seconds * 1000, figures
+    for verdict in found["verdicts"]:
+        assert verdict["untranslated"] == 0, verdict
+        assert verdict["duplicates"] == 0, verdict
+        if drill != "kill-keepalived":
+            assert (verdict["before"], verdict["after"]) == ("master", "backup"), verdict
+
+
+@pytest.mark.parametrize(
+    ("fixture", "bar"), [("standard_lab", 0.40), ("fast_lab", 0.15), ("classic_lab", 3.7)]
+)
+def test_a_power_cut_costs_no_more_than_the_profile_allows(
+    request: pytest.FixtureRequest, fixture: str, bar: float
+) -> None:
+    lab: Lab = request.getfixturevalue(fixture)
+    found = lab.json("drill", "power-off", "--times", "10", seconds=280)
+    judge(found, "power-off", bar)
+    takeovers = [verdict["takeover"] for verdict in found["verdicts"]]
+    assert all(takeover is not None for takeover in takeovers), "the witness saw no new MASTER"
+
+
+@pytest.mark.parametrize("drill", ANNOUNCED)
+def test_a_release_that_is_announced_costs_the_skew(standard_lab: Lab, drill: str) -> None:
+    found = standard_lab.json("drill", drill, "--times", "3")
+    skew = found["verdicts"][0]["prediction"] / 1000
+    assert skew == pytest.approx(0.1 * (256 - 90) / 256, abs=0.001)
+    judge(found, drill, 1.5 * skew)
+
+
+@pytest.mark.parametrize("drill", SILENT)
+def test_a_silent_fault_costs_three_adverts(standard_lab: Lab, drill: str) -> None:
+    judge(standard_lab.json("drill", drill, "--times", "3"), drill, 0.40)
+
+
+def test_the_course_sheet_as_written(classic_lab: Lab) -> None:
+    said = classic_lab.must("course")
+    for line in (
+        "from noeud1: ping 8.8.8.8: answered",
+        "on backup: ip addr show eth1: lists 192.168.100.3/24, 192.168.100.99/24",
+        "on master: ip addr show eth1: lists 192.168.100.2/24, 192.168.100.99/24",
+    ):
+        assert line in said
+    assert "FAIL" not in said
+
+
+def test_a_drill_for_people_is_a_table(standard_lab: Lab) -> None:
+    said = standard_lab.must("drill", "stop-keepalived")
+    assert "master > backup" in said
+    assert "held" in said
