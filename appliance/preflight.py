@@ -206,8 +206,10 @@ def _answers(config: Config, name: str, observed: Observed) -> Iterator[Problem]
     The peer may, for the two VIPs: it is known by its adverts, or by the MAC of its own address.
     """
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
-    peer_is_master = peer.lan.ip in observed.vrids.get(config.vgw.virtual_router_id, frozenset())
+    heard = observed.vrids.get(config.vgw.virtual_router_id, frozenset())
     peers_macs = {observed.arp.get(own.ip) for own in (peer.lan, peer.wan) if own} - {None}
+    # A peer without an address of its own outside is known by what it answers for on the LAN.
+    peer_is_master = peer.lan.ip in heard or observed.arp.get(config.vgw.address.ip) in peers_macs
     for path, address in (("vgw.address", config.vgw.address), ("wan.address", config.wan.address)):
         mac = observed.arp.get(address.ip)
         if mac and not peer_is_master and mac not in peers_macs:

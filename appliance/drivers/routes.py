@@ -89,6 +89,11 @@ def apply(changes: Sequence[Change]) -> None:
         raise CommandFailed("the kernel refused " + "; ".join(refused))
 
 
+def put(routes: Sequence[Route]) -> None:
+    """Have these routes in force, whatever there was before. Raises CommandFailed."""
+    apply([Change("+", say(route), route) for route in routes])
+
+
 def _already_so(change: Change, error: NetlinkError) -> bool:
     if change.sign == "-":
         return error.code in (errno.ESRCH, errno.ENOENT)
@@ -100,17 +105,18 @@ def _apply_one(ip: IPRoute, change: Change) -> None:
     if isinstance(wanted, RouteRule):
         ip.rule("add" if change.sign == "+" else "del", **_rule_fields(wanted))
     else:
-        ip.route("replace" if change.sign == "+" else "del", **_route_fields(ip, wanted))
+        ip.route("replace" if change.sign == "+" else "del", **_route_fields(wanted))
 
 
-def _route_fields(ip: IPRoute, route: Route) -> dict[str, Any]:
-    index = ip.link_lookup(ifname=route.interface)
-    if not index:
-        raise NetlinkError(errno.ENODEV, f"there is no interface {route.interface}")
+def _route_fields(route: Route) -> dict[str, Any]:
+    try:
+        index = socket.if_nametoindex(route.interface)
+    except OSError:
+        raise NetlinkError(errno.ENODEV, f"there is no interface {route.interface}") from None
     fields: dict[str, Any] = {
         "dst": str(route.destination),
         "gateway": str(route.gateway),
-        "oif": index[0],
+        "oif": index,
         "table": route.table,
         "proto": PROTOCOL,
         "flags": _ONLINK,

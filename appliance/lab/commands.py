@@ -65,6 +65,11 @@ def up(
         lab.world.end()
         typer.echo(f"Interrupted; nothing of lab '{name}' is left.", err=True)
         raise typer.Exit(130) from None
+    except NotConverged:
+        typer.echo(
+            f"Lab '{name}' stays for a look; `vgw lab down{_option(name)}` ends it.", err=True
+        )
+        raise
     seconds = system.monotonic() - started
     typer.echo(f"Lab '{name}' is up after {seconds:.1f} s: {master} is MASTER, 8.8.8.8 answers.")
     typer.echo(_what_next(lab, master))
@@ -133,6 +138,24 @@ def status(name: Name = "lab", as_json: AsJson = False) -> None:
         typer.echo(json.dumps(found, indent=2))
     else:
         report.show_status(found)
+
+
+@lab_app.command()
+def stop(node: Annotated[str, typer.Argument(help="A node.")], name: Name = "lab") -> None:
+    """Cut a node's power."""
+    from appliance.lab import running
+
+    running.open_lab(name).node(node).stop()
+    typer.echo(f"{node} is off.")
+
+
+@lab_app.command()
+def start(node: Annotated[str, typer.Argument(help="A node.")], name: Name = "lab") -> None:
+    """Switch a node on again."""
+    from appliance.lab import running
+
+    running.open_lab(name).node(node).start()
+    typer.echo(f"{node} is on.")
 
 
 @lab_app.command("drill")

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
     standby = lab.other(before)
     seen = lab.capture().untranslated
     lab.world.arm()
-    with observe(lab) as record:
+    with observe(lab) as record, _mended_when_broken_off(lab, fault, before):
         # A fault has no respect for the advert timer: meet it at any phase.
         time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
         say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
@@ -122,6 +123,18 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
         time.sleep(_BASELINE_SECONDS)
     untranslated = lab.capture().untranslated - seen
     return _judge(lab, fault, (before, after), since, record, returning.train, untranslated)
+
+
+@contextmanager
+def _mended_when_broken_off(lab: Lab, fault: Fault, node: str) -> Iterator[None]:
+    """Ctrl-C in the middle of a drill leaves no node switched off."""
+    try:
+        yield
+    except BaseException:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
+        if lab.world.pid is not None:
+            fault.mend(lab, node)
+        raise
 
 
 def _wait_for(lab: Lab, fault: Fault, standby: str) -> bool:

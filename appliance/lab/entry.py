@@ -5,13 +5,14 @@ The first process of each namespace is the one whose number inside is 1.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from appliance import system
+from appliance import CommandFailed, system
 
 LAB_TAG = "VGW_LAB"
 NODE_TAG = "VGW_LAB_NODE"
@@ -134,16 +135,22 @@ def prefix(pid: int) -> list[str]:
 def run(
     lab: str, node: str, pid: int, argv: Sequence[str], text: str | None = None, seconds: float = 30
 ) -> system.Result:
-    """Run a program beside process `pid` to its end, whatever its exit code; at most `seconds`."""
-    done = subprocess.run(
-        [*prefix(pid), *argv],
-        env=environment(lab, node),
-        input=text or "",
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    """Run a program beside process `pid` to its end, whatever its exit code.
+
+    Raises CommandFailed when it has not ended after `seconds`.
+    """
+    try:
+        done = subprocess.run(
+            [*prefix(pid), *argv],
+            env=environment(lab, node),
+            input=text or "",
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"{node}: {shlex.join(argv)}: no end after {seconds:g} s") from None
     return system.Result(done.returncode, done.stdout, done.stderr)
 
 

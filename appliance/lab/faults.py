@@ -48,6 +48,8 @@ def _shut_down(lab: Lab, node: str) -> None:
 def _supervisor(verb: str) -> Callable[[Lab, str], None]:
     def order(lab: Lab, node: str) -> None:
         done = lab.node(node).run(["supervisorctl", "-s", _SUPERVISOR, verb, "keepalived"])
+        if "already started" in done.output:
+            return
         # It ends with 0 even when it did nothing, such as for a program it does not know.
         if "ERROR" in done.output or done.returncode != 0:
             raise CommandFailed(f"{node}: supervisorctl {verb} keepalived: {done.output}")

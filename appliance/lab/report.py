@@ -106,8 +106,10 @@ class Stage:
 def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
     """Print what drills cost, against what the profile promises, and what was broken."""
     table = Table(title=f"profile {lab.topology.profile}, times in ms", title_justify="left")
-    for heading in ("drill", "MASTER", "lost", "gap", "allowed", "VRRP", "formula", "return", ""):
-        table.add_column(heading, justify="left" if heading in ("drill", "MASTER", "") else "right")
+    for heading in ("drill", "MASTER", "lost", "gap", "allowed", "takeover", "formula", "return"):
+        left = heading in ("drill", "MASTER")
+        table.add_column(heading, justify="left" if left else "right")
+    table.add_column("promise")
     for verdict in verdicts:
         table.add_row(
             verdict.drill,

@@ -122,12 +122,6 @@ class World:
         """Start a program in the world, with pipes to its input and output."""
         return entry.popen(self.name, entry.WORLD, self._running(), argv)
 
-    def links(self, lines: Sequence[str]) -> None:
-        """Have ip(8) carry out batch lines in the world. Raises CommandFailed."""
-        done = self.run(["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines))
-        if done.returncode != 0:
-            raise CommandFailed(f"lab '{self.name}': ip: {done.output}")
-
     def arm(self) -> None:
         """Start the ip(8) that waits for orders, so that the first order takes no time to start.
 

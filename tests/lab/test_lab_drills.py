@@ -1,10 +1,13 @@
 """What a takeover costs, against what each profile promises; medians, for the machine is shared."""
 
+import os
+import signal
+import subprocess
 from typing import Any
 
 import pytest
 
-from .conftest import Lab
+from .conftest import REPOSITORY, Lab, eventually
 
 ANNOUNCED = ["clean-stop", "stop-keepalived", "wan-down"]
 SILENT = ["lan-down", "kill-keepalived"]
@@ -61,3 +64,21 @@ def test_a_drill_for_people_is_a_table(standard_lab: Lab) -> None:
     said = standard_lab.must("drill", "stop-keepalived")
     assert "master > backup" in said
     assert "held" in said
+
+
+def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(standard_lab: Lab) -> None:
+    drill = subprocess.Popen(
+        standard_lab.argv("drill", "power-off"),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert drill.stdout
+    assert "power is cut" in drill.stdout.readline()
+    os.killpg(drill.pid, signal.SIGINT)
+    _, complaints = drill.communicate(timeout=30)
+    assert drill.returncode == 130
+    assert "Traceback" not in complaints
+    assert eventually(lambda: standard_lab.json("status")["nodes"]["master"]["holds_vgw"])

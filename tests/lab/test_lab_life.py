@@ -152,6 +152,10 @@ def test_a_gateway_that_is_killed_is_off_and_the_lab_stays(free_lab: Lab) -> Non
     assert eventually(lambda: free_lab.json("status")["nodes"]["backup"]["role"] == "off")
     assert "the node is off" in free_lab.exec("backup", "true").stderr
     assert free_lab.exec("noeud1", "ping", "-c", "1", "8.8.8.8").returncode == 0
+    free_lab.must("start", "backup")
+    assert eventually(lambda: free_lab.json("status")["nodes"]["backup"]["role"] == "BACKUP")
+    free_lab.must("stop", "backup")
+    assert free_lab.json("status")["nodes"]["backup"]["role"] == "off"
 
 
 def test_two_labs_live_side_by_side(standard_lab: Lab, free_lab: Lab) -> None:
@@ -162,6 +166,21 @@ def test_two_labs_live_side_by_side(standard_lab: Lab, free_lab: Lab) -> None:
         assert lab.exec("noeud1", "ping", "-c", "1", "8.8.8.8").returncode == 0
     free_lab.must("down")
     assert standard_lab.exec("noeud1", "ping", "-c", "1", "8.8.8.8").returncode == 0
+
+
+def test_an_untranslated_packet_is_seen_and_named(free_lab: Lab) -> None:
+    free_lab.must("up")
+    leak = (
+        "ip address add 192.168.100.77/32 dev wan; ip route add 203.0.113.1 dev wan; "
+        "ping -n -c 1 -W 1 -I 192.168.100.77 203.0.113.1"
+    )
+    free_lab.exec("world", "sh", "-c", leak)
+    assert free_lab.json("capture")["offenders"] == [["192.168.100.77", "203.0.113.1"]]
+    for verb in ("capture", "down"):
+        done = free_lab(verb)
+        assert done.returncode == 3
+        assert "1 untranslated" in done.stdout
+        assert "192.168.100.77 to 203.0.113.1" in done.stderr
 
 
 def test_a_config_of_ones_own(free_lab: Lab, tmp_path: Path) -> None:

@@ -134,9 +134,15 @@ def test_all_is_told_at_once() -> None:
     [
         Observed(arp={VGW: STRANGER, WAN_VIP: STRANGER}, vrids={51: frozenset({PEER})}),
         Observed(arp={VGW: STRANGER, PEER: STRANGER}),
+        Observed(arp={VGW: STRANGER, PEER: STRANGER, WAN_VIP: "02:00:00:00:00:77"}),
         Observed(vrids={51: frozenset({PEER}), 52: frozenset({IPv4Address("192.168.100.7")})}),
     ],
-    ids=["its adverts were heard", "its own address has that MAC", "another pair's adverts"],
+    ids=[
+        "its adverts were heard",
+        "its own address has that MAC",
+        "it holds the VGW",
+        "another pair's adverts",
+    ],
 )
 def test_the_peer_may_be_there_already(observed: Observed) -> None:
     assert said(observed) == []

@@ -1,0 +1,168 @@
+"""The agent for real: it follows the role it finds, repairs what drifts, and stays small."""
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from appliance import agent, converge
+from appliance.drivers import daemons, nftables
+from appliance.model import Role
+from tests.kernel.test_converge import DRIFT
+from tests.kernel.wanted import hold_addresses, plan_of, state
+
+RUN_DIR = Path("/run/vgw")
+LOG = Path("/run/agent.log")
+Namespace = Callable[[Callable[[], None]], None]
+Cases = dict[str, Path]
+
+
+def within(seconds: float, condition: Callable[[], object]) -> float:
+    """Wait until a condition holds, and return how long it took; fail at the deadline."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not within {seconds} s; {LOG.read_text()}"
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def told() -> dict[str, Any]:
+    """The agent's last snapshot."""
+    found: dict[str, Any] = json.loads((RUN_DIR / "status.json").read_text())
+    return found
+
+
+@contextlib.contextmanager
+def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An agent on a machine that is prepared as `vgw start` does."""
+    converge.converge_fully(plan_of(file, Role.BACKUP), RUN_DIR)
+    agent.make_fifo(RUN_DIR / daemons.FIFO)
+    daemons.set_ready(RUN_DIR, ready=True)
+    environ = {**os.environ, "VGW_CONFIG": str(file)}
+    with LOG.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "appliance.agent"], env=environ, stdout=log
+        )
+    try:
+        within(10, (RUN_DIR / "status.json").exists)
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+
+
+def announce(words: str) -> None:
+    """Write a line to the FIFO, as keepalived does at a change of role."""
+    with (RUN_DIR / daemons.FIFO).open("w") as fifo:
+        fifo.write(f'INSTANCE "VI_1" {words} 100\n')
+
+
+def own_route() -> str:
+    command = ["ip", "route", "show", "table", "2010"]
+    return subprocess.check_output(command, text=True)
+
+
+def test_drift_of_every_kind_is_repaired_within_two_seconds_and_counted(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        with running(cases["01-standard"]):
+            wanted = plan_of(cases["01-standard"], Role.BACKUP)
+            before = state(wanted)
+            assert told()["repairs"] == 0
+            for number, drift in enumerate(DRIFT.values(), start=1):
+                subprocess.run(["sh", "-c", drift], check=True)
+                within(2, lambda: not converge.differences(wanted, RUN_DIR))
+                assert state(wanted) == before
+                within(2, lambda number=number: told()["repairs"] >= number)  # type: ignore[misc]
+            assert told()["problems"] == []
+
+    namespace(body)
+
+
+def test_a_new_role_moves_the_nodes_own_routes_within_20_ms(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        took = []
+        with running(cases["01-standard"]):
+            for turn in range(20):
+                role = (Role.MASTER, Role.BACKUP)[turn % 2]
+                source = "203.0.113.99" if role is Role.MASTER else "203.0.113.2"
+                hold_addresses(role)
+                announce(role)
+                within(2, lambda source=source: f"src {source}" in own_route())  # type: ignore[misc]
+                within(2, lambda role=role: told()["role"] == role)  # type: ignore[misc]
+                took.append(told()["moved_ms"])
+        print(f"routes moved after {statistics.median(took)} ms in the median, {max(took)} at most")
+        assert statistics.median(took) <= 20
+
+    namespace(body)
+
+
+def test_the_fifo_alone_is_heard_and_cannot_lie(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        with running(cases["01-standard"]):
+            announce("MASTER")
+            written = told()["written"]
+            within(2, lambda: told()["written"] > written)
+            assert told()["role"] == "BACKUP", "who does not hold the VGW is no MASTER"
+            hold_addresses(Role.MASTER)
+            within(2, lambda: told()["role"] == "MASTER")
+            (RUN_DIR / daemons.FIFO).write_text("rubbish\n\n\0\nINSTANCE")
+            written = told()["written"]
+            within(2, lambda: told()["written"] > written)
+
+    namespace(body)
+
+
+def test_a_fresh_agent_reads_its_role_from_the_world(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        hold_addresses(Role.MASTER)
+        with running(cases["01-standard"]):
+            assert told()["role"] == "MASTER"
+            assert "src 203.0.113.99" in own_route()
+
+    namespace(body)
+
+
+def test_resident_memory_stays_under_60_mb(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        with running(cases["05-everything"]) as process:
+            for _ in range(10):
+                for role in (Role.MASTER, Role.BACKUP):
+                    hold_addresses(role)
+                    within(2, lambda role=role: told()["role"] == role)  # type: ignore[misc]
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            kib = int(next(line for line in status.splitlines() if "VmRSS" in line).split()[1])
+            print(f"resident: {kib * 1024 / 1e6:.1f} MB")
+            assert kib * 1024 <= 60_000_000
+
+    namespace(body)
+
+
+def test_a_broken_file_is_not_taken_up_and_a_good_one_is(
+    namespace: Namespace, cases: Cases, tmp_path: Path
+) -> None:
+    def body() -> None:
+        file = tmp_path / "gateway.yaml"
+        file.write_text(cases["01-standard"].read_text())
+        with running(file) as process:
+            good = nftables.listing()
+            file.write_text(file.read_text().replace("priority: 90", "priority: none"))
+            process.send_signal(1)
+            within(2, lambda: "kept the former configuration" in LOG.read_text())
+            assert "priority" in LOG.read_text()
+            assert nftables.listing() == good
+            file.write_text(cases["05-everything"].read_text())
+            process.send_signal(1)
+            within(2, lambda: "8080" in (nftables.listing() or ""))
+            assert told()["repairs"] == 0, "a change of the file is no drift"
+
+    namespace(body)

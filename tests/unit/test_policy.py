@@ -1,0 +1,96 @@
+"""The firewall in neutral words: what must hold for every configuration there is."""
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from appliance import config, policy
+from appliance.drivers import nftables
+from appliance.model import Config, Interfaces
+from appliance.ruleset import Accept, Chain, Drop, Hook, Kind, NoTrack, Ruleset, Snat
+
+CASES = sorted((Path(__file__).parents[1] / "golden").glob("[0-9][0-9]-*/gateway.yaml"))
+INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
+
+
+@pytest.fixture(params=CASES, ids=lambda path: path.parent.name)
+def wanted(request: pytest.FixtureRequest) -> Config:
+    return config.parse(request.param.read_bytes())
+
+
+@pytest.fixture
+def rules(wanted: Config) -> Ruleset:
+    return policy.ruleset(wanted, "master", INTERFACES)
+
+
+def chain(rules: Ruleset, name: str) -> Chain:
+    return next(chain for chain in rules.chains if chain.name == name)
+
+
+def test_input_and_forward_drop_what_nothing_names(rules: Ruleset) -> None:
+    for found in rules.chains:
+        if found.kind is Kind.FILTER and found.hook in (Hook.INPUT, Hook.FORWARD):
+            assert found.drop_rest
+            assert isinstance(found.rules[-1].action, Drop)
+            assert found.rules[-1].count
+
+
+def test_nothing_is_ever_rejected_or_masqueraded(rules: Ruleset) -> None:
+    text = nftables.text(rules)
+    assert not {"reject", "masquerade", "random", "flush ruleset"} & set(text.split())
+
+
+def test_every_new_flow_that_is_forwarded_comes_from_a_named_inside(
+    wanted: Config, rules: Ruleset
+) -> None:
+    peer = IPv4Network(wanted.nodes["backup"].sync.ip)
+    inside = {rule.from_ for rule in wanted.nat.source} | {peer}
+    for rule in chain(rules, "forwarded").rules:
+        if isinstance(rule.action, Accept) and not rule.match.ct_translated:
+            known = {"established", "related"} == set(rule.match.ct_state)
+            sources = rule.match.source
+            assert known or all(any(s.subnet_of(i) for i in inside) for s in sources)
+            assert known or sources
+
+
+def test_what_is_translated_goes_to_an_address_that_moves(wanted: Config, rules: Ruleset) -> None:
+    for rule in chain(rules, "translated").rules:
+        assert isinstance(rule.action, Snat)
+        assert rule.action.to == wanted.wan.address.ip
+        assert rule.match.out_interface == "eth0"
+
+
+def test_every_inside_network_is_guarded_after_translation(wanted: Config, rules: Ruleset) -> None:
+    guarded = {
+        network for rule in chain(rules, "leak-guard").rules for network in rule.match.source
+    }
+    sync = {node.sync.network for node in wanted.nodes.values()}
+    assert {
+        *(rule.from_ for rule in wanted.nat.source),
+        wanted.vgw.address.network,
+        *sync,
+    } == guarded
+
+
+def test_vrrp_and_replication_are_the_peers_alone_and_untracked(
+    wanted: Config, rules: Ruleset
+) -> None:
+    peer = wanted.nodes["backup"]
+    arriving = chain(rules, "arriving").rules
+    for protocol, address in (("vrrp", peer.lan.ip), ("udp", peer.sync.ip)):
+        found = [rule for rule in arriving if rule.match.protocol == protocol]
+        untracked, accepted, dropped = found
+        assert isinstance(untracked.action, NoTrack)
+        assert isinstance(accepted.action, Accept)
+        assert untracked.match == accepted.match
+        assert accepted.match.source == (IPv4Network(address),)
+        assert isinstance(dropped.action, Drop)
+        assert not dropped.match.source
+    assert arriving[0].match.ttl == 255
+
+
+def test_ports_become_one_map_however_many_they_are() -> None:
+    case = next(path for path in CASES if "everything" in str(path))
+    text = nftables.text(policy.ruleset(config.parse(case.read_bytes()), "master", INTERFACES))
+    assert text.count("dnat ip to") == 1

@@ -1,0 +1,45 @@
+"""The snapshot's faces: what one writes the other reads, and the lines answer an operator."""
+
+from dataclasses import replace
+
+from appliance.status import Snapshot, from_json, rows, to_json
+
+SNAPSHOT = Snapshot(
+    node="master",
+    role="MASTER",
+    since=1000.0,
+    written=1059.0,
+    sentence="now MASTER: this node holds the VGW (keepalived said MASTER)",
+    vgw="192.168.100.99/24",
+    wan_vip="203.0.113.99/24",
+    profile="standard",
+    promise={"takeover_s": 0.3648, "release_s": 0.0648},
+    ready=True,
+    programs={"agent": "RUNNING", "keepalived": "RUNNING"},
+)
+
+
+def test_json_there_and_back() -> None:
+    snapshot = replace(SNAPSHOT, repairs=2, repaired=("+ table inet vgw",), problems=("a", "b"))
+    assert from_json(to_json(snapshot)) == snapshot
+
+
+def test_rows() -> None:
+    assert rows(SNAPSHOT, 1060.0) == [
+        ("node", "master"),
+        ("role", "MASTER for 60 s"),
+        ("why", "now MASTER: this node holds the VGW (keepalived said MASTER)"),
+        ("VGW", "192.168.100.99/24"),
+        ("WAN VIP", "203.0.113.99/24"),
+        ("profile", "standard: takeover in 0.36 s after a crash, 0.06 s after a clean stop"),
+        ("ready", "yes"),
+        ("programs", "agent RUNNING, keepalived RUNNING"),
+        ("repairs", "0"),
+    ]
+
+
+def test_a_silent_agent_and_every_problem_are_told() -> None:
+    found = rows(replace(SNAPSHOT, problems=("no way out",), programs={}), 1059.0 + 300)
+    assert ("problem", "no way out") in found
+    assert ("problem", "the agent last wrote this 5 min ago") in found
+    assert ("programs", "supervisord does not answer") in found
