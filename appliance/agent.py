@@ -8,10 +8,21 @@ import select
 import signal
 import socket
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from appliance import ApplianceError, config, converge, failover, here, status, system, vrrp
+from appliance import (
+    ApplianceError,
+    config,
+    converge,
+    failover,
+    here,
+    preflight,
+    status,
+    system,
+    vrrp,
+)
 from appliance.change import Change
 from appliance.drivers import daemons, nftables, routes, watch
 from appliance.model import Config, Role
@@ -108,7 +119,8 @@ def look(agent: Agent, cause: str, began: float) -> None:
 
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
-    agent.state, sentence = failover.decide(agent.state, _sight(agent), cause, began)
+    sight = _sight(agent)
+    agent.state, sentence = failover.decide(agent.state, sight, cause, began)
     if sentence:
         agent.sentence, agent.since = sentence, system.wall()
         _move_routes(agent, began)
@@ -123,13 +135,28 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
 
 def _sight(agent: Agent) -> failover.Sight:
     links = routes.links()
-    names = (agent.site.interfaces.lan, agent.site.interfaces.wan)
     vgw = agent.config.vgw.address.ip
     return failover.Sight(
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
         ready=daemons.is_ready(agent.run_dir),
-        links_up=all(name in links and links[name].up for name in names),
+        links_up=_locate(agent, links),
     )
+
+
+def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
+    """Find the interfaces again, for a container engine renumbers them; whether they carry.
+
+    While one is away the former names stay: its return is then no change at all.
+    """
+    addresses = {name: link.addresses for name, link in links.items()}
+    try:
+        found = preflight.locate(agent.config, agent.node, addresses)
+    except ApplianceError:
+        return False
+    if found != agent.site.interfaces:
+        log.warning("interfaces are now %s, were %s", found, agent.site.interfaces)
+        agent.site = replace(agent.site, interfaces=found)
+    return links[found.lan].up and links[found.wan].up
 
 
 def _move_routes(agent: Agent, began: float) -> None:

@@ -13,6 +13,7 @@ from appliance.model import Config, Role
 
 if TYPE_CHECKING:
     from appliance.plan import Plan, Site
+    from appliance.status import Snapshot
 
 app = typer.Typer(
     name="vgw",
@@ -174,11 +175,7 @@ def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     system.become([sys.executable, "-m", "appliance.supervise", str(site.run_dir)])
 
 
-@app.command()
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
-    """Tell this node's role, why it has it, and what was repaired."""
+def _last_snapshot() -> "Snapshot":
     from appliance import here
     from appliance import status as faces
 
@@ -186,11 +183,34 @@ def status(
     text = system.read(path)
     if text is None:
         raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
+    return faces.from_json(text)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Tell this node's role, why it has it, and what was repaired."""
+    from appliance import status as faces
+
+    snapshot = _last_snapshot()
     if as_json:
-        sys.stdout.write(text)
+        sys.stdout.write(faces.to_json(snapshot))
         return
-    for name, value in faces.rows(faces.from_json(text), system.wall()):
+    for name, value in faces.rows(snapshot, system.wall()):
         _say(f"{name:9} {value}")
+
+
+@app.command()
+def health() -> None:
+    """End with 0 where this node works as MASTER or could, else with 1 and the reason."""
+    from appliance import status as faces
+
+    snapshot = _last_snapshot()
+    reason = faces.sickness(snapshot, system.wall())
+    if reason:
+        raise ApplianceError(f"{snapshot.node} is not healthy: {reason}")
+    _say(f"{snapshot.node} is {snapshot.role} and healthy")
 
 
 def _print_version(wanted: bool) -> None:

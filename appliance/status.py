@@ -47,6 +47,20 @@ def from_json(text: str) -> Snapshot:
     return Snapshot(**data)
 
 
+SILENCE = 5.0  # seconds after which an agent that writes each second must be taken for dead
+
+
+def sickness(snapshot: Snapshot, now: float) -> str | None:
+    """Why this node could not be, or become, a MASTER that works; None where it could."""
+    if now - snapshot.written > SILENCE:
+        return f"the agent last wrote its status {_span(now - snapshot.written)} ago"
+    if snapshot.problems:
+        return "; ".join(snapshot.problems)
+    if snapshot.role == "FAULT" or not snapshot.ready:
+        return snapshot.sentence
+    return None
+
+
 def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
     """What an operator asks, in the order of asking: a name and a value a row."""
     takeover, release = snapshot.promise["takeover_s"], snapshot.promise["release_s"]
@@ -67,7 +81,7 @@ def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
         ("repairs", _repairs(snapshot)),
     ]
     found += [("problem", problem) for problem in snapshot.problems]
-    if now - snapshot.written > 5:
+    if now - snapshot.written > SILENCE:
         found.append(("problem", f"the agent last wrote this {_span(now - snapshot.written)} ago"))
     return found
 

@@ -36,6 +36,8 @@ _PLACE = {
     (Kind.NAT, Hook.POSTROUTING): ("nat", "srcnat"),
     (Kind.GUARD, Hook.POSTROUTING): ("filter", "srcnat + 10"),
 }
+# By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
+_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
 _UNSUPPORTED = ("Operation not supported", "Protocol not supported", "Unable to initialize Netlink")
 
 
@@ -77,7 +79,7 @@ def _match(match: Match) -> list[str]:
     if match.protocol and match.ports:
         words.append(f"{match.protocol} dport {_one_of([_span(p) for p in match.ports])}")
     elif match.protocol:
-        words.append(f"meta l4proto {match.protocol}")
+        words.append(f"meta l4proto {_PROTOCOLS[match.protocol]}")
     if match.ttl is not None:
         words.append(f"ip ttl {match.ttl}")
     if match.icmp_type:
@@ -122,11 +124,12 @@ def _action(action: Action) -> str:
         case ClampMss():
             return "tcp flags syn / syn,rst tcp option maxseg size set rt mtu"
         case Snat(to, ports):
-            ports_bind = "meta l4proto { tcp, udp } " if ports else ""
+            ports_bind = "meta l4proto { 6, 17 } " if ports else ""
             return f"{ports_bind}snat ip to {to}" + (f":{_span(ports)}" if ports else "")
         case Dnat(table):
             rows = ", ".join(
-                f"{protocol} . {port} : {to} . {to_port}" for protocol, port, to, to_port in table
+                f"{_PROTOCOLS[protocol]} . {port} : {to} . {to_port}"
+                for protocol, port, to, to_port in table
             )
             return f"dnat ip to meta l4proto . th dport map {{ {rows} }}"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from appliance.status import Snapshot, from_json, rows, to_json
+from appliance.status import Snapshot, from_json, rows, sickness, to_json
 
 SNAPSHOT = Snapshot(
     node="master",
@@ -43,3 +43,14 @@ def test_a_silent_agent_and_every_problem_are_told() -> None:
     assert ("problem", "no way out") in found
     assert ("problem", "the agent last wrote this 5 min ago") in found
     assert ("programs", "supervisord does not answer") in found
+
+
+def test_health() -> None:
+    assert sickness(SNAPSHOT, 1060.0) is None
+    assert sickness(replace(SNAPSHOT, role="BACKUP"), 1060.0) is None
+    assert sickness(SNAPSHOT, 1070.0) == "the agent last wrote its status 11 s ago"
+    assert sickness(replace(SNAPSHOT, problems=("no rules", "no routes")), 1060.0) == (
+        "no rules; no routes"
+    )
+    fault = replace(SNAPSHOT, role="FAULT", sentence="now FAULT: the node is not ready")
+    assert sickness(fault, 1060.0) == "now FAULT: the node is not ready"
