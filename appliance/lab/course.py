@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from appliance.lab import faults
+from appliance.lab.drill import mended_when_broken_off
 from appliance.lab.running import PING_TARGET, Lab
 from appliance.lab.topology import Wire
 from appliance.lab.world import wait_until
@@ -49,7 +50,8 @@ def course(lab: Lab, say: Callable[[Check], None] = lambda _: None) -> list[Chec
     backup = lab.other(master)
     silence = lab.topology.master_down_interval(backup)
     note(f"from {machine}: ping {PING_TARGET}", *_ping(lab, machine))
-    with _endless_ping(lab, machine) as pings:
+    stop = faults.fault("stop-keepalived")
+    with mended_when_broken_off(lab, stop, master), _endless_ping(lab, machine) as pings:
         _stop_and_start(lab, (master, backup), silence + 2 * _SPARE_SECONDS, note)
         note(f"from {machine}: ping {PING_TARGET}", *_ping(lab, machine))
     lost = pings.sent - pings.answered

@@ -68,11 +68,10 @@ class Record:
         return self.tally
 
 
-def _started(child: "subprocess.Popen[str]", word: str) -> "subprocess.Popen[str]":
+def _await_start(child: "subprocess.Popen[str]", who: str, word: str) -> None:
     assert child.stdout is not None
     if child.stdout.readline().strip() != word:
-        raise CommandFailed(f"{child.args!r} did not start")
-    return child
+        raise CommandFailed(f"{who} did not start; what it said stands above")
 
 
 @contextmanager
@@ -87,13 +86,14 @@ def observe(lab: Lab, machine: str | None = None, every: float = 1.0) -> Iterato
     probing = source.popen([sys.executable, "-m", "appliance.lab.probe", *words])
     record = Record()
     try:
-        _started(watching, "listening")
-        _started(probing, "sending")
+        _await_start(watching, "the witness on the LAN", "listening")
+        _await_start(probing, f"the probe on {source.spec.name}", "sending")
         yield record
     finally:
         # Both end when their input does; also when the drill was broken off.
-        probed, _ = probing.communicate()
-        watched, _ = watching.communicate()
+        with _undisturbed():
+            probed, _ = probing.communicate()
+            watched, _ = watching.communicate()
     record.tally = Tally(**json.loads(probed)) if probed.startswith("{") else None
     record.sights = witness.read(watched.splitlines())
 
@@ -107,33 +107,48 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
     standby = lab.other(before)
     seen = lab.capture().untranslated
     lab.world.arm()
-    with observe(lab) as record, _mended_when_broken_off(lab, fault, before):
-        # A fault has no respect for the advert timer: meet it at any phase.
-        time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
-        say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
-        since = time.monotonic()
-        fault.inject(lab, before)
-        moved = _wait_for(lab, fault, standby)
-        time.sleep(_BASELINE_SECONDS)
-    after = standby if moved else before
-    say(f"{after} is MASTER; {before} is put right")
-    with observe(lab) as returning:
-        fault.mend(lab, before)
-        lab.wait_healthy(HEALTHY_SECONDS)
-        time.sleep(_BASELINE_SECONDS)
+    with mended_when_broken_off(lab, fault, before):
+        with observe(lab) as record:
+            # A fault has no respect for the advert timer: meet it at any phase.
+            time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
+            say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
+            since = time.monotonic()
+            with _undisturbed():
+                fault.inject(lab, before)
+            moved = _wait_for(lab, fault, standby)
+            time.sleep(_BASELINE_SECONDS)
+        after = standby if moved else before
+        say(f"{after} is MASTER; {before} is put right")
+        with observe(lab) as returning:
+            fault.mend(lab, before)
+            lab.wait_healthy(HEALTHY_SECONDS)
+            time.sleep(_BASELINE_SECONDS)
     untranslated = lab.capture().untranslated - seen
     return _judge(lab, fault, (before, after), since, record, returning.train, untranslated)
 
 
 @contextmanager
-def _mended_when_broken_off(lab: Lab, fault: Fault, node: str) -> Iterator[None]:
+def _undisturbed() -> Iterator[None]:
+    """Puts Ctrl-C off until the block has ended: half a fault could not be put right."""
+    came: list[int] = []
+    former = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def mended_when_broken_off(lab: Lab, fault: Fault, node: str) -> Iterator[None]:
     """Ctrl-C in the middle of a drill leaves no node switched off."""
     try:
         yield
     except BaseException:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
         if lab.world.pid is not None:
-            fault.mend(lab, node)
+            with _undisturbed():
+                fault.mend(lab, node)
         raise
 
 

@@ -147,6 +147,7 @@ def run(
             capture_output=True,
             text=True,
             timeout=seconds,
+            start_new_session=True,  # Ctrl-C is for us, who then decide
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -162,4 +163,5 @@ def popen(lab: str, node: str, pid: int, argv: Sequence[str]) -> subprocess.Pope
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import json
 import select
-import signal
 import socket
 import struct
 import sys
@@ -125,8 +124,6 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=1.0, help="milliseconds between sends")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long at most")
     options = parser.parse_args()
-    # Ctrl-C is for the drill, which then ends our input.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     train = Train((options.target, options.port), options.every / 1000)
     print("sending", flush=True)
     print(json.dumps(asdict(train.run(options.seconds))), flush=True)

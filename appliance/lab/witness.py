@@ -6,7 +6,6 @@ It listens until its standard input ends and then prints what it saw, one JSON o
 import ctypes
 import json
 import select
-import signal
 import socket
 import struct
 import sys
@@ -108,7 +107,5 @@ def read(lines: Iterable[str]) -> list[Sight]:
 
 
 if __name__ == "__main__":
-    # Ctrl-C is for the drill, which then ends our input.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for seen in listen("lan"):
         print(json.dumps(asdict(seen)))

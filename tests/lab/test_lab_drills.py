@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -66,7 +67,8 @@ def test_a_drill_for_people_is_a_table(standard_lab: Lab) -> None:
     assert "held" in said
 
 
-def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(standard_lab: Lab) -> None:
+@pytest.mark.parametrize("delay", [0, 0.6, 1.0])
+def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(standard_lab: Lab, delay: float) -> None:
     drill = subprocess.Popen(
         standard_lab.argv("drill", "power-off"),
         cwd=REPOSITORY,
@@ -77,6 +79,7 @@ def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(standard_lab: Lab) -> Non
     )
     assert drill.stdout
     assert "power is cut" in drill.stdout.readline()
+    time.sleep(delay)
     os.killpg(drill.pid, signal.SIGINT)
     _, complaints = drill.communicate(timeout=30)
     assert drill.returncode == 130
