@@ -156,7 +156,9 @@ def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
     if found != agent.site.interfaces:
         log.warning("interfaces are now %s, were %s", found, agent.site.interfaces)
         agent.site = replace(agent.site, interfaces=found)
-    return links[found.lan].up and links[found.wan].up
+    tracked = (own.interface for own in agent.config.vgw.track_interfaces if not own.weight)
+    needed = (found.lan, found.wan, *tracked)
+    return all(name in links and links[name].up for name in needed)
 
 
 def _move_routes(agent: Agent, began: float) -> None:
@@ -209,8 +211,9 @@ def _reload(agent: Agent) -> bool:
     path = agent.site.config_path
     try:
         wanted = config.parse(system.read(path) or "", str(path))
+        here.node_name(wanted, agent.node)
     except ApplianceError as error:
-        log.error("kept the former configuration, for the file has errors:\n%s", error)
+        log.error("kept the former configuration, for the file is not to be used:\n%s", error)
         return False
     agent.config = wanted
     log.info("took up %s", path)

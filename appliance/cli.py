@@ -57,22 +57,40 @@ def _say(text: str) -> None:
 
 
 def _prepared(
-    path: Path, name: str | None, role: Role | None, *, listening: bool = False
+    path: Path,
+    name: str | None,
+    role: Role | None,
+    *,
+    listening: bool = False,
+    loading: bool = False,
 ) -> "tuple[Config, str, Site, Plan]":
     """Config, node, site and plan, or every reason why this machine cannot be that node.
 
     All reasons come at once; the first one gives the exit code.
     """
     from appliance import here, observe
+    from appliance.drivers import probes
     from appliance.plan import plan
 
     wanted = here.load(path)
     node = here.node_name(wanted, name)
+    if loading:
+        probes.load_modules()
     problems = observe.problems(wanted, node, listening=listening)
     if problems:
         raise type(problems[0])("\n     ".join(map(str, problems)))
     site = here.site(wanted, node, path)
     return wanted, node, site, plan(wanted, node, role or here.role_now(wanted), site)
+
+
+def _refuse_where_one_runs(run_dir: Path) -> None:
+    from appliance.drivers import daemons
+
+    if daemons.states(run_dir):
+        raise ApplianceError(
+            f"a gateway already runs here, in {run_dir}; `vgw status` tells of it, and TERM to its "
+            "supervisord ends it"
+        )
 
 
 @app.command()
@@ -135,7 +153,7 @@ def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
     from appliance import converge
     from appliance.drivers import daemons
 
-    _, _, site, plan = _prepared(file, node, role)
+    _, _, site, plan = _prepared(file, node, role, loading=True)
     with converge.only_one(site.run_dir):
         report = converge.converge_fully(plan, site.run_dir, lambda change: _say(str(change)))
         daemons.signal(site.run_dir, "agent", "HUP")
@@ -147,8 +165,13 @@ def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
 def teardown() -> None:
     """Take what is ours off this machine: forwarding first, the rules last."""
     from appliance import converge, here
+    from appliance import status as faces
+    from appliance.drivers import daemons
     from appliance.plan import Plan
 
+    _refuse_where_one_runs(here.run_dir())
+    for name in (faces.FILE, daemons.READY):
+        system.remove(here.run_dir() / name)
     with converge.only_one(here.run_dir()):
         converge.converge_fully(Plan(), here.run_dir(), lambda change: _say(str(change)))
 
@@ -159,11 +182,8 @@ def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     from appliance import agent, converge
     from appliance.drivers import daemons
 
-    wanted, name, site, plan = _prepared(file, node, Role.BACKUP)
-    if daemons.states(site.run_dir):
-        raise ApplianceError(
-            f"a gateway already runs here, in {site.run_dir}; `vgw status` tells of it"
-        )
+    wanted, name, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
+    _refuse_where_one_runs(site.run_dir)
     with converge.only_one(site.run_dir):
         system.remove(site.run_dir / daemons.FAILED)
         daemons.set_ready(site.run_dir, ready=False)

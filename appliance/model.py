@@ -35,8 +35,8 @@ class Role(StrEnum):
 class Failback(StrEnum):
     """Whether a returning node of higher priority takes over again.
 
-    PLAIN: at once, as VRRP does by itself. GATED: once its ready file says so. NEVER: not while the
-    other node lives.
+    PLAIN: at once, as VRRP does by itself. GATED: once its ready file says so, which in this version
+    means that its ruleset is in force. NEVER: not while the other node lives.
     """
 
     PLAIN = "plain"
@@ -139,7 +139,7 @@ class Wan(Network):
     gateway: Address
     """The upstream router."""
     probes: tuple[Address, ...] = ()
-    """Addresses that must answer before a node may become MASTER."""
+    """Addresses outside that prove the way out; checked here, and not asked yet by this version."""
 
 
 class Sync(Network):

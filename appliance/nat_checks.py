@@ -14,14 +14,13 @@ from appliance.addresses import (
 from appliance.fields import UNKNOWN
 from appliance.marks import Path, Remark
 from appliance.model import Config, SourceNat
+from appliance.settings import is_fixed
 
 MIN_PORTS = 1024
 
 # Settings that the gateway makes itself, and where the file says them instead.
 OWN_SYSCTLS = {
     "net.ipv4.ip_forward": "the gateway switches it on once its ruleset is in force",
-    "net.ipv4.conf.all.forwarding": "the gateway switches it on once its ruleset is in force",
-    "net.ipv4.conf.default.forwarding": "the gateway switches it on once its ruleset is in force",
     "net.netfilter.nf_conntrack_tcp_timeout_established": "write timeouts.tcp_established",
     "net.netfilter.nf_conntrack_udp_timeout": "write timeouts.udp",
     "net.netfilter.nf_conntrack_udp_timeout_stream": "write timeouts.udp_stream",
@@ -175,10 +174,11 @@ def ports_have_a_protocol(config: Config) -> Iterator[Remark]:
 def sysctls_are_free(config: Config) -> Iterator[Remark]:
     """What the gateway sets itself is not for the file to set."""
     for name in config.sysctl:
-        if name in OWN_SYSCTLS:
+        if name in OWN_SYSCTLS or is_fixed(name):
+            reason = OWN_SYSCTLS.get(name, "it would not be a safe gateway with another value")
             yield Remark(
                 ("sysctl", name),
-                f"{name} is the gateway's own to set: {OWN_SYSCTLS[name]}; remove it here",
+                f"{name} is the gateway's own to set: {reason}; remove it here",
                 on_key=True,
             )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from appliance import policy, render
 from appliance.model import Config, Interfaces, Node, Role
 from appliance.ruleset import Ruleset
+from appliance.settings import FIXED
 
 # Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
 PROTOCOL = 201
@@ -117,26 +118,11 @@ def _rules(interfaces: Interfaces) -> tuple[RouteRule, ...]:
 
 
 def sysctls(config: Config, name: str, interfaces: Interfaces) -> tuple[tuple[str, str], ...]:
-    """The kernel's settings but forwarding itself (ip-sysctl and nf_conntrack-sysctl of the kernel's documentation)."""
+    """The kernel's settings, but for forwarding itself, as key and value, sorted."""
     timeouts = config.timeouts
     conf, conntrack = "net.ipv4.conf", "net.netfilter.nf_conntrack"
     wanted = {
-        # An address is answered for, and named in ARP, on its own interface only.
-        f"{conf}.all.arp_ignore": 1,
-        f"{conf}.all.arp_announce": 2,
-        # The VGW shares its prefix with the node's address and must outlive its removal.
-        f"{conf}.all.promote_secondaries": 1,
-        f"{conf}.all.accept_redirects": 0,
-        f"{conf}.all.accept_source_route": 0,
-        f"{conf}.all.send_redirects": 0,
-        f"{conf}.all.rp_filter": 1,
-        # The way back of a forwarded packet is looked up by our mark too, or its answer is refused.
-        f"{conf}.all.src_valid_mark": 1,
-        # A flow must go on where a replica, or the middle of a stream, is all a node knows of it.
-        f"{conntrack}_tcp_be_liberal": 1,
-        f"{conntrack}_tcp_loose": 1,
-        # 1: every flow announces its changes, also those born before anybody listened.
-        f"{conntrack}_events": 1,
+        **FIXED,
         f"{conntrack}_tcp_timeout_established": timeouts.tcp_established,
         f"{conntrack}_udp_timeout": timeouts.udp,
         f"{conntrack}_udp_timeout_stream": timeouts.udp_stream,

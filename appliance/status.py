@@ -58,6 +58,8 @@ def sickness(snapshot: Snapshot, now: float) -> str | None:
         return "; ".join(snapshot.problems)
     if snapshot.role == "FAULT" or not snapshot.ready:
         return snapshot.sentence
+    if snapshot.programs.get("keepalived") != "RUNNING":
+        return f"keepalived is {snapshot.programs.get('keepalived', 'not under supervisord')}"
     return None
 
 

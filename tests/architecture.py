@@ -26,7 +26,7 @@ class Layer:
 # Low to high. `drivers.*` stands for every module in drivers/ that has no line of its own.
 LAYERS = (
     Layer(("__init__",), pure=True),
-    Layer(("change", "ruleset", "scalars", "vrrp"), pure=True),
+    Layer(("change", "ruleset", "scalars", "settings", "vrrp"), pure=True),
     Layer(("system",)),
     Layer(("fields", "marks"), pure=True),
     Layer(("model",), pure=True),

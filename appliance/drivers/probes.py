@@ -13,7 +13,8 @@ from appliance.drivers import nftables, routes
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
 _ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
 _VRRP = 112
-PROGRAMS = ("keepalived", "nft")
+CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
+PROGRAMS = ("keepalived", "nft", "setpriv")
 
 
 def capabilities() -> frozenset[str]:
@@ -32,7 +33,7 @@ def programs() -> dict[str, bool]:
 def kernel() -> frozenset[str]:
     """The features of the running kernel that are there, by the names of their modules."""
     found = set()
-    if Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").exists():
+    if CONNTRACK.exists():
         found.add("nf_conntrack")
     try:
         nftables.listing()
@@ -40,6 +41,15 @@ def kernel() -> frozenset[str]:
     except ApplianceError:
         pass
     return frozenset(found)
+
+
+def load_modules() -> None:
+    """Ask the kernel for connection tracking where it is a module that nobody has needed yet.
+
+    What cannot be loaded here, as in a container, the preflight names.
+    """
+    if not CONNTRACK.exists() and system.find_program("modprobe"):
+        system.attempt(["modprobe", "--quiet", "nf_conntrack"])
 
 
 def answers(

@@ -45,7 +45,7 @@ def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     agent.make_fifo(RUN_DIR / daemons.FIFO)
     daemons.set_ready(RUN_DIR, ready=True)
     environ = {**os.environ, "VGW_CONFIG": str(file)}
-    with LOG.open("wb") as log:
+    with LOG.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "appliance.agent"], env=environ, stdout=log
         )
@@ -154,15 +154,26 @@ def test_a_broken_file_is_not_taken_up_and_a_good_one_is(
         file = tmp_path / "gateway.yaml"
         file.write_text(cases["01-standard"].read_text())
         with running(file) as process:
-            good = nftables.listing()
-            file.write_text(file.read_text().replace("priority: 90", "priority: none"))
-            process.send_signal(1)
-            within(2, lambda: "kept the former configuration" in LOG.read_text())
-            assert "priority" in LOG.read_text()
-            assert nftables.listing() == good
+            good, text = nftables.listing(), file.read_text()
+            for before, after in (("priority: 90", "priority: none"), ("  master:", "  other:")):
+                LOG.write_text("")
+                file.write_text(text.replace(before, after))
+                process.send_signal(1)
+                within(2, lambda: "kept the former configuration" in LOG.read_text())
+                assert nftables.listing() == good
             file.write_text(cases["05-everything"].read_text())
             process.send_signal(1)
             within(2, lambda: "8080" in (nftables.listing() or ""))
             assert told()["repairs"] == 0, "a change of the file is no drift"
+
+    namespace(body)
+
+
+def test_a_tracked_interface_that_is_down_is_a_fault(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        with running(cases["05-everything"]):
+            assert told()["role"] == "BACKUP"
+            subprocess.run(["ip", "link", "set", "eth3", "down"], check=True)
+            within(2, lambda: told()["role"] == "FAULT")
 
     namespace(body)

@@ -52,5 +52,10 @@ def test_health() -> None:
     assert sickness(replace(SNAPSHOT, problems=("no rules", "no routes")), 1060.0) == (
         "no rules; no routes"
     )
+    stopped = replace(SNAPSHOT, programs={"keepalived": "STOPPED"})
+    assert sickness(stopped, 1060.0) == "keepalived is STOPPED"
+    assert sickness(replace(SNAPSHOT, programs={}), 1060.0) == (
+        "keepalived is not under supervisord"
+    )
     fault = replace(SNAPSHOT, role="FAULT", sentence="now FAULT: the node is not ready")
     assert sickness(fault, 1060.0) == "now FAULT: the node is not ready"

@@ -1,0 +1,92 @@
+"""`vgw start` for real: it runs its daemons, outlives none of them, and leaves the machine as it was."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from appliance.drivers import daemons
+from appliance.plan import Plan
+from tests.kernel.wanted import state
+
+RUN_DIR = Path("/run/vgw")
+Namespace = Callable[[Callable[[], None]], None]
+Cases = dict[str, Path]
+
+
+def vgw(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "appliance", *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def within(seconds: float, condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def all_run() -> bool:
+    return daemons.states(RUN_DIR) == {"agent": "RUNNING", "keepalived": "RUNNING"}
+
+
+@contextlib.contextmanager
+def started(file: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "appliance", "start", str(file)]
+    with Path("/run/log").open("ab") as log, subprocess.Popen(command, stdout=log) as process:
+        try:
+            within(10, all_run)
+            yield process
+        finally:
+            process.terminate()
+
+
+def ours() -> list[int]:
+    """The processes of this gateway: those whose command names its run directory or its agent."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            same_net = (entry / "ns" / "net").samefile("/proc/self/ns/net")
+            command = (entry / "cmdline").read_bytes()
+            if same_net and (b"appliance.agent" in command or b"keepalived" in command):
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_clean_stop_ends_with_0_and_takes_everything_away(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        before = state(Plan())
+        with started(cases["01-standard"]) as process:
+            within(5, lambda: vgw("health").returncode == 0)
+            for verb in ("start", "teardown"):
+                again = vgw(verb, str(cases["01-standard"])) if verb == "start" else vgw(verb)
+                assert again.returncode == 1
+                assert "already runs here" in again.stderr
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+        assert state(Plan()) == before
+        assert ours() == []
+        told = vgw("health")
+        assert told.returncode == 1
+        assert "no gateway runs here" in told.stderr
+
+    namespace(body)
+
+
+def test_nothing_outlives_a_killed_supervisord(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        with started(cases["01-standard"]) as process:
+            assert len(ours()) >= 2
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=5)
+            within(5, lambda: not ours())
+        with started(cases["01-standard"]):
+            within(5, lambda: vgw("health").returncode == 0)
+        assert ours() == []
+
+    namespace(body)
