@@ -37,6 +37,7 @@ LAYERS = (
     Layer(("failover", "policy", "preflight", "render", "status"), pure=True),
     Layer(("plan",), pure=True),
     Layer(("drivers",)),
+    Layer(("drivers.devconf",)),
     Layer(("drivers.*",)),
     Layer(("drivers.probes",)),  # looks through the other drivers' eyes
     Layer(("converge", "here", "observe", "show")),

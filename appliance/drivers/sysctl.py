@@ -5,6 +5,7 @@ from pathlib import Path
 
 from appliance import MissingKernelFeature, ReadOnlySysctl, system
 from appliance.change import Change
+from appliance.drivers import devconf
 
 ROOT = Path("/proc/sys")
 FORWARDING = "net.ipv4.ip_forward"
@@ -36,9 +37,16 @@ def apply(changes: Sequence[Change]) -> None:
     for change in changes:
         key, value = change.payload
         try:
-            path_of(key).write_text(f"{value}\n", encoding="ascii")
+            _write(key, value)
         except OSError as error:
             raise ReadOnlySysctl(_refused(key, value, error.strerror or str(error))) from None
+
+
+def _write(key: str, value: str) -> None:
+    if devconf.knows(key) and not system.writable(path_of(key)):
+        devconf.put(key, int(value))
+    else:
+        path_of(key).write_text(f"{value}\n", encoding="ascii")
 
 
 def refusals(wanted: Mapping[str, str]) -> tuple[str, ...]:
@@ -47,7 +55,7 @@ def refusals(wanted: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         _refused(key, value, "it is read-only")
         for key, value in differing
-        if not system.writable(path_of(key))
+        if not system.writable(path_of(key)) and not devconf.knows(key)
     )
 
 

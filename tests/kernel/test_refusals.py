@@ -13,6 +13,8 @@ from tests.kernel.wanted import state
 Namespace = Callable[[Callable[[], None]], None]
 VGW = f"{sys.executable} -m appliance"
 
+READ_ONLY = "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"
+
 # What is done to the machine first; how the command is run; the exit code; what the message says.
 REFUSALS = {
     "broken yaml": (
@@ -44,7 +46,7 @@ REFUSALS = {
     ),
     "interface off": ("ip link set eth2 down", "", 12, ["eth2 is down", "ip link set eth2 up"]),
     "read-only settings": (
-        "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys",
+        READ_ONLY,
         "",
         13,
         ["net.ipv4.ip_forward", "sysctls:"],
@@ -57,6 +59,26 @@ REFUSALS = {
     ),
     "another node's name": ("", "env VGW_NODE=third", 1, ["third", "master and backup"]),
 }
+
+
+def test_one_interfaces_settings_are_made_although_proc_sys_is_read_only(
+    namespace: Namespace, cases: dict[str, Path]
+) -> None:
+    def body() -> None:
+        file = cases["04-no-address-outside"]
+        apply = f"{VGW} apply {file}".split()
+        for name, value in (("eth1.send_redirects", "1"), ("eth0.rp_filter", "0")):
+            setting = Path(f"/proc/sys/net/ipv4/conf/{name.replace('.', '/')}")
+            assert subprocess.run(apply, capture_output=True, check=False).returncode == 0
+            setting.write_text(value)
+            subprocess.run(["sh", "-ec", READ_ONLY], check=True)
+            done = subprocess.run(apply, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert name in done.stdout
+            assert setting.read_text().strip() != value
+            subprocess.run(["umount", "/proc/sys"], check=True)
+
+    namespace(body)
 
 
 @pytest.mark.parametrize("verb", ["start", "apply", "check"])
