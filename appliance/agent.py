@@ -62,16 +62,16 @@ class Agent:
         return plan(self.config, self.node, self.state.role or Role.BACKUP, self.site)
 
 
-def main() -> None:
-    """Run as supervisord's program: the file, the node and the run directory are in the environment.
+def main(path: Path, node: str | None = None) -> None:
+    """Run until told to stop; the run directory is in the environment.
 
-    Not a verb of `vgw`, for it lives as long as the node and should be small.
+    supervisord runs this module itself, without the command line's weight: it lives as long as the
+    node and should be small.
     """
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
-    path = Path(os.environ.get("VGW_CONFIG", here.CONFIG_PATH))
     try:
         wanted = here.load(path)
-        name = here.node_name(wanted)
+        name = here.node_name(wanted, node)
         run(Agent(wanted, name, here.site(wanted, name, path)))
     except ApplianceError as error:
         log.error(error)
@@ -294,4 +294,4 @@ def _signals(agent: Agent) -> tuple[socket.socket, socket.socket]:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(os.environ.get("VGW_CONFIG", here.CONFIG_PATH)))

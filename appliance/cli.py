@@ -221,6 +221,14 @@ def status(
         _say(f"{name:9} {value}")
 
 
+@app.command("agent")
+def agent_(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
+    """Follow keepalived's roles and keep the machine to the plan, as supervisord has it done."""
+    from appliance import agent
+
+    agent.main(file, node)
+
+
 @app.command()
 def health() -> None:
     """End with 0 where this node works as MASTER or could, else with 1 and the reason."""
