@@ -226,6 +226,7 @@ def _snapshot(agent: Agent) -> status.Snapshot:
     terms = (vgw.vrrp_version, backup, vgw.advert_interval)
     return status.Snapshot(
         node=agent.node,
+        config=str(agent.site.config_path),
         role=str(agent.state.role),
         since=agent.since,
         written=system.wall(),

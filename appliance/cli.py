@@ -154,6 +154,11 @@ def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
     from appliance.drivers import daemons
 
     _, _, site, plan = _prepared(file, node, role, loading=True)
+    if daemons.states(site.run_dir) and (held := _last_snapshot().config) != str(site.config_path):
+        raise ApplianceError(
+            f"the agent that runs here goes by {held} and would undo this; change that file and "
+            "apply it, or stop the node and start it with this one"
+        )
     with converge.only_one(site.run_dir):
         report = converge.converge_fully(plan, site.run_dir, lambda change: _say(str(change)))
         daemons.signal(site.run_dir, "agent", "HUP")

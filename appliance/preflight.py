@@ -70,9 +70,10 @@ def locate(config: Config, name: str, interfaces: Addresses) -> Interfaces:
     """
     found: dict[str, str] = {}
     missing = []
-    for part, network, _ in _parts(config, config.nodes[name]):
+    free = _free(config, interfaces)
+    for part, network, address in _parts(config, config.nodes[name]):
         try:
-            found[part] = _interface(part, network, interfaces)
+            found[part] = _interface(part, network, interfaces, _meant(free, address))
         except MissingInterface as error:
             missing.append(str(error))
     if missing:
@@ -89,9 +90,25 @@ def _parts(config: Config, node: Node) -> tuple[tuple[str, Network, IPv4Interfac
     )
 
 
-def _interface(part: str, network: Network, interfaces: Addresses) -> str:
+def _free(config: Config, interfaces: Addresses) -> Addresses:
+    """The interfaces here that the file gives no other part to play."""
+    named = {"lo", config.lan.interface, config.wan.interface, config.sync.interface}
+    return {name: addresses for name, addresses in interfaces.items() if name not in named}
+
+
+def _meant(free: Addresses, address: IPv4Interface | None) -> Addresses:
+    """Of these, the ones with an address in the right network; all where none has."""
+    near = {
+        name: addresses
+        for name, addresses in free.items()
+        if address and any(own.network == address.network for own in addresses)
+    }
+    return near or free
+
+
+def _interface(part: str, network: Network, interfaces: Addresses, meant: Addresses) -> str:
     if network.interface is not None:
-        return _by_name(part, network.interface, interfaces)
+        return _by_name(part, network.interface, interfaces, meant)
     holders = [
         name
         for name, addresses in interfaces.items()
@@ -110,10 +127,10 @@ def _interface(part: str, network: Network, interfaces: Addresses) -> str:
     )
 
 
-def _by_name(part: str, name: str, interfaces: Addresses) -> str:
+def _by_name(part: str, name: str, interfaces: Addresses, meant: Addresses) -> str:
     if name in interfaces:
         return name
-    near = difflib.get_close_matches(name, [other for other in interfaces if other != "lo"], n=1)
+    near = list(meant) if len(meant) == 1 else difflib.get_close_matches(name, meant, n=1)
     raise MissingInterface(
         f"{part}.interface: there is no interface {name} here; there are {_listed(interfaces)}"
         + (f"; did you mean {near[0]}?" if near else "")
@@ -168,9 +185,10 @@ def _networks(config: Config, name: str, observed: Observed) -> Iterator[Problem
     """Whether each interface is there, up, and has the node's address."""
     if observed.interfaces is None:
         return
+    free = _free(config, observed.interfaces)
     for part, network, address in _parts(config, config.nodes[name]):
         try:
-            interface = _interface(part, network, observed.interfaces)
+            interface = _interface(part, network, observed.interfaces, _meant(free, address))
         except MissingInterface as error:
             yield Problem(MissingInterface, str(error))
             continue

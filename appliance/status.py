@@ -10,12 +10,13 @@ FILE = "status.json"  # in the run directory, written by the agent at each look
 class Snapshot:
     """The node at one moment. Times of day in seconds since 1970, durations as their names say.
 
-    `repairs` counts the changes made because the machine had drifted from the plan; `moved_ms` is
+    `config` is the file the agent goes by; `repairs` counts the changes made because the machine had drifted from the plan; `moved_ms` is
     how long the node's own routes took at the last change of role, from keepalived's word to the
     kernel's consent.
     """
 
     node: str
+    config: str
     role: str
     since: float
     written: float
@@ -83,8 +84,9 @@ def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
         ("repairs", _repairs(snapshot)),
     ]
     found += [("problem", problem) for problem in snapshot.problems]
-    if now - snapshot.written > SILENCE:
-        found.append(("problem", f"the agent last wrote this {_span(now - snapshot.written)} ago"))
+    ailing = sickness(snapshot, now)
+    if ailing and not snapshot.problems and snapshot.role != "FAULT":
+        found.append(("problem", ailing))
     return found
 
 

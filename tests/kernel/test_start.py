@@ -67,6 +67,10 @@ def test_a_clean_stop_ends_with_0_and_takes_everything_away(
                 again = vgw(verb, str(cases["01-standard"])) if verb == "start" else vgw(verb)
                 assert again.returncode == 1
                 assert "already runs here" in again.stderr
+            other = vgw("apply", str(cases["02-fast"]))
+            assert other.returncode == 1
+            assert str(cases["01-standard"]) in other.stderr
+            assert vgw("apply", str(cases["01-standard"])).stdout == "nothing to do\n"
             process.terminate()
             assert process.wait(timeout=10) == 0
         assert state(Plan()) == before

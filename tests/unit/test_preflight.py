@@ -161,11 +161,17 @@ def test_interfaces_are_found(wanted: Config) -> None:
 @pytest.mark.parametrize(
     ("wanted", "interfaces", "sentence"),
     [
+        (  # no interface that the file gives another part to play is ever meant
+            WANTED,
+            links(eth0="192.168.7.7/24", eth2="10.99.0.2/24"),
+            "lan.interface: there is no interface eth1 here; there are eth0 (192.168.7.7/24), "
+            "eth2 (10.99.0.2/24)",
+        ),
         (
             WANTED,
             {**links(eth10="", ens3="192.168.100.2/24", lo="127.0.0.1/8"), "eth0": (), "eth2": ()},
             "lan.interface: there is no interface eth1 here; there are ens3 (192.168.100.2/24), "
-            "eth0 (no address), eth10 (no address), eth2 (no address); did you mean eth10?",
+            "eth0 (no address), eth10 (no address), eth2 (no address); did you mean ens3?",
         ),
         (
             BY_SUBNET,

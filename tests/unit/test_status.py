@@ -6,6 +6,7 @@ from appliance.status import Snapshot, from_json, rows, sickness, to_json
 
 SNAPSHOT = Snapshot(
     node="master",
+    config="/etc/vgw/gateway.yaml",
     role="MASTER",
     since=1000.0,
     written=1059.0,
@@ -41,7 +42,10 @@ def test_rows() -> None:
 def test_a_silent_agent_and_every_problem_are_told() -> None:
     found = rows(replace(SNAPSHOT, problems=("no way out",), programs={}), 1059.0 + 300)
     assert ("problem", "no way out") in found
-    assert ("problem", "the agent last wrote this 5 min ago") in found
+    silent = rows(replace(SNAPSHOT, programs={}), 1059.0 + 300)
+    assert ("problem", "the agent last wrote its status 5 min ago") in silent
+    stopped = rows(replace(SNAPSHOT, programs={"keepalived": "STOPPED"}), 1060.0)
+    assert ("problem", "keepalived is STOPPED") in stopped
     assert ("programs", "supervisord does not answer") in found
 
 
