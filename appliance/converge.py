@@ -37,7 +37,6 @@ def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
     Rules come before forwarding and, where everything is taken away, forwarding goes first.
     """
     memory = run_dir / NFT_MEMORY
-    forwarding = {sysctl.FORWARDING: "1" if plan.forwarding else "0"}
     order = (
         Stage(
             "ruleset",
@@ -47,9 +46,16 @@ def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
         Stage("files", lambda: daemons.diff(plan.files, run_dir), daemons.apply),
-        Stage("forwarding", lambda: sysctl.diff(forwarding), sysctl.apply),
+        Stage("forwarding", lambda: sysctl.diff(_forwarding(plan)), sysctl.apply),
     )
     return order if plan.forwarding else tuple(reversed(order))
+
+
+def _forwarding(plan: Plan) -> dict[str, str]:
+    """On for the plan's interfaces; with an empty plan off for those that a gateway of ours used."""
+    if plan.forwarding:
+        return {sysctl.forwarding(name): "1" for name in plan.forwarding}
+    return {sysctl.forwarding(name): "0" for name in routes.interfaces()}
 
 
 def differences(plan: Plan, run_dir: Path) -> tuple[Change, ...]:
@@ -69,7 +75,7 @@ def converge(
     problems: list[ApplianceError] = []
     for stage in stages(plan, run_dir):
         if stage.name == "forwarding" and plan.forwarding and nftables.listing() is None:
-            sysctl.apply(sysctl.diff({sysctl.FORWARDING: "0"}))
+            sysctl.apply(sysctl.diff({sysctl.forwarding(name): "0" for name in plan.forwarding}))
             problems.append(NotConverged("forwarding stays off: our ruleset is not in force"))
             continue
         try:

@@ -20,7 +20,7 @@ MIN_PORTS = 1024
 
 # Settings that the gateway makes itself, and where the file says them instead.
 OWN_SYSCTLS = {
-    "net.ipv4.ip_forward": "the gateway switches it on once its ruleset is in force",
+    "net.ipv4.ip_forward": "the gateway forwards on its own interfaces only, once its ruleset is in force",
     "net.netfilter.nf_conntrack_tcp_timeout_established": "write timeouts.tcp_established",
     "net.netfilter.nf_conntrack_udp_timeout": "write timeouts.udp",
     "net.netfilter.nf_conntrack_udp_timeout_stream": "write timeouts.udp_stream",

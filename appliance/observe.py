@@ -61,7 +61,7 @@ def _answers(config: Config, node: str, interfaces: Interfaces) -> Mapping[IPv4A
 
 
 def _settings(config: Config, node: str, interfaces: Interfaces) -> tuple[ApplianceError, ...]:
-    wanted = {**dict(sysctls(config, node, interfaces)), sysctl.FORWARDING: "1"}
+    wanted = dict(sysctls(config, node, interfaces))
     try:
         return tuple(ReadOnlySysctl(sentence) for sentence in sysctl.refusals(wanted))
     except ApplianceError as error:

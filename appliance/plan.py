@@ -58,14 +58,18 @@ class Site:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that should be on the machine. An empty plan means: nothing of ours, forwarding off."""
+    """All that should be on the machine. An empty plan means: nothing of ours, forwarding off.
+
+    `forwarding` names the interfaces whose packets may be passed on. The kernel asks the interface a
+    packet came in by, so no other interface of the machine is touched.
+    """
 
     ruleset: Ruleset | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[RouteRule, ...] = ()
     files: tuple[render.File, ...] = ()
-    forwarding: bool = False
+    forwarding: tuple[str, ...] = ()
 
 
 def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
@@ -79,7 +83,7 @@ def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
         files=render.files(
             config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
         ),
-        forwarding=True,
+        forwarding=tuple(sorted({interfaces.lan, interfaces.wan, interfaces.sync})),
     )
 
 

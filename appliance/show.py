@@ -11,7 +11,7 @@ def text(plan: Plan) -> str:
         ("sysctls", "\n".join(f"{key} = {value}" for key, value in plan.sysctls)),
         ("routes", "\n".join(map(routes.say, plan.routes))),
         ("rules", "\n".join(map(routes.say, plan.rules))),
-        ("forwarding", "on" if plan.forwarding else "off"),
+        ("forwarding", " ".join(plan.forwarding) or "off"),
         *((file.name, file.text) for file in plan.files),
     ]
     return "\n".join(f"===== {name} =====\n{body.strip()}\n" for name, body in sections)

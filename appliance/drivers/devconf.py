@@ -9,7 +9,7 @@ import socket
 import struct
 
 # The kernel's numbers of the settings we make (include/uapi/linux/ip.h, IPV4_DEVCONF_*).
-_NUMBERS = {"send_redirects": 6, "rp_filter": 8}
+_NUMBERS = {"forwarding": 1, "send_redirects": 6, "rp_filter": 8}
 _RTM_SETLINK, _NLMSG_ERROR = 19, 2
 _REQUEST_AND_ACK = 0x1 | 0x4
 _IFLA_AF_SPEC, _IFLA_INET_CONF = 26, 1

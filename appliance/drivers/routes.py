@@ -55,12 +55,24 @@ def holds(address: IPv4Address) -> bool:
         return any(item.get("IFA_LOCAL") == str(address) for item in found)
 
 
-def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, ...]:
-    """What differs between our routes and rules and the wanted ones; additions first. Reads only."""
+def interfaces() -> tuple[str, ...]:
+    """The interfaces that our routes and rules name: those that a gateway of ours uses now."""
+    routes, rules = _actual()
+    named = {route.interface for route in routes} | {rule.interface for rule in rules}
+    present = {name for _, name in socket.if_nameindex()}
+    return tuple(sorted((named & present) - {"lo"}))
+
+
+def _actual() -> tuple[list[Route], list[RouteRule]]:
     with IPRoute() as ip:
         names = {link["index"]: link.get("IFLA_IFNAME") for link in ip.get_links()}
-        actual_routes = {_route(item, names): item for item in _ours(ip.get_routes(proto=PROTOCOL))}
-        actual_rules = {_rule(item): item for item in _ours(ip.get_rules(family=socket.AF_INET))}
+        routes = [_route(item, names) for item in _ours(ip.get_routes(proto=PROTOCOL))]
+        return routes, [_rule(item) for item in _ours(ip.get_rules(family=socket.AF_INET))]
+
+
+def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, ...]:
+    """What differs between our routes and rules and the wanted ones; additions first. Reads only."""
+    actual_routes, actual_rules = _actual()
     # A route whose place is taken by a former one is replaced in one step: there is always a way.
     places = {(route.table, route.destination) for route in routes}
     stale = [r for r in actual_routes if r not in routes and (r.table, r.destination) not in places]

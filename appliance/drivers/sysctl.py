@@ -3,12 +3,22 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from appliance import MissingKernelFeature, ReadOnlySysctl, system
+from appliance import (
+    ApplianceError,
+    MissingInterface,
+    MissingKernelFeature,
+    ReadOnlySysctl,
+    system,
+)
 from appliance.change import Change
 from appliance.drivers import devconf
 
 ROOT = Path("/proc/sys")
-FORWARDING = "net.ipv4.ip_forward"
+
+
+def forwarding(interface: str) -> str:
+    """The setting that lets packets from this interface be passed on."""
+    return f"net.ipv4.conf.{interface}.forwarding"
 
 
 def path_of(key: str) -> Path:
@@ -20,12 +30,12 @@ def path_of(key: str) -> Path:
 
 
 def diff(wanted: Mapping[str, str]) -> tuple[Change, ...]:
-    """What differs, in the order of `wanted`. Reads only. Raises MissingKernelFeature."""
+    """What differs, in the order of `wanted`. Reads only. Raises MissingKernelFeature, MissingInterface."""
     changes = []
     for key, value in wanted.items():
         actual = system.read(path_of(key))
         if actual is None:
-            raise MissingKernelFeature(_missing(key, value))
+            raise _missing(key, value)
         if actual.split() != value.split():
             what = f"sysctl {key} = {value} (is {' '.join(actual.split())})"
             changes.append(Change("~", what, (key, value)))
@@ -66,9 +76,11 @@ def _refused(key: str, value: str, reason: str) -> str:
     )
 
 
-def _missing(key: str, value: str) -> str:
+def _missing(key: str, value: str) -> ApplianceError:
+    if key.startswith("net.ipv4.conf."):
+        return MissingInterface(f"sysctl {key} (wanted: {value}): there is no such interface here")
     module = "nf_conntrack" if "nf_conntrack" in key else "the module that brings it"
-    return (
+    return MissingKernelFeature(
         f"sysctl {key} (wanted: {value}): this kernel has no such setting, so a feature is missing; "
         f"load {module} on the host (`modprobe`), or take the key out of the configuration"
     )

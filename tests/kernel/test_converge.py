@@ -65,7 +65,7 @@ def test_an_empty_plan_takes_everything_away(namespace: Namespace, cases: Cases)
         order: list[str] = []
         report = converge.converge_fully(Plan(), RUN_DIR, lambda change: order.append(change.what))
         assert state(Plan()) == before
-        assert "ip_forward" in order[0], "forwarding is the first to go"
+        assert all("forwarding" in what for what in order[:3]), "forwarding is the first to go"
         assert order[-1] == "table inet vgw", "the rules are the last"
         assert not report.problems
         assert not (RUN_DIR / "keepalived.conf").exists()
@@ -159,7 +159,7 @@ DRIFT = {
     "a route deleted": "ip route del default table 2011",
     "a route replaced": "ip route replace default via 203.0.113.7 dev eth0 table 2010 proto 201",
     "a routing rule deleted": "ip rule del priority 31503",
-    "forwarding off": "echo 0 > /proc/sys/net/ipv4/ip_forward",
+    "forwarding off": "echo 0 > /proc/sys/net/ipv4/conf/eth1/forwarding",
     "a setting changed": "echo 0 > /proc/sys/net/ipv4/conf/all/arp_ignore",
     "a file edited": "echo rubbish >> /run/vgw/supervisord.conf",
 }
@@ -186,6 +186,8 @@ def test_other_peoples_tables_and_routes_are_left_alone(namespace: Namespace, ca
         subprocess.run(["nft", "add table ip nat; add chain ip nat mine"], check=True)
         subprocess.run(["ip", "route", "add", "default", "via", "203.0.113.1"], check=True)
         subprocess.run(["ip", "rule", "add", "priority", "9", "lookup", "main"], check=True)
+        others = Path("/proc/sys/net/ipv4/conf/eth3/forwarding")
+        others.write_text("1")
 
         def theirs() -> list[bytes]:
             return [
@@ -198,5 +200,6 @@ def test_other_peoples_tables_and_routes_are_left_alone(namespace: Namespace, ca
         hold_addresses(Role.BACKUP)
         converge.converge_fully(Plan(), RUN_DIR)
         assert theirs() == before
+        assert others.read_text().strip() == "1"
 
     namespace(body)

@@ -49,7 +49,7 @@ REFUSALS = {
         READ_ONLY,
         "",
         13,
-        ["net.ipv4.ip_forward", "sysctls:"],
+        ["net.ipv4.conf.all.arp_ignore", "sysctls:"],
     ),
     "no keepalived": (
         "mkdir /tmp/empty 2>/dev/null; mount -t tmpfs none $(dirname $(command -v keepalived))",
@@ -67,7 +67,11 @@ def test_one_interfaces_settings_are_made_although_proc_sys_is_read_only(
     def body() -> None:
         file = cases["04-no-address-outside"]
         apply = f"{VGW} apply {file}".split()
-        for name, value in (("eth1.send_redirects", "1"), ("eth0.rp_filter", "0")):
+        for name, value in (
+            ("eth1.send_redirects", "1"),
+            ("eth0.rp_filter", "0"),
+            ("eth2.forwarding", "0"),
+        ):
             setting = Path(f"/proc/sys/net/ipv4/conf/{name.replace('.', '/')}")
             assert subprocess.run(apply, capture_output=True, check=False).returncode == 0
             setting.write_text(value)

@@ -39,8 +39,11 @@ def state(plan: Plan) -> dict[str, Any]:
 
 
 def forwarding() -> bool:
-    """Whether this namespace forwards IPv4."""
-    return sysctl.path_of(sysctl.FORWARDING).read_text().strip() == "1"
+    """Whether any interface's IPv4 packets are passed on."""
+    settings = [
+        sysctl.path_of(sysctl.forwarding(name)) for name in ("eth0", "eth1", "eth2", "eth3")
+    ]
+    return any(path.exists() and path.read_text().strip() == "1" for path in settings)
 
 
 def _ip(*words: str) -> list[dict[str, Any]]:
