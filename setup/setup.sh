@@ -1,9 +1,10 @@
 #!/bin/sh
-# Get this machine ready: setup/setup.sh demo | test | check
+# Get this machine ready: setup/setup.sh demo | test | containers | check
 #
-#   demo   the programs of the lab, and what the product needs of Python
-#   test   the same, and what the whole test suite needs
-#   check  what the tests without root need: Python packages only
+#   demo        the programs of the lab, and what the product needs of Python
+#   test        the same, and what the whole test suite needs
+#   containers  the same, and an engine for the tests of the container pair
+#   check       what the tests without root need: Python packages only
 #
 # Installs what is missing and nothing else; a second run finds nothing to do. Debian packages are
 # listed with their reasons in debian-packages.txt, Python packages with their hashes in
@@ -260,8 +261,9 @@ install_missing() {
 case ${1-} in
 demo) pins=lab needed="python demo" wished= ;;
 test) pins=dev needed=python wished="demo test" ;;
+containers) pins=dev needed=python wished="demo test containers" ;;
 check) pins=dev needed=python wished= ;;
-*) fail "usage: setup/setup.sh demo | test | check" ;;
+*) fail "usage: setup/setup.sh demo | test | containers | check" ;;
 esac
 
 if [ -n "${PYTHON-}" ] && ! venv_is_current; then

@@ -94,6 +94,7 @@ DOORS = {
         "supervise": "starts supervisord and turns its end into an exit code",
     },
     "pyroute2": {"drivers.routes": "the one door to netlink"},
+    "docker": {"lab.engine": "the one door to the container engine"},
     "importlib": {},
 }
 

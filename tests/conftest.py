@@ -80,9 +80,7 @@ def not_collected(tier: str, config: pytest.Config) -> str:
     directory = HERE / tier
     ignored = [Path(path).absolute() for path in config.getoption("ignore") or []]
     if directory in ignored or tier == "containers":
-        return (
-            f"this command leaves it out; run it with pytest {directory.relative_to(HERE.parent)}"
-        )
+        return f"this command leaves it out; run it with `make {directory.name}`"
     if not any(HERE.glob(f"{tier}/**/test_*.py")) and not (HERE / f"test_{tier}.py").exists():
         return "it has no tests yet"
     return "its files were not asked for, or could not be read (see above)"

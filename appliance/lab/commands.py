@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -13,20 +13,45 @@ from appliance import ApplianceError, NotConverged
 
 if TYPE_CHECKING:
     from appliance.lab.capture import Capture
-    from appliance.lab.running import Lab
+    from appliance.lab.running import Entrance, Lab
 
 lab_app = typer.Typer(
     name="lab",
-    help="The pair, two machines and a small internet, in network namespaces on this machine.",
+    help="The pair, two machines and a small internet, in network namespaces or in containers.",
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", help="What nodes are made of: namespaces (the default) or containers."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
+@lab_app.callback()
+def choose(
+    context: typer.Context,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VGW_LAB_ENGINE",
+            help="What nodes are made of: namespaces or containers; a lab that is up is found "
+            "without it.",
+        ),
+    ] = None,
+) -> None:
+    """Hear which engine the verb is for."""
+    from appliance.lab import labs
+
+    context.obj = labs.known(engine)
+
+
 @lab_app.command()
 def up(
+    context: typer.Context,
     profile: Annotated[
         str, typer.Option(help="How fast the pair is: standard, fast or classic.")
     ] = "standard",
@@ -37,32 +62,28 @@ def up(
     node_wan: Annotated[
         bool, typer.Option(help="Whether each gateway has a WAN address of its own.")
     ] = True,
-    engine: Annotated[str, typer.Option(help="What nodes are made of: namespaces.")] = "namespaces",
+    engine: EngineOption = None,
+    build: Annotated[
+        bool, typer.Option("--build", help="Build the containers' images anew, from this source.")
+    ] = False,
 ) -> None:
     """Make the lab and wait until the pair works."""
     from appliance import system
-    from appliance.lab import running, topology
+    from appliance.lab import labs
 
     _check_name(name)
-    if engine not in running.ENGINES:
-        known = ", ".join(running.ENGINES)
-        raise ApplianceError(f"--engine: '{engine}' is unknown; it is one of {known}")
-    if running.Lab(name).world.pid is not None:
+    chosen = labs.known(engine) or context.obj
+    if labs.find(name, chosen or labs.NAMESPACES).up:
         typer.echo(f"Lab '{name}' is up already; `vgw lab down{_option(name)}` ends it.")
         return
-    text = topology.gateway_yaml(profile, node_wan)
-    if config is not None:
-        own = system.read(config)
-        if own is None:
-            raise ApplianceError(f"--config: {config}: no such file")
-        text = own
+    lab = labs.plan(name, chosen, profile, node_wan, config)
+    lab.prepare(lambda sentence: typer.echo(sentence, err=True), build)
     started = system.monotonic()
-    lab = running.Lab(name, topology.from_yaml(text, str(config or "gateway.yaml")))
     try:
         lab.start()
         master = lab.wait_healthy()
     except KeyboardInterrupt:
-        lab.world.end()
+        lab.end()
         typer.echo(f"Interrupted; nothing of lab '{name}' is left.", err=True)
         raise typer.Exit(130) from None
     except NotConverged:
@@ -76,12 +97,12 @@ def up(
 
 
 @lab_app.command()
-def down(name: Name = "lab") -> None:
+def down(context: typer.Context, name: Name = "lab") -> None:
     """End the lab; nothing of it is left on the machine."""
-    from appliance.lab.running import Lab
+    from appliance.lab import labs
 
-    lab = Lab(name)
-    if lab.world.pid is None:
+    lab = labs.find(name, context.obj)
+    if not lab.up:
         typer.echo(f"Lab '{name}' is not up; there is nothing to end.")
         return
     try:
@@ -89,7 +110,7 @@ def down(name: Name = "lab") -> None:
     except ApplianceError as error:
         typer.echo(f"What the internet saw is not known: {error}", err=True)
         seen = None
-    lab.world.end()
+    lab.end()
     typer.echo(f"Lab '{name}' is gone.")
     if seen is not None:
         _judge(seen)
@@ -100,40 +121,28 @@ def down(name: Name = "lab") -> None:
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def execute(
-    node: Annotated[str, typer.Argument(help="A node, or `world` for the bridges between them.")],
+    context: typer.Context,
+    node: Annotated[
+        str, typer.Argument(help="A node; in namespaces also `world`, for the bridges.")
+    ],
     command: Annotated[
         list[str] | None, typer.Argument(help="The program and its arguments; else a shell.")
     ] = None,
     name: Name = "lab",
 ) -> None:
     """Run a program on a node: `vgw lab exec noeud1 -- ping 8.8.8.8`."""
-    from appliance.lab import entry
-
-    places = entry.find(name)
-    if entry.WORLD not in places:
-        raise ApplianceError(f"lab '{name}': not up; `vgw lab up{_option(name)}` makes it")
-    if node not in places:
-        from appliance.lab.running import Lab
-
-        spec = Lab(name).topology.node(node)
-        raise ApplianceError(
-            f"{spec.name}: the node is off; `vgw lab logs{_option(name)} {node}` says why"
-        )
     words = list(command or [])
     if words[:1] == ["--"]:
         del words[0]
-    argv = [*entry.prefix(places[node]), *(words or [os.environ.get("SHELL", "/bin/sh")])]
-    sys.stdout.flush()
-    os.execve(argv[0], argv, entry.environment(name, node))
+    _become(_open(context, name).enter(node, words))
 
 
 @lab_app.command()
-def status(name: Name = "lab", as_json: AsJson = False) -> None:
+def status(context: typer.Context, name: Name = "lab", as_json: AsJson = False) -> None:
     """Say which nodes are on, who holds the VGW, and what the internet has seen."""
-    from appliance.lab import report, running
+    from appliance.lab import report
 
-    lab = running.open_lab(name)
-    found = report.status(lab)
+    found = report.status(_open(context, name))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -141,25 +150,30 @@ def status(name: Name = "lab", as_json: AsJson = False) -> None:
 
 
 @lab_app.command()
-def stop(node: Annotated[str, typer.Argument(help="A node.")], name: Name = "lab") -> None:
+def stop(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="A node.")],
+    name: Name = "lab",
+) -> None:
     """Cut a node's power."""
-    from appliance.lab import running
-
-    running.open_lab(name).node(node).stop()
+    _open(context, name).node(node).stop()
     typer.echo(f"{node} is off.")
 
 
 @lab_app.command()
-def start(node: Annotated[str, typer.Argument(help="A node.")], name: Name = "lab") -> None:
+def start(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="A node.")],
+    name: Name = "lab",
+) -> None:
     """Switch a node on again."""
-    from appliance.lab import running
-
-    running.open_lab(name).node(node).start()
+    _open(context, name).node(node).start()
     typer.echo(f"{node} is on.")
 
 
 @lab_app.command("drill")
 def run_drill(
+    context: typer.Context,
     fault: Annotated[
         str, typer.Argument(help="Which drill, or `all`; a wrong name lists them.")
     ] = "power-off",
@@ -168,10 +182,10 @@ def run_drill(
     as_json: AsJson = False,
 ) -> None:
     """Inject a fault into the MASTER, measure what it costs, and put it right again."""
-    from appliance.lab import drill, faults, report, running
+    from appliance.lab import drill, faults, report
 
     chosen = list(faults.FAULTS.values()) if fault == "all" else [faults.fault(fault)]
-    lab = running.open_lab(name)
+    lab = _open(context, name)
     stage = report.Stage()
     verdicts = [
         drill.drill(lab, one, (lambda _: None) if as_json else stage.done)
@@ -187,44 +201,52 @@ def run_drill(
 
 
 @lab_app.command()
-def course(name: Name = "lab") -> None:
+def course(context: typer.Context, name: Name = "lab") -> None:
     """Go through the course sheet's checks."""
-    from appliance.lab import course, report, running
+    from appliance.lab import course, report
 
-    checks = course.course(running.open_lab(name), report.Stage().check)
+    checks = course.course(_open(context, name), report.Stage().check)
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
 
 
 @lab_app.command()
 def logs(
+    context: typer.Context,
     node: Annotated[str, typer.Argument(help="A node.")],
     name: Name = "lab",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
 ) -> None:
     """Print what the programs of a node printed, since the lab came up."""
-    from appliance.lab import entry, running
-
-    lab = running.open_lab(name)
-    log = lab.world.disk / lab.topology.node(node).name / "log"
+    lab = _open(context, name)
     if follow:
-        argv = [*entry.prefix(lab.world.pid or 0), "tail", "-n", "+1", "-f", f"/run/lab/{node}/log"]
-        os.execve(argv[0], argv, entry.environment(name, entry.WORLD))
-    typer.echo(log.read_text(encoding="utf-8", errors="replace"), nl=False)
+        _become(lab.follow(node))
+    typer.echo(lab.log(node), nl=False)
 
 
 @lab_app.command()
-def capture(name: Name = "lab", as_json: AsJson = False) -> None:
+def capture(context: typer.Context, name: Name = "lab", as_json: AsJson = False) -> None:
     """Count the packets that the internet saw, translated and, which must be none, untranslated."""
     from dataclasses import asdict
 
-    from appliance.lab import running
-
-    seen = running.open_lab(name).capture()
+    seen = _open(context, name).capture()
     if as_json:
         typer.echo(json.dumps(asdict(seen)))
         return
     _judge(seen)
+
+
+def _open(context: typer.Context, name: str) -> "Lab":
+    """The lab that a verb is for, which must be up."""
+    from appliance.lab import labs
+
+    return labs.open_lab(name, context.obj)
+
+
+def _become(entrance: "Entrance") -> NoReturn:
+    """Replace this process by a program in the lab."""
+    sys.stdout.flush()
+    os.execve(entrance.argv[0], entrance.argv, entrance.variables)
 
 
 def _judge(seen: "Capture") -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from appliance.lab import faults
 from appliance.lab.drill import mended_when_broken_off
 from appliance.lab.running import PING_TARGET, Lab
-from appliance.lab.topology import Wire
 from appliance.lab.world import wait_until
 
 _SPARE_SECONDS = 5.0
@@ -97,12 +96,8 @@ def _ping(lab: Lab, machine: str) -> tuple[str, bool]:
     return ("answered" if passed else "no answer"), passed
 
 
-def _lan(lab: Lab, node: str) -> Wire:
-    return next(wire for wire in lab.topology.node(node).wires if wire.bridge == "lan")
-
-
 def _show(lab: Lab, node: str) -> str:
-    return f"ip addr show {_lan(lab, node).interface}"
+    return f"ip addr show {lab.interface(node, 'lan')}"
 
 
 def _addresses(lab: Lab, node: str) -> list[str]:

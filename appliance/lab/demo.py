@@ -6,29 +6,30 @@ from appliance import ApplianceError, system
 from appliance.lab import faults, report, topology
 from appliance.lab.course import Check, course
 from appliance.lab.drill import drill
-from appliance.lab.running import PING_TARGET, Lab
+from appliance.lab.namespaces import NamespaceLab
+from appliance.lab.running import PING_TARGET
 
 NAME = "demo"
 
 
 def show(profile: str) -> None:
     """Run the demo in the foreground; it exits with 0 only if all that was promised was kept."""
-    lab = Lab(NAME, topology.from_yaml(topology.gateway_yaml(profile)))
-    if lab.world.pid is not None:
+    lab = NamespaceLab(NAME, topology.from_yaml(topology.gateway_yaml(profile)))
+    if lab.up:
         raise ApplianceError("a demo runs already; wait for it, or `vgw lab down --name demo`")
     try:
         passed = _acts(lab)
     except KeyboardInterrupt:
-        lab.world.end()
+        lab.end()
         typer.echo("Interrupted; nothing of the demo is left.", err=True)
         raise typer.Exit(130) from None
     finally:
-        lab.world.end()
+        lab.end()
     if not passed:
         raise typer.Exit(1)
 
 
-def _acts(lab: Lab) -> bool:
+def _acts(lab: NamespaceLab) -> bool:
     stage = report.Stage()
     began = system.monotonic()
     with stage.act("making the lab: two gateways, two machines, a small internet"):

@@ -5,7 +5,6 @@ import random
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ from appliance.lab.world import wait_until
 _BASELINE_SECONDS = 0.2
 _SPARE_SECONDS = 5.0
 _PROBE_SECONDS = 120.0
+# Clocks that differ by more are those of two machines: an engine may be elsewhere.
+_ONE_CLOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,14 @@ class Verdict:
 
 @dataclass
 class Record:
-    """What the probe and the witness have seen, once they are done."""
+    """What the probe and the witness have seen, once they are done.
+
+    `ahead` is how many seconds the witness's clock is ahead of ours.
+    """
 
     tally: Tally | None = None
     sights: list[witness.Sight] = field(default_factory=list)
+    ahead: float = 0.0
 
     @property
     def train(self) -> Tally:
@@ -68,25 +73,36 @@ class Record:
         return self.tally
 
 
-def _await_start(child: "subprocess.Popen[str]", who: str, word: str) -> None:
+def _await_start(child: "subprocess.Popen[str]", who: str, word: str) -> str:
+    """What an instrument says after the word that it starts with."""
     assert child.stdout is not None
-    if child.stdout.readline().strip() != word:
+    said, _, more = child.stdout.readline().strip().partition(" ")
+    if said != word:
         raise CommandFailed(f"{who} did not start; what it said stands above")
+    return more
+
+
+def _ahead(clock: str) -> float:
+    """How far a clock that was just told is ahead of ours; 0 for one of this machine."""
+    ahead = float(clock) - time.monotonic()
+    return ahead if abs(ahead) > _ONE_CLOCK_SECONDS else 0.0
 
 
 @contextmanager
-def observe(lab: Lab, machine: str | None = None, every: float = 1.0) -> Iterator[Record]:
+def observe(
+    lab: Lab, standby: str, machine: str | None = None, every: float = 1.0
+) -> Iterator[Record]:
     """Run a probe on a machine and a witness on the LAN; the record is filled in at the end.
 
-    `every` is the probe's interval in milliseconds.
+    `standby` is a gateway that the fault leaves alone; `every` is the probe's interval in milliseconds.
     """
     source = lab.node(machine or lab.topology.machines[0].name)
     words = ["--every", str(every), "--seconds", str(_PROBE_SECONDS)]
-    watching = lab.world.popen([sys.executable, "-m", "appliance.lab.witness"])
-    probing = source.popen([sys.executable, "-m", "appliance.lab.probe", *words])
+    watching = lab.witness(standby)
+    probing = source.instrument("probe", words)
     record = Record()
     try:
-        _await_start(watching, "the witness on the LAN", "listening")
+        record.ahead = _ahead(_await_start(watching, "the witness on the LAN", "listening"))
         _await_start(probing, f"the probe on {source.spec.name}", "sending")
         yield record
     finally:
@@ -106,9 +122,9 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
     before = lab.wait_healthy()
     standby = lab.other(before)
     seen = lab.capture().untranslated
-    lab.world.arm()
+    lab.arm(before)
     with mended_when_broken_off(lab, fault, before):
-        with observe(lab) as record:
+        with observe(lab, standby) as record:
             # A fault has no respect for the advert timer: meet it at any phase.
             time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
             say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
@@ -119,7 +135,7 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
             time.sleep(_BASELINE_SECONDS)
         after = standby if moved else before
         say(f"{after} is MASTER; {before} is put right")
-        with observe(lab) as returning:
+        with observe(lab, standby) as returning:
             fault.mend(lab, before)
             lab.wait_healthy(HEALTHY_SECONDS)
             time.sleep(_BASELINE_SECONDS)
@@ -146,7 +162,7 @@ def mended_when_broken_off(lab: Lab, fault: Fault, node: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if lab.world.pid is not None:
+        if lab.up:
             with _undisturbed():
                 fault.mend(lab, node)
         raise
@@ -188,7 +204,7 @@ def _judge(
         lost=train.lost,
         duplicates=train.duplicates,
         gap=train.gap_ms,
-        takeover=_takeover(lab, masters[0], since, record.sights),
+        takeover=_takeover(lab, masters[0], since + record.ahead, record.sights),
         prediction=round(faults.prediction(lab, fault.kind, standby) * 1000, 1),
         bar=round(bar, 1),
         untranslated=untranslated,

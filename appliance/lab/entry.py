@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from appliance import CommandFailed, system
@@ -22,6 +22,8 @@ _NAMESPACES = ("user", "mnt", "net", "uts", "ipc", "pid")
 _NSENTER = {"mnt": "mount"}
 _CAP_SYS_ADMIN = 21
 _EXEC_TRIES, _EXEC_SECONDS = 10, 0.001
+# A program that was started and goes on: what it prints is read as it comes.
+Child = subprocess.Popen[str]
 _SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -139,10 +141,25 @@ def run(
 
     Raises CommandFailed when it has not ended after `seconds`.
     """
+    return complete(node, prefix(pid), argv, environment(lab, node), text, seconds)
+
+
+def complete(
+    node: str,
+    way: Sequence[str],
+    argv: Sequence[str],
+    variables: Mapping[str, str],
+    text: str | None = None,
+    seconds: float = 30,
+) -> system.Result:
+    """Run a program to its end; `way` is the command that leads to its node.
+
+    Raises CommandFailed when it has not ended after `seconds`.
+    """
     try:
         done = subprocess.run(
-            [*prefix(pid), *argv],
-            env=environment(lab, node),
+            [*way, *argv],
+            env=variables,
             input=text or "",
             capture_output=True,
             text=True,
@@ -157,9 +174,14 @@ def run(
 
 def popen(lab: str, node: str, pid: int, argv: Sequence[str]) -> subprocess.Popen[str]:
     """Start a program beside process `pid`, with pipes to its input and output."""
+    return begin([*prefix(pid), *argv], environment(lab, node))
+
+
+def begin(argv: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a program, with pipes to its input and output."""
     return subprocess.Popen(
-        [*prefix(pid), *argv],
-        env=environment(lab, node),
+        argv,
+        env=variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

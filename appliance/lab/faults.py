@@ -1,10 +1,7 @@
 """The faults that a drill can inject into a gateway, how each is put right, and what it may cost."""
 
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from appliance import ApplianceError, CommandFailed
@@ -57,28 +54,15 @@ def _supervisor(verb: str) -> Callable[[Lab, str], None]:
     return order
 
 
-def _port(bridge: str, state: str) -> Callable[[Lab, str], None]:
+def _cable(bridge: str, state: Literal["down", "up"]) -> Callable[[Lab, str], None]:
     def order(lab: Lab, node: str) -> None:
-        lab.world.order([f"link set {lab.topology.node(node).port(bridge)} {state}"])
+        lab.cable(node, bridge, state)
 
     return order
 
 
 def _kill_keepalived(lab: Lab, node: str) -> None:
-    first = lab.node(node).pid
-    if first is None:
-        raise ApplianceError(f"{node}: the node is off; there is no keepalived to kill")
-    space = os.readlink(f"/proc/{first}/ns/pid")
-    for directory in Path("/proc").iterdir():
-        if not directory.name.isdigit():
-            continue
-        try:
-            if (directory / "comm").read_text().strip() == "keepalived" and (
-                os.readlink(directory / "ns/pid") == space
-            ):
-                os.kill(int(directory.name), signal.SIGKILL)
-        except OSError:
-            continue  # ended meanwhile, or not ours
+    lab.node(node).kill("keepalived")
 
 
 def _nothing(lab: Lab, node: str) -> None:
@@ -96,10 +80,14 @@ _ALL = (
         _supervisor("start"),
     ),
     Fault(
-        "lan-down", "the LAN cable is pulled", "silent", _port("lan", "down"), _port("lan", "up")
+        "lan-down", "the LAN cable is pulled", "silent", _cable("lan", "down"), _cable("lan", "up")
     ),
     Fault(
-        "wan-down", "the WAN cable is pulled", "announced", _port("wan", "down"), _port("wan", "up")
+        "wan-down",
+        "the WAN cable is pulled",
+        "announced",
+        _cable("wan", "down"),
+        _cable("wan", "up"),
     ),
     # supervisord starts it again at once, perhaps before the BACKUP misses anything.
     Fault("kill-keepalived", "keepalived is killed", "silent", _kill_keepalived, _nothing, False),

@@ -1,4 +1,4 @@
-"""The nodes of the lab. One seam of five verbs, so that drills never ask what a node is made of."""
+"""The nodes of the lab. One seam of few verbs, so that drills never ask what a node is made of."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from appliance import ApplianceError, CommandFailed, system
@@ -25,8 +26,8 @@ class Node(Protocol):
     spec: NodeSpec
 
     @property
-    def pid(self) -> int | None:
-        """Its first process, by its number here; None when it is off."""
+    def on(self) -> bool:
+        """Whether it runs."""
 
     def start(self) -> None:
         """Switch it on and return when it runs. Raises CommandFailed."""
@@ -34,11 +35,23 @@ class Node(Protocol):
     def stop(self) -> None:
         """Cut its power: from one moment to the next it neither hears nor says anything."""
 
+    def shut_down(self) -> None:
+        """Ask it to end, as `docker stop` does: SIGTERM to its first process, then SIGKILL."""
+
+    def kill(self, program: str) -> None:
+        """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
+
+    def read(self, path: str) -> str | None:
+        """The text of a file as the node sees it; None when there is none, or the node is off."""
+
     def run(self, argv: Sequence[str], seconds: float = 30) -> system.Result:
         """Run a program on it to its end. Raises ApplianceError when the node is off."""
 
     def popen(self, argv: Sequence[str]) -> subprocess.Popen[str]:
         """Start a program on it. Raises ApplianceError when the node is off."""
+
+    def instrument(self, module: str, words: Sequence[str]) -> subprocess.Popen[str]:
+        """Start one of the lab's own instruments on it: `probe` or `witness`, with its options."""
 
 
 class NamespaceNode:
@@ -53,6 +66,11 @@ class NamespaceNode:
     def pid(self) -> int | None:
         """Its first process, by its number here; None when it is off."""
         return entry.find(self._world.name).get(self.spec.name)
+
+    @property
+    def on(self) -> bool:
+        """Whether it runs."""
+        return self.pid is not None
 
     def start(self) -> None:
         """Switch it on and return when it runs. Raises CommandFailed."""
@@ -88,6 +106,31 @@ class NamespaceNode:
         if not self._end(signal.SIGTERM, _GRACE_SECONDS):
             self._end(signal.SIGKILL)
 
+    def kill(self, program: str) -> None:
+        """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
+        space = os.readlink(f"/proc/{self._on()}/ns/pid")
+        for directory in Path("/proc").iterdir():
+            if not directory.name.isdigit():
+                continue
+            try:
+                if (directory / "comm").read_text().strip() == program and (
+                    os.readlink(directory / "ns/pid") == space
+                ):
+                    os.kill(int(directory.name), signal.SIGKILL)
+            except OSError:
+                continue  # ended meanwhile, or not ours
+
+    def read(self, path: str) -> str | None:
+        """The text of a file as the node sees it; None when there is none, or the node is off."""
+        pid = self.pid
+        # /proc/net is the reader's own network; a process's is in its own directory (proc(5)).
+        own = path.startswith("/proc/net/")
+        place = f"/proc/{pid}{path.removeprefix('/proc')}" if own else f"/proc/{pid}/root{path}"
+        try:
+            return Path(place).read_text(encoding="utf-8")
+        except OSError:
+            return None
+
     def run(self, argv: Sequence[str], seconds: float = 30) -> system.Result:
         """Run a program on it to its end. Raises ApplianceError when the node is off."""
         return entry.run(self._world.name, self.spec.name, self._on(), argv, seconds=seconds)
@@ -95,6 +138,10 @@ class NamespaceNode:
     def popen(self, argv: Sequence[str]) -> subprocess.Popen[str]:
         """Start a program on it. Raises ApplianceError when the node is off."""
         return entry.popen(self._world.name, self.spec.name, self._on(), argv)
+
+    def instrument(self, module: str, words: Sequence[str]) -> subprocess.Popen[str]:
+        """Start one of the lab's own instruments on it: `probe` or `witness`, with its options."""
+        return self.popen([sys.executable, "-m", f"appliance.lab.{module}", *words])
 
     def _on(self) -> int:
         pid = self.pid

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from appliance import ApplianceError
 from appliance.lab.course import Check
 from appliance.lab.drill import Verdict, summary
 from appliance.lab.running import Lab
@@ -29,7 +30,7 @@ def status(lab: Lab) -> dict[str, Any]:
     gateways = [spec.name for spec in lab.topology.gateways]
     nodes: dict[str, dict[str, Any]] = {}
     for spec in lab.topology.nodes:
-        on = lab.node(spec.name).pid is not None
+        on = lab.node(spec.name).on
         nodes[spec.name] = {
             "kind": spec.kind,
             "on": on,
@@ -43,16 +44,25 @@ def status(lab: Lab) -> dict[str, Any]:
             }
     return {
         "name": lab.name,
+        "engine": lab.engine,
         "profile": lab.topology.profile,
         "vgw": str(lab.topology.vgw.ip),
         "nodes": nodes,
-        "capture": asdict(lab.capture()),
+        "capture": _capture(lab),
     }
+
+
+def _capture(lab: Lab) -> dict[str, Any] | None:
+    """The capture as data; None where the internet is off, or is the real one."""
+    try:
+        return asdict(lab.capture())
+    except ApplianceError:
+        return None
 
 
 def show_status(found: dict[str, Any]) -> None:
     """Print a lab's state."""
-    table = Table(title=f"lab '{found['name']}', profile {found['profile']}", title_justify="left")
+    table = Table(title=_title(found), title_justify="left")
     for heading in ("node", "kind", "role", "addresses", "says"):
         table.add_column(heading)
     for name, node in found["nodes"].items():
@@ -71,10 +81,18 @@ def show_status(found: dict[str, Any]) -> None:
     out = console()
     out.print(table)
     seen = found["capture"]
+    if seen is None:
+        out.print("What the internet saw is not known: the lab's own is off, or not in it.")
+        return
     out.print(
         f"The internet saw {seen['translated']} translated packets "
         f"and {seen['untranslated']} untranslated ones."
     )
+
+
+def _title(found: dict[str, Any]) -> str:
+    title = f"lab '{found['name']}', profile {found['profile']}"
+    return title if found["engine"] == "namespaces" else f"{title}, in {found['engine']}"
 
 
 class Stage:
@@ -128,6 +146,8 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
         for sentence in verdict.broken:
             out.print(f"{verdict.drill}: {sentence}")
     for name in dict.fromkeys(verdict.drill for verdict in verdicts):
+        if name in lab.remarks:
+            out.print(f"{name}: {lab.remarks[name]}")
         gaps = [verdict.gap for verdict in verdicts if verdict.drill == name]
         if len(gaps) > 1:
             figures = summary(gaps)
@@ -141,6 +161,8 @@ def verdicts_as_data(lab: Lab, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Drills as data, for JSON: each verdict, and the figures of each kind together."""
     names = dict.fromkeys(verdict.drill for verdict in verdicts)
     return {
+        "engine": lab.engine,
+        "remarks": {name: lab.remarks[name] for name in names if name in lab.remarks},
         "profile": lab.topology.profile,
         "held": all(verdict.held for verdict in verdicts),
         "summary": {

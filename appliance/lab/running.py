@@ -1,18 +1,19 @@
-"""A lab: its world, its topology and its nodes together, and how the pair is doing."""
+"""A lab: its topology and its nodes together, whatever they are made of, and how the pair is doing."""
 
 import itertools
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from appliance import ApplianceError, NotConverged, system
+from appliance import NotConverged
 from appliance.lab import capture, topology
-from appliance.lab.nodes import NamespaceNode
+from appliance.lab.entry import Child
+from appliance.lab.nodes import Node
 from appliance.lab.topology import INTERNET, Topology
-from appliance.lab.world import World, wait_until
+from appliance.lab.world import wait_until
 
-ENGINES = ("namespaces",)
 HEALTHY_SECONDS = 30.0
 _LAST_WORDS = 12
 PING_TARGET = "8.8.8.8"
@@ -33,61 +34,106 @@ class Health:
         return f"the VGW is held by {holders}; {roles}; ping {'passes' if self.ping else 'fails'}"
 
 
-class Lab:
-    """One lab by its name, up or down."""
+@dataclass(frozen=True)
+class Entrance:
+    """The command that takes the caller's terminal into a lab, and its environment."""
+
+    argv: list[str]
+    variables: Mapping[str, str]
+
+
+class Lab(ABC):
+    """One lab by its name, up or down. Each engine fills in what its nodes are made of."""
+
+    engine: ClassVar[str]
+    # What to bear in mind when reading a drill's figures, by the drill's name.
+    remarks: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, name: str, plan: Topology | None = None) -> None:
         self.name = name
-        self.world = World(name)
         self._topology = plan
 
     @property
+    @abstractmethod
+    def up(self) -> bool:
+        """Whether it is there."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """The gateway YAML of a lab that is up."""
+
+    @abstractmethod
+    def prepare(self, say: Callable[[str], None], build: bool) -> None:
+        """Have all that `start` needs; with `build` even what is there is made anew."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make it and switch all nodes on. Raises ApplianceError, and then nothing is left of it."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End it and everything in it; it may be gone already. Raises CommandFailed."""
+
+    @abstractmethod
+    def node(self, name: str) -> Node:
+        """The node of that name. Raises ApplianceError, with the names there are."""
+
+    @abstractmethod
+    def log(self, node: str, lines: int | None = None) -> str:
+        """What a node's programs printed; the last lines only, if so many are asked for."""
+
+    @abstractmethod
+    def follow(self, node: str) -> Entrance:
+        """The command that prints a node's log as it grows."""
+
+    @abstractmethod
+    def enter(self, node: str, command: Sequence[str]) -> Entrance:
+        """The command that runs a program, or else a shell, on a node."""
+
+    @abstractmethod
+    def arm(self, node: str) -> None:
+        """Get ready to pull a gateway's cables, so that this then takes no time to begin."""
+
+    @abstractmethod
+    def cable(self, node: str, bridge: str, state: Literal["down", "up"]) -> None:
+        """Pull a node's cable from a bridge, or plug it in again."""
+
+    @abstractmethod
+    def witness(self, standby: str) -> Child:
+        """Start the witness on the LAN, where no fault of `standby`'s peer can reach it."""
+
+    @property
     def topology(self) -> Topology:
-        """What the lab is wired after; of a running lab, read back from its world."""
+        """What the lab is wired after; of a running lab, read back from it."""
         if self._topology is None:
-            text = (self.world.disk / "gateway.yaml").read_text(encoding="utf-8")
-            self._topology = topology.from_yaml(text)
+            self._topology = topology.from_yaml(self.text())
         return self._topology
 
-    def node(self, name: str) -> NamespaceNode:
-        """The node of that name. Raises ApplianceError, with the names there are."""
-        return NamespaceNode(self.topology.node(name), self.world, self.topology)
-
-    def start(self, tied: bool = False) -> None:
-        """Make the world and switch all nodes on; with `tied` all ends with the calling process.
-
-        Raises ApplianceError, and then nothing is left of it.
-        """
-        with self.world.claim():
-            if self.world.pid is not None:
-                raise ApplianceError(f"lab '{self.name}': up already")
-            self.world.start(tied)
-        try:
-            (self.world.disk / "gateway.yaml").write_text(self.topology.text, encoding="utf-8")
-            for spec in reversed(self.topology.nodes):
-                self.node(spec.name).start()
-        except BaseException:
-            self.world.end()
-            raise
+    def interface(self, node: str, bridge: str) -> str:
+        """What a node calls its interface to a bridge."""
+        wires = self.topology.node(node).wires
+        return next(wire.interface for wire in wires if wire.bridge == bridge)
 
     def status(self, gateway: str) -> dict[str, Any]:
         """What a gateway says of itself (its status.json); empty when it says nothing."""
-        pid = self.node(gateway).pid
         try:
-            text = Path(f"/proc/{pid}/root/run/vgw/status.json").read_text(encoding="utf-8")
-            return dict(json.loads(text))
-        except (OSError, ValueError):
+            return dict(json.loads(self.node(gateway).read("/run/vgw/status.json") or "{}"))
+        except ValueError:
             return {}
 
     def holders(self) -> tuple[str, ...]:
         """The gateways that have the VGW on an interface, as their kernels see it."""
         address = str(self.topology.vgw.ip)
         names = [spec.name for spec in self.topology.gateways]
-        return tuple(name for name in names if _has_address(self.node(name).pid, address))
+        return tuple(
+            name
+            for name in names
+            if address in local_addresses(self.node(name).read("/proc/net/fib_trie") or "")
+        )
 
     def role(self, gateway: str) -> str:
         """A gateway's role in its own words, `off` or `starting`."""
-        if self.node(gateway).pid is None:
+        if not self.node(gateway).on:
             return "off"
         return str(self.status(gateway).get("role", "starting"))
 
@@ -117,14 +163,9 @@ class Lab:
             )
         return self.holders()[0]
 
-    def log(self, node: str, lines: int) -> str:
-        """The last lines that a node's programs printed."""
-        text = system.read(self.world.disk / node / "log") or ""
-        return "\n".join(text.splitlines()[-lines:])
-
     def _at_rest(self) -> bool:
         for spec in self.topology.gateways:
-            if self.node(spec.name).pid is None:
+            if not self.node(spec.name).on:
                 raise NotConverged(
                     f"{spec.name}: the gateway has ended by itself; its last words:\n"
                     f"{self.log(spec.name, _LAST_WORDS)}"
@@ -148,23 +189,7 @@ class Lab:
         return capture.read(self.node(INTERNET).run)
 
 
-def open_lab(name: str) -> Lab:
-    """A lab that is up. Raises ApplianceError when it is not."""
-    lab = Lab(name)
-    if lab.world.pid is None:
-        raise ApplianceError(f"lab '{name}': not up; `vgw lab up{_option(name)}` makes it")
-    return lab
-
-
-def _option(name: str) -> str:
-    return "" if name == "lab" else f" --name {name}"
-
-
-def _has_address(pid: int | None, address: str) -> bool:
-    """Whether a process's network has this local address (proc_pid_net(5), fib_trie)."""
-    try:
-        lines = Path(f"/proc/{pid}/net/fib_trie").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return False
-    pairs = itertools.pairwise(lines)
-    return any("host LOCAL" in line and above.strip(" |-") == address for above, line in pairs)
+def local_addresses(fib_trie: str) -> set[str]:
+    """A network's own addresses, out of /proc/net/fib_trie (proc_pid_net(5))."""
+    pairs = itertools.pairwise(fib_trie.splitlines())
+    return {above.strip(" |-") for above, line in pairs if "host LOCAL" in line}

@@ -1,8 +1,9 @@
-"""A witness on the LAN: who says that he is MASTER, and when. Runs in the world, beside the bridge.
+"""A witness on the LAN: who says that he is MASTER, and when. Runs in the world, or on the standby.
 
 It listens until its standard input ends and then prints what it saw, one JSON object a line.
 """
 
+import argparse
 import ctypes
 import json
 import select
@@ -89,7 +90,7 @@ def listen(interface: str) -> list[Sight]:
     """All that is seen until standard input ends."""
     sights: list[Sight] = []
     with _listener(interface) as listener:
-        print("listening", flush=True)
+        print("listening", time.monotonic(), flush=True)
         while True:
             ready = select.select([listener, sys.stdin], [], [])[0]
             if listener in ready:
@@ -107,5 +108,7 @@ def read(lines: Iterable[str]) -> list[Sight]:
 
 
 if __name__ == "__main__":
-    for seen in listen("lan"):
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--interface", default="lan")
+    for seen in listen(options.parse_args().interface):
         print(json.dumps(asdict(seen)))

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Find compose v2, or take it from Debian 13: setup/compose-plugin.sh DIRECTORY
+#
+# DIRECTORY is a docker client's own (DOCKER_CONFIG); the plugin goes to its cli-plugins/, and nothing
+# is installed on the machine. Debian 12 has compose v1 only, which cannot read our files.
+set -eu
+
+config=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+works() { DOCKER_CONFIG=$config docker compose version >/dev/null 2>&1; }
+
+if works; then
+    exit 0
+fi
+for own in "${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins" /usr/local/libexec/docker/cli-plugins /usr/libexec/docker/cli-plugins; do
+    if [ -x "$own/docker-compose" ] && [ "$own" != "$config/cli-plugins" ]; then
+        mkdir -p "$config/cli-plugins"
+        cp "$own/docker-compose" "$config/cli-plugins/"
+        ! works || exit 0
+    fi
+done
+
+if ! command -v apt-get >/dev/null; then
+    echo "setup/compose-plugin.sh: compose v2 is missing: install the docker compose plugin" >&2
+    exit 1
+fi
+mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial"
+# Debian 13 from the same mirror that this machine takes its own Debian from.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' 'Origin: Debian' |
+    grep -v security | head -n 1)
+[ -n "$mirror" ] || {
+    echo "setup/compose-plugin.sh: compose v2 is missing, and apt knows no mirror of Debian to take it from" >&2
+    exit 1
+}
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$work/sources.list"
+apt() {
+    apt-get --quiet=2 --option Dir::State="$work/state" --option Dir::Cache="$work/cache" \
+        --option Dir::Etc::sourcelist="$work/sources.list" --option Dir::Etc::sourceparts=- \
+        --option Dir::State::status=/dev/null --option APT::Sandbox::User=root "$@"
+}
+apt update
+(cd "$work" && apt download docker-compose)
+dpkg-deb --extract "$work"/docker-compose_*.deb "$work/package"
+mkdir -p "$config/cli-plugins"
+cp "$work/package/usr/libexec/docker/cli-plugins/docker-compose" "$config/cli-plugins/"
+works || {
+    echo "setup/compose-plugin.sh: the plugin of Debian 13 does not run with this docker client" >&2
+    exit 1
+}

@@ -1,0 +1,124 @@
+"""Faults that an engine and its operator cause: each is measured, and the pair heals by itself."""
+
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.containers.pair import NODES, Pair, eventually
+
+# In the place of keepalived: it answers what is asked before the start, and cannot stay up.
+NOT_KEEPALIVED = """#!/bin/sh
+case $* in *--dont-fork*) echo "keepalived: out of order"; exit 1 ;; esac
+echo "Keepalived v2.3.3 (01/01,2025)"
+"""
+
+
+def test_docker_kill_ten_times(pair: Pair) -> None:
+    gaps = []
+    for _ in range(10):
+        with pair.probe(every_ms=2) as train:
+            time.sleep(0.3)
+            pair.container("master").kill()
+            assert eventually(lambda: pair.holders() == ["backup"])
+            assert eventually(pair.pings)
+        gaps.append(train["gap_ms"])
+        pair.container("master").start()
+        assert eventually(pair.settled), pair.logs("master")[-2000:]
+    print(f"docker kill: median {statistics.median(gaps)} ms of {sorted(gaps)}")
+    assert statistics.median(gaps) <= 400, gaps
+
+
+def test_docker_stop_loses_at_most_one_and_ends_with_0(pair: Pair) -> None:
+    master = pair.container("master")
+    with pair.probe(every_ms=10) as train:
+        time.sleep(0.3)
+        began = time.monotonic()
+        master.stop(timeout=15)
+        took = time.monotonic() - began
+        assert eventually(lambda: pair.holders() == ["backup"])
+        time.sleep(0.5)
+    print(f"docker stop: {took:.1f} s, {train['lost']} lost at 10 ms")
+    assert pair.container("master").attrs["State"]["ExitCode"] == 0, pair.logs("master")[-2000:]
+    assert took <= 5
+    assert train["lost"] <= 1, train
+    with pair.probe(every_ms=10) as train:
+        master.start()
+        assert eventually(pair.settled)
+    print(f"start again: {train['lost']} lost at 10 ms")
+    assert train["lost"] <= 1, train
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_docker_restart(pair: Pair, node: str) -> None:
+    pair.container(node).restart(timeout=15)
+    healed(pair, f"restart {node}")
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_docker_pause_and_unpause(pair: Pair, node: str) -> None:
+    pair.container(node).pause()
+    try:
+        assert eventually(lambda: pair.pings(count=3)), "no way out while a node is paused"
+    finally:
+        pair.container(node).unpause()
+    healed(pair, f"unpause {node}")
+
+
+@pytest.mark.parametrize("network", ["uplink", "backend"])
+@pytest.mark.parametrize("node", NODES)
+def test_docker_network_disconnect_and_connect(pair: Pair, node: str, network: str) -> None:
+    wire = pair.docker.networks.get(pair.network(network))
+    container = pair.container(node)
+    settings = container.attrs["NetworkSettings"]["Networks"][pair.network(network)]
+    address = settings["IPAMConfig"]["IPv4Address"]
+    wire.disconnect(container)
+    try:
+        assert eventually(lambda: pair.pings(count=3)), "no way out by the other node"
+    finally:
+        wire.connect(container, ipv4_address=address)
+    healed(pair, f"disconnect {node} from {network}")
+
+
+def healed(pair: Pair, what: str, seconds: float = 10) -> None:
+    """Within the time, one MASTER, the one of the higher priority, and a way out for both machines."""
+    began = time.monotonic()
+    assert eventually(lambda: pair.settled() and pair.pings("noeud2"), seconds), [
+        (node, pair.status(node), pair.logs(node)[-1500:]) for node in NODES
+    ]
+    print(f"{what}: healed after {time.monotonic() - began:.1f} s")
+
+
+@pytest.mark.parametrize("program", ["keepalived", "agent"])
+def test_a_killed_program_comes_back(pair: Pair, program: str) -> None:
+    def pid() -> str:
+        return pair.exec("master", "supervisorctl", "pid", program)[1].strip()
+
+    before = pid()
+    assert int(before) > 1
+    with pair.probe(every_ms=10) as train:
+        pair.shell("master", f"kill -9 {before}")
+        began = time.monotonic()
+        assert eventually(lambda: pid() not in {before, "0"} and pair.settled(), 5), pair.logs(
+            "master"
+        )[-2000:]
+    print(f"kill -9 {program}: healed after {time.monotonic() - began:.1f} s, {train['lost']} lost")
+
+
+def test_a_program_that_cannot_stay_up_ends_the_container(pair: Pair, tmp_path: Path) -> None:
+    program = tmp_path / "keepalived"
+    program.write_text(NOT_KEEPALIVED)
+    program.chmod(0o755)
+    overlay = tmp_path / "overlay.yaml"
+    volumes = f'["{program}:/usr/sbin/keepalived:ro"]'
+    overlay.write_text(f'services: {{master: {{restart: "no", volumes: {volumes}}}}}\n')
+    pair.up("--no-deps", "master", overlays=[overlay])
+    assert eventually(lambda: pair.container("master").status == "exited", 20), pair.logs("master")
+    assert pair.container("master").attrs["State"]["ExitCode"] == 20
+    assert "keepalived: out of order" in pair.logs("master")
+    assert "vgw: keepalived could not be kept alive" in pair.logs("master")
+    assert pair.holders() == ["backup"]
+    assert pair.pings()
+    pair.up("--no-deps", "master")
+    healed(pair, "made anew")

@@ -1,0 +1,127 @@
+"""The lab's verbs on containers: the same scenarios as on namespaces, with the same verdicts."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.containers import engine
+from tests.containers.pair import Pair, eventually
+
+DRILLS = ("power-off", "clean-stop", "stop-keepalived", "kill-keepalived", "lan-down", "wan-down")
+COUNTS = ("untranslated", "duplicates", "broken")
+NAME = f"t{os.getpid()}-engines"
+
+
+class Lab:
+    """`vgw lab …` for a lab of this name, with one engine said by the environment."""
+
+    def __init__(self, kind: str, url: str, state: Path) -> None:
+        self.kind = kind
+        self.variables = {
+            **engine.environment(url),
+            "VGW_LAB_ENGINE": kind,
+            "XDG_STATE_HOME": str(state),
+        }
+
+    def __call__(self, verb: str, *words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "appliance", "lab", verb, "--name", NAME, *words],
+            cwd=engine.REPOSITORY,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+
+    def must(self, verb: str, *words: str) -> str:
+        done = self(verb, *words)
+        assert done.returncode == 0, f"{self.kind}: {verb} {words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, verb: str, *words: str) -> Any:
+        done = self(verb, *words, "--json")
+        assert done.stdout.startswith("{"), done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def labs(
+    whole_pair: Pair, engine_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Lab]]:
+    """A lab of each engine. The pair of the other tests has the same prefixes, so it makes room."""
+    state = tmp_path_factory.mktemp("state")
+    found = {kind: Lab(kind, engine_url, state) for kind in ("namespaces", "containers")}
+    whole_pair.down()
+    try:
+        for lab in found.values():
+            assert "is MASTER, 8.8.8.8 answers" in lab.must("up")
+        yield found
+        for lab in found.values():
+            assert "and 0 untranslated" in lab.must("down")
+            assert "is not up" in lab.must("down")
+        assert not list(state.glob("vgw/*"))
+    finally:
+        for lab in found.values():
+            lab("down")
+        whole_pair.up()
+        eventually(whole_pair.settled, 30)
+
+
+def course(lab: Lab) -> list[str]:
+    """Each check of the course sheet with its mark; how many pings it took is another each time."""
+    return re.sub(r"\d+ of \d+ answered", "answered", lab.must("course")).splitlines()
+
+
+def verdicts(lab: Lab, drill: str) -> list[Any]:
+    found = lab.json("drill", drill)
+    assert found["engine"] == lab.kind
+    return [
+        tuple(verdict[key] for key in ("drill", "before", "after", *COUNTS))
+        for verdict in found["verdicts"]
+    ]
+
+
+def test_the_course_sheet_shows_the_same_on_both_engines(labs: dict[str, Lab]) -> None:
+    shown = course(labs["containers"])
+    assert shown == course(labs["namespaces"])
+    assert "  ok   on backup: ip addr show eth1: lists 192.168.100.3/24, 192.168.100.99/24" in shown
+
+
+@pytest.mark.parametrize("drill", DRILLS)
+def test_a_drill_ends_with_the_same_verdict_on_both_engines(
+    labs: dict[str, Lab], drill: str
+) -> None:
+    told = verdicts(labs["containers"], drill)
+    assert told == verdicts(labs["namespaces"], drill)
+    assert told == [(drill, "master", "backup", 0, 0, [])]
+
+
+def test_verbs_find_by_themselves_which_engine_has_the_lab(labs: dict[str, Lab]) -> None:
+    lab = labs["containers"]
+    labs["namespaces"].must("down")
+    try:
+        del lab.variables["VGW_LAB_ENGINE"]
+        assert lab.json("status")["engine"] == "containers"
+        assert lab("exec", "noeud2", "--", "sh", "-c", "exit 7").returncode == 7
+        assert "supervisord started" in lab.must("logs", "master")
+    finally:
+        lab.variables["VGW_LAB_ENGINE"] = "containers"
+        labs["namespaces"].must("up")
+
+
+def test_a_node_is_switched_off_and_on(labs: dict[str, Lab]) -> None:
+    lab = labs["containers"]
+    lab.must("stop", "backup")
+    assert lab.json("status")["nodes"]["backup"]["role"] == "off"
+    assert "the node is off" in lab("exec", "backup", "true").stderr
+    lab.must("start", "backup")
+    assert eventually(lambda: lab.json("status")["nodes"]["backup"]["role"] == "BACKUP", 20)

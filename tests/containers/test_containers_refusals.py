@@ -1,0 +1,34 @@
+"""A node that lacks something ends at once, and names what is missing and the line that mends it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.containers.pair import Pair, eventually
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "named", "line"),
+    [
+        ("cap_add: !override [NET_RAW]", 10, "CAP_NET_ADMIN", "cap_add: [NET_ADMIN, NET_RAW]"),
+        ("cap_add: !override [NET_ADMIN]", 10, "CAP_NET_RAW", "cap_add: [NET_ADMIN, NET_RAW]"),
+        (
+            "sysctls: {net.ipv4.conf.all.arp_ignore: 0}",
+            13,
+            "net.ipv4.conf.all.arp_ignore",
+            "net.ipv4.conf.all.arp_ignore=1",
+        ),
+        ("environment: {VGW_NODE: third}", 1, "third", "VGW_NODE"),
+    ],
+)
+def test_what_is_missing_is_named(
+    pair: Pair, tmp_path: Path, change: str, code: int, named: str, line: str
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f'services:\n  backup:\n    restart: "no"\n    {change}\n')
+    pair.up("--no-deps", "backup", overlays=[overlay])
+    assert eventually(lambda: pair.container("backup").status == "exited", 5), pair.logs("backup")
+    assert pair.container("backup").attrs["State"]["ExitCode"] == code, pair.logs("backup")
+    assert named in pair.logs("backup")
+    assert line in pair.logs("backup")
+    pair.up("--no-deps", "backup")
