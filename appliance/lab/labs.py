@@ -1,9 +1,10 @@
 """Which engine a lab is made with: the one that was asked for, or the one that has it already."""
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
-from appliance import ApplianceError, system
+from appliance import ApplianceError, NoConfiguration, system
 from appliance.lab import topology
 from appliance.lab.namespaces import NamespaceLab
 from appliance.lab.running import Lab
@@ -50,15 +51,21 @@ def open_lab(name: str, engine: str | None = None) -> Lab:
 def plan(name: str, engine: str | None, profile: str, node_wan: bool, config: "Path | None") -> Lab:
     """A lab to be made: of a profile, or of a file. Raises ApplianceError naming what is wrong."""
     if config is not None:
-        text = system.read(config)
-        if text is None:
-            raise ApplianceError(f"--config: {config}: no such file")
+        text = _checked(config)
     elif engine == CONTAINERS:
         text = _containers(name).gateway_yaml(profile, node_wan)
     else:
         text = topology.gateway_yaml(profile, node_wan)
     wiring = topology.from_yaml(text, str(config or "gateway.yaml"))
     return _containers(name, wiring) if engine == CONTAINERS else NamespaceLab(name, wiring)
+
+
+def _checked(config: "Path") -> str:
+    """A file of the user's own, once `vgw validate` has nothing against it."""
+    done = system.attempt([sys.executable, "-m", "appliance", "validate", str(config)])
+    if done.returncode != 0:
+        raise NoConfiguration(done.stderr.strip().removeprefix("vgw: "))
+    return config.read_text(encoding="utf-8")
 
 
 def _containers(name: str, wiring: topology.Topology | None = None) -> "ContainerLab":

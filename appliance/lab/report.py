@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -123,16 +124,24 @@ class Stage:
 
 def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
     """Print what drills cost, against what the profile promises, and what was broken."""
-    table = Table(title=f"profile {lab.topology.profile}, times in ms", title_justify="left")
+    # Without borders it fits a terminal of 80 columns, with every word whole.
+    table = Table(
+        title=f"profile {lab.topology.profile}, times in ms",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
+    )
     for heading in ("drill", "MASTER", "lost", "gap", "allowed", "takeover", "formula", "return"):
         left = heading in ("drill", "MASTER")
-        table.add_column(heading, justify="left" if left else "right")
-    table.add_column("promise")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    table.add_column("promise", no_wrap=True)
     for verdict in verdicts:
         table.add_row(
             verdict.drill,
-            f"{verdict.before} > {verdict.after}",
-            f"{verdict.lost} of {verdict.sent}",
+            verdict.after,
+            f"{verdict.lost}/{verdict.sent}",
             f"{verdict.gap:.0f}",
             f"{verdict.bar:.0f}",
             "-" if verdict.takeover is None else f"{verdict.takeover:.0f}",

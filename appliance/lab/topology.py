@@ -261,12 +261,29 @@ class _Reader:
         return self.interface(path)
 
     def machines(self) -> Iterator[NodeSpec]:
-        vgw = self.interface("vgw.address").ip
-        for number, name in enumerate(self.section("machines"), 10):
-            address = self.interface(f"machines.{name}.address")
-            interface = self.name_of(f"machines.{name}.interface", "eth0")
+        vgw = self.interface("vgw.address")
+        places = {
+            name: (
+                self.name_of(f"machines.{name}.interface", "eth0"),
+                self.interface(f"machines.{name}.address"),
+            )
+            for name in self.section("machines")
+        }
+        places = places or self.usual_machines(vgw)
+        for number, (name, (interface, address)) in enumerate(places.items(), 10):
             wire = Wire(interface, "lan", address, _mac("lan", number))
-            yield NodeSpec(name, "machine", (wire,), default_via=vgw)
+            yield NodeSpec(name, "machine", (wire,), default_via=vgw.ip)
+
+    def usual_machines(self, vgw: IPv4Interface) -> dict[str, tuple[str, IPv4Interface]]:
+        """Noeud1 and Noeud2 for a file that names no machine: without one there is nothing to see."""
+        taken = {vgw.ip, *(self.interface(f"nodes.{n}.lan").ip for n in self.section("nodes"))}
+        first = vgw.network.network_address
+        hosts = (first + offset for offset in (10, 20, *range(1, vgw.network.num_addresses - 1)))
+        free = (host for host in hosts if host in vgw.network and host not in taken)
+        return {
+            name: ("eth0", IPv4Interface(f"{host}/{vgw.network.prefixlen}"))
+            for name, host in zip(("noeud1", "noeud2"), free, strict=False)
+        }
 
     def internet(self) -> NodeSpec:
         prefix = self.interface("wan.address").network.prefixlen

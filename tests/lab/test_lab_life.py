@@ -203,19 +203,19 @@ def test_a_config_of_ones_own(free_lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "code", "sentence"),
     [
-        (("--profile", "quick"), "'quick' is unknown; it is one of standard, fast, classic"),
-        (("--engine", "qemu"), "'qemu' is unknown; it is one of namespaces"),
-        (("--config", "/nonexistent.yaml"), "/nonexistent.yaml: no such file"),
-        (("--name", "no/name"), "'no/name' is no name for a lab"),
+        (("--profile", "quick"), 1, "'quick' is unknown; it is one of standard, fast, classic"),
+        (("--engine", "qemu"), 1, "'qemu' is unknown; it is one of namespaces"),
+        (("--config", "/nonexistent.yaml"), 2, "/nonexistent.yaml: No such file"),
+        (("--name", "no/name"), 1, "'no/name' is no name for a lab"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_right_ones(
-    free_lab: Lab, words: tuple[str, ...], sentence: str
+    free_lab: Lab, words: tuple[str, ...], code: int, sentence: str
 ) -> None:
     done = free_lab("up", *words)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -227,8 +227,23 @@ def test_a_config_that_the_gateway_refuses_ends_with_its_own_words(
     good = free_lab_yaml()
     file.write_text(good.replace("virtual_router_id: 51", "virtual_router_id: 51, colour: red"))
     done = free_lab("up", "--config", str(file), seconds=60)
-    assert done.returncode != 0
+    assert done.returncode == 2
+    assert f"{file}:1:" in done.stderr
     assert "colour" in done.stderr
+    assert not free_lab.processes(), "nothing is made of a file that is wrong"
+    file.write_bytes(b'vgw: {address: "\xe9"}\n')
+    done = free_lab("up", "--config", str(file), seconds=60)
+    assert done.returncode == 2
+    assert "not UTF-8" in done.stderr
+
+
+def test_a_file_without_machines_gets_the_usual_two(free_lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(free_lab_yaml().partition("machines:")[0])
+    free_lab.must("up", "--config", str(file))
+    for machine in ("noeud1", "noeud2"):
+        assert free_lab.exec(machine, "ping", "-c", "1", "8.8.8.8").returncode == 0
+    free_lab.must("drill", "stop-keepalived")
 
 
 def free_lab_yaml() -> str:
