@@ -38,6 +38,7 @@ LAYERS = (
     Layer(("plan",), pure=True),
     Layer(("drivers",)),
     Layer(("drivers.devconf",)),
+    Layer(("drivers.ctnetlink",), pure=True),
     Layer(("drivers.*",)),
     Layer(("drivers.probes",)),  # looks through the other drivers' eyes
     Layer(("converge", "here", "observe", "show")),
