@@ -41,7 +41,7 @@ LAYERS = (
     Layer(("drivers.ctnetlink",), pure=True),
     Layer(("drivers.*",)),
     Layer(("drivers.probes",)),  # looks through the other drivers' eyes
-    Layer(("converge", "here", "observe", "show")),
+    Layer(("converge", "here", "observe", "refresh", "show")),
     Layer(("agent",)),
     Layer(("cli",)),
     Layer(("__main__",)),
