@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from appliance.model import Role
 
@@ -33,6 +34,43 @@ class State:
     role: Role | None = None
     since: float = 0.0
     changes: int = 0
+
+
+class Step(StrEnum):
+    """What conntrackd can be told; the words are its own options (conntrackd(8)).
+
+    Each may be taken again at any time, so whoever was interrupted begins anew.
+    """
+
+    DISOWN = "-f internal"  # forget whose entries these are: their end is no business of the peer's
+    OWN = "-R"  # every entry of the kernel is ours from now on, and the peer is told of it
+    REQUEST = "-n"  # ask the peer for all of its entries
+    FLUSH = "-F"  # empty the kernel's table without telling the peer
+
+
+@dataclass(frozen=True)
+class Settled:
+    """For which role, and for which conntrackd by its process id, the steps have been taken."""
+
+    role: Role
+    generation: int
+
+
+def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Step, ...]:
+    """The steps of state replication that are due; none where no conntrackd runs.
+
+    A MASTER owns all entries of its table and announces them. Anybody else owns none: else the end
+    of a replica here would end the live flow there. Takeover itself waits for none of these.
+    """
+    if not generation:
+        return ()
+    same = settled is not None and settled.generation == generation
+    if role is Role.MASTER:
+        done = same and settled is not None and settled.role is Role.MASTER
+        return () if done else (Step.DISOWN, Step.OWN)
+    if same and settled is not None:
+        return (Step.DISOWN,) if settled.role is Role.MASTER else ()
+    return (Step.DISOWN, Step.REQUEST)
 
 
 def notice(line: str) -> Notice | None:
