@@ -50,9 +50,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Settled:
-    """For which role, and for which conntrackd by its process id, the steps have been taken."""
+    """For which role, and for which conntrackd by its process id, the steps have been taken.
 
-    role: Role
+    The role is None from the first step to the last: whoever was interrupted there knows nothing.
+    """
+
+    role: Role | None
     generation: int
 
 
@@ -64,13 +67,12 @@ def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Step, .
     """
     if not generation:
         return ()
-    same = settled is not None and settled.generation == generation
+    known = settled.role if settled and settled.generation == generation else None
     if role is Role.MASTER:
-        done = same and settled is not None and settled.role is Role.MASTER
-        return () if done else (Step.DISOWN, Step.OWN)
-    if same and settled is not None:
-        return (Step.DISOWN,) if settled.role is Role.MASTER else ()
-    return (Step.DISOWN, Step.REQUEST)
+        return () if known is Role.MASTER else (Step.DISOWN, Step.OWN)
+    if known is None:
+        return (Step.DISOWN, Step.REQUEST)
+    return (Step.DISOWN,) if known is Role.MASTER else ()
 
 
 def notice(line: str) -> Notice | None:

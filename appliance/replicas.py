@@ -13,6 +13,7 @@ from appliance.model import Role
 SETTLED = (
     "settled"  # in the run directory: the role and the conntrackd that the steps were taken for
 )
+UNSETTLED = "-"
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
 CANARY_PATIENCE = 8.0  # seconds after which one that has not arrived tells of a broken replication
 RESTART_INTERVAL = 60.0  # seconds between two attempts to mend it
@@ -122,11 +123,16 @@ class Replicas:
         due = failover.steps(self.settled, role, self.generation)
         if not due:
             return False
+        self._note(None)
         replication.order(self.run_dir, due)
-        self.settled = Settled(role, self.generation)
-        system.replace(self.run_dir / SETTLED, f"{role} {self.generation}\n")
+        self._note(role)
         self.timers.request = now
         return True
+
+    def _note(self, role: Role | None) -> None:
+        """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
+        self.settled = Settled(role, self.generation)
+        system.replace(self.run_dir / SETTLED, f"{role or UNSETTLED} {self.generation}\n")
 
     def renew(self, peer: Beat, now: float, *, caught_up: bool) -> None:
         """Ask again for entries that do not come, and drop those that the peer lost track of.
@@ -152,5 +158,7 @@ class Replicas:
 def remembered(run_dir: Path) -> Replicas:
     """What an earlier agent had settled with conntrackd; nothing where there was none."""
     words = (system.read(run_dir / SETTLED) or "").split()
-    settled = Settled(Role(words[0]), int(words[1])) if len(words) == 2 else None
-    return Replicas(run_dir, settled.generation if settled else 0, settled)
+    if len(words) != 2:
+        return Replicas(run_dir)
+    role = None if words[0] == UNSETTLED else Role(words[0])
+    return Replicas(run_dir, int(words[1]), Settled(role, int(words[1])))
