@@ -95,7 +95,7 @@ class Refresher:
         try:
             done = conntrack.touch(self._names(kind, since), self.rate)
         except ApplianceError as error:
-            self._tell(kind, f"replicas of {kind} entries are not refreshed: {error}")
+            self._tell(kind, f"replicas on the peer are not refreshed: {error}")
             return 0
         took = time.monotonic() - began
         self._tell(
@@ -119,13 +119,15 @@ class Refresher:
                     self._pass(other)
 
     def _tell(self, about: str, problem: str) -> None:
-        """Say a problem once, and once that it is over; numbers in it may change meanwhile."""
-        before = self.said.get(about, "")
-        if problem and not before:
-            say(problem)
-        elif before and not problem:
+        """Say a problem once, and once that it is over; what several share is one problem."""
+        before = self.said.pop(about, "")
+        others = self.said.values()
+        if before and not problem and before not in others:
             say(f"over: {before}")
-        self.said[about] = problem and (before or problem)
+        if problem and not before and problem not in others:
+            say(problem)
+        if problem:
+            self.said[about] = before or problem  # numbers in it may change meanwhile
 
 
 def say(sentence: str) -> None:
@@ -177,7 +179,7 @@ def main() -> int:
     if given["once"]:
         touched = refresher.look()
         say(", ".join(f"{kind} {number}" for kind, number in touched.items()) or "nothing to do")
-        return 1 if any(refresher.said.values()) else 0
+        return 1 if refresher.said else 0
     while True:
         refresher.look()
         time.sleep(TICK)
