@@ -4,6 +4,7 @@ supervisord alone ends with 0 whatever became of its programs, so that nobody wo
 again. It is run as `python -m appliance.supervise RUN_DIR`; small, for it lives as long as the node.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ def watch(daemon: Any, run_dir: str) -> object:
     """Shut everything down when a program cannot be kept alive; a factory of supervisord's rpcinterface.
 
     Such a factory is supervisord's own door for extensions; this one adds no call to the interface.
+    `vgw start` came here with SIGTERM blocked: it is heard from when supervisord has its handlers.
     """
 
     def end_node(event: Any) -> None:
@@ -28,7 +30,13 @@ def watch(daemon: Any, run_dir: str) -> object:
         system.replace(Path(run_dir) / "failed", reason + "\n")
         daemon.options.mood = SupervisorStates.SHUTDOWN
 
+    def hear_signals(_: Any) -> None:
+        if signal.SIGTERM in signal.sigpending():
+            daemon.options.mood = SupervisorStates.SHUTDOWN  # before any program is started
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
     events.subscribe(events.ProcessStateFatalEvent, end_node)
+    events.subscribe(events.SupervisorRunningEvent, hear_signals)
     return object()
 
 

@@ -120,5 +120,6 @@ def test_the_last_stage_runs_nothing_and_starts_from_nothing() -> None:
     last = text[text.rindex("\nFROM ") :]
     assert last.startswith("\nFROM scratch\n")
     assert "\nRUN " not in last
-    for line in ("STOPSIGNAL SIGTERM", 'ENTRYPOINT ["vgw"]', 'CMD ["start"]', "HEALTHCHECK "):
+    entry = 'ENTRYPOINT ["env", "--block-signal=TERM", "vgw"]'
+    for line in ("STOPSIGNAL SIGTERM", entry, 'CMD ["start"]', "HEALTHCHECK "):
         assert f"\n{line}" in last
