@@ -184,9 +184,14 @@ def teardown() -> None:
 @app.command()
 def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     """Run this node: check, converge as BACKUP, then become supervisord and its daemons."""
+    import signal
+
     from appliance import converge
     from appliance.drivers import daemons, notify
 
+    # The kernel drops a SIGTERM for which a container's first process has no handler, but keeps one
+    # that is blocked: supervisord, which inherits this, hears it once it can (appliance/supervise.py).
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     wanted, name, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
     _refuse_where_one_runs(site.run_dir)
     with converge.only_one(site.run_dir):

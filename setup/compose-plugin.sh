@@ -11,6 +11,10 @@ trap 'rm -rf "$work"' EXIT
 
 works() { DOCKER_CONFIG=$config docker compose version >/dev/null 2>&1; }
 
+if ! command -v docker >/dev/null; then
+    echo "setup/compose-plugin.sh: there is no docker that could use it (Debian package docker-cli or docker.io)" >&2
+    exit 1
+fi
 if works; then
     exit 0
 fi

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.containers import engine
-from tests.containers.pair import Pair, eventually
+from tests.containers.pair import eventually
 
 DRILLS = ("power-off", "clean-stop", "stop-keepalived", "kill-keepalived", "lan-down", "wan-down")
 COUNTS = ("untranslated", "duplicates", "broken")
@@ -54,13 +54,10 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def labs(
-    whole_pair: Pair, engine_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Lab]]:
-    """A lab of each engine. The pair of the other tests has the same prefixes, so it makes room."""
+def labs(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Lab]]:
+    """A lab of each engine. It comes before the pair of the other tests, which has the same prefixes."""
     state = tmp_path_factory.mktemp("state")
     found = {kind: Lab(kind, engine_url, state) for kind in ("namespaces", "containers")}
-    whole_pair.down()
     try:
         for lab in found.values():
             assert "is MASTER, 8.8.8.8 answers" in lab.must("up")
@@ -72,8 +69,6 @@ def labs(
     finally:
         for lab in found.values():
             lab("down")
-        whole_pair.up()
-        eventually(whole_pair.settled, 30)
 
 
 def course(lab: Lab) -> list[str]:
