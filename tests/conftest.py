@@ -70,6 +70,8 @@ def pytest_terminal_summary(
         ran = sum(counts[tier].values()) > counts[tier]["skipped"]
         if counts[tier] and not ran:
             told = f"NOT RUN: {told}"
+        elif counts[tier]["skipped"]:
+            told = f"NOT ALL RUN: {told}"
         terminalreporter.write_line(f"{tier:<13} {told}")
         for reason, number in reasons[tier].most_common():
             terminalreporter.write_line(f"{'':<13} {number} skipped: {reason}")
