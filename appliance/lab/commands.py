@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from appliance import ApplianceError, NotConverged
+from appliance.lab import options
 
 if TYPE_CHECKING:
     from appliance.lab.capture import Capture
@@ -178,17 +179,21 @@ def run_drill(
         str, typer.Argument(help="Which drill, or `all`; a wrong name lists them.")
     ] = "power-off",
     times: Annotated[int, typer.Option(min=1, max=1000, help="How often each.")] = 1,
+    flows: options.Flows = False,
+    scale: options.Scale = 1.0,
+    background: options.Background = 0,
     name: Name = "lab",
     as_json: AsJson = False,
 ) -> None:
     """Inject a fault into the MASTER, measure what it costs, and put it right again."""
-    from appliance.lab import drill, faults, report
+    from appliance.lab import drill, faults, load, report
 
+    burden = load.Load(scale if flows else 0.0, background)
     chosen = list(faults.FAULTS.values()) if fault == "all" else [faults.fault(fault)]
     lab = _open(context, name)
     stage = report.Stage()
     verdicts = [
-        drill.drill(lab, one, (lambda _: None) if as_json else stage.done)
+        drill.drill(lab, one, (lambda _: None) if as_json else stage.done, burden)
         for one in chosen
         for _ in range(times)
     ]

@@ -38,6 +38,10 @@ def _power_on(lab: Lab, node: str) -> None:
     lab.node(node).start()
 
 
+def _crash(lab: Lab, node: str) -> None:
+    lab.node(node).crash()
+
+
 def _shut_down(lab: Lab, node: str) -> None:
     lab.node(node).shut_down()
 
@@ -71,6 +75,7 @@ def _nothing(lab: Lab, node: str) -> None:
 
 _ALL = (
     Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on),
+    Fault("kill-all", "all its processes are killed", "silent", _crash, _power_on),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
         "stop-keepalived",

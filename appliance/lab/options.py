@@ -1,0 +1,15 @@
+"""What a drill can be burdened with, as options of the command line."""
+
+from typing import Annotated
+
+import typer
+
+Flows = Annotated[
+    bool, typer.Option("--flows", help="Keep 1400 flows open, none of which may break.")
+]
+Scale = Annotated[
+    float, typer.Option(min=0.01, max=20, help="With --flows: so many times as many.")
+]
+Background = Annotated[
+    int, typer.Option(min=0, help="Fill the MASTER's connection table with N entries first.")
+]
