@@ -1,6 +1,7 @@
 """The load of a drill: flows that must not break, and entries that fill the MASTER's table."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ INBOUND = 20
 _COLLIDING = 0.2
 _SPARE_ENTRIES = 10_000
 _FILL_SECONDS = 300.0
+_REST_SECONDS = 0.5
 Tallies = dict[str, Tally]
 
 
@@ -170,13 +172,29 @@ def fill(lab: Lab, master: str, entries: int) -> None:
             f"--background: net.netfilter.nf_conntrack_max is {most.stdout.strip()} on this machine; "
             f"{entries} entries need {entries + _SPARE_ENTRIES} (`sysctl -w` by an administrator)"
         )
-    count = node.run(["conntrack", "-C"])
-    if count.returncode == 0 and int(count.stdout) >= entries:
+    if _entries(lab, master) >= entries:
         return  # still there from the last drill
     child = node.popen(["conntrack", "-R", "-"])
     child.communicate(table(lab.topology, entries), timeout=_FILL_SECONDS)
     if child.returncode != 0:
         raise CommandFailed(f"{master}: conntrack -R ended with {child.returncode}")
+    _await_replicas(lab, lab.other(master), entries)
+
+
+def _entries(lab: Lab, node: str) -> int:
+    done = lab.node(node).run(["conntrack", "-C"])
+    return int(done.stdout) if done.returncode == 0 else 0
+
+
+def _await_replicas(lab: Lab, standby: str, entries: int) -> None:
+    """Wait while the standby still learns of them."""
+    deadline, former = time.monotonic() + _FILL_SECONDS, -1
+    while time.monotonic() < deadline:
+        found = _entries(lab, standby)
+        if found >= entries or found <= former:
+            return
+        former = found
+        time.sleep(_REST_SECONDS)
 
 
 def table(topology: Topology, entries: int) -> str:

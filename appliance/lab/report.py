@@ -172,7 +172,7 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
 def _flows(verdicts: Sequence[Verdict]) -> Table:
     """How the flows fared: broken and moved ones, and the longest wait of one that lives."""
     table = Table(
-        title="flows at the takeover and, behind /, at the return; stalls in ms",
+        title="flows: takeover/return, stalls in ms",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=0,
