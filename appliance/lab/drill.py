@@ -136,8 +136,8 @@ def drill(
     lab.arm(before)
     with (
         invariants.watching(lab) as watch,
-        mended_when_broken_off(lab, fault, before),
         load.flowing(lab, burden) as flows,
+        mended_when_broken_off(lab, fault, before),
     ):
         with observe(lab, standby) as record:
             # A fault has no respect for the advert timer: meet it at any phase.
