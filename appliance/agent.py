@@ -5,8 +5,6 @@ import gc
 import logging
 import os
 import select
-import signal
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,15 +16,20 @@ from appliance import (
     converge,
     failover,
     here,
+    pair,
     preflight,
     status,
     system,
+    takeover,
     vrrp,
 )
 from appliance.change import Change
-from appliance.drivers import daemons, nftables, routes, watch
+from appliance.drivers import daemons, nftables, notify, routes, watch
+from appliance.ledger import Event
 from appliance.model import Config, Role
+from appliance.pair import Pair
 from appliance.plan import Plan, Site, plan
+from appliance.takeover import Takeover
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
 PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought down
@@ -41,6 +44,7 @@ class Agent:
     config: Config
     node: str
     site: Site
+    pair: Pair
     state: failover.State = field(default_factory=failover.State)
     sentence: str = "just started"
     repairs: int = 0
@@ -49,8 +53,9 @@ class Agent:
     moved_ms: float | None = None
     since: float = 0.0
     unprotected_since: float | None = None
+    programs: Mapping[str, daemons.Program] = field(default_factory=dict)
+    takeover: Takeover | None = None
     reload: bool = False
-    stop: bool = False
 
     @property
     def run_dir(self) -> Path:
@@ -72,7 +77,8 @@ def main(path: Path, node: str | None = None) -> None:
     try:
         wanted = here.load(path)
         name = here.node_name(wanted, node)
-        run(Agent(wanted, name, here.site(wanted, name, path)))
+        site = here.site(wanted, name, path)
+        run(Agent(wanted, name, site, Pair(wanted, name, site.run_dir, system.monotonic())))
     except ApplianceError as error:
         log.error(error)
         sys.exit(error.exit_code)
@@ -80,28 +86,41 @@ def main(path: Path, node: str | None = None) -> None:
 
 def run(agent: Agent) -> None:
     """Live until told to stop: one thread, one loop, one place where a role changes."""
-    fifo = _open_fifo(agent.run_dir / daemons.FIFO)
-    waker, _writer = _signals(agent)
-    sources = (*watch.listen(), waker)
+    fifo = notify.Fifo(agent.run_dir / daemons.FIFO)
+    signals = notify.Signals()
+    sources = (*watch.listen(), signals.reader)
+    local = [fifo.fileno(), *(source.fileno() for source in sources)]
     # The imports are behind us; what lives on is small and the collector need not walk the rest.
     gc.freeze()
     look(agent, "read at start", system.monotonic())
-    heard, next_tick = b"", system.monotonic() + TICK
-    while not agent.stop:
-        wait = max(0.0, next_tick - system.monotonic())
-        readable, _, _ = select.select(
-            [fifo, *(source.fileno() for source in sources)], [], [], wait
-        )
+    next_tick = system.monotonic() + TICK
+    while not signals.stop:
+        readable = select.select([*local, *agent.pair.filenos()], [], [], _wait(agent, next_tick))
+        heard = set(readable[0])
         began = system.monotonic()
+        if agent.takeover and agent.takeover.over(began):
+            agent.takeover = None
+        cause = "found by looking"
+        if fifo.fileno() in heard:
+            notices = [found for line in fifo.lines() if (found := failover.notice(line))]
+            cause = f"keepalived said {notices[-1].state}" if notices else cause
+        elif agent.pair.serve(began):
+            cause = agent.pair.verdict.reason
+        elif began < next_tick and heard.isdisjoint(local):
+            continue
         for source in sources:
             watch.drain(source)
-        cause = "found by looking"
-        if fifo in readable:
-            heard, lines = _lines(heard + os.read(fifo, 4096))
-            cause = f"keepalived said {lines[-1].state}" if lines else cause
+        agent.reload, signals.reload = agent.reload or signals.reload, False
         look(agent, cause, began)
         next_tick = system.monotonic() + TICK
     log.info("the agent ends; the kernel forwards on as it was told")
+
+
+def _wait(agent: Agent, next_tick: float) -> float:
+    """Seconds until something is due."""
+    now = system.monotonic()
+    wait = min(next_tick - now, agent.pair.wait(now))
+    return max(0.0, min(wait, takeover.STEP) if agent.takeover else wait)
 
 
 def look(agent: Agent, cause: str, began: float) -> None:
@@ -113,18 +132,26 @@ def look(agent: Agent, cause: str, began: float) -> None:
     if problems:
         # The world may have moved on between the look and the deed; only what stays is a problem.
         problems = _look_once(agent, "found by looking again", system.monotonic())
-    _tell_problems(agent, problems)
     _guard(agent)
+    agent.programs = daemons.programs(agent.run_dir)
+    conntrackd = agent.programs.get("conntrackd")
+    deaf = pair.quietly(agent.pair, conntrackd.pid if conntrackd else 0, system.monotonic())
+    _tell_problems(agent, (*problems, *([deaf] if deaf else [])))
     system.replace(agent.run_dir / status.FILE, status.to_json(_snapshot(agent)), mode=0o644)
 
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
-    sight = _sight(agent)
+    was, sight = agent.state.role, _sight(agent)
     agent.state, sentence = failover.decide(agent.state, sight, cause, began)
     if sentence:
+        role = failover.role_of(sight)
         agent.sentence, agent.since = sentence, system.wall()
         _move_routes(agent, began)
+        agent.pair.become(role, began)
         log.info(sentence)
+        event = Event(agent.since, agent.node, "role", str(was or ""), str(role), cause, sentence)
+        event = replace(event, moved_ms=agent.moved_ms)
+        agent.takeover = Takeover(agent.run_dir, event, began, agent.pair.adverts.read())
     with converge.only_one(agent.run_dir):
         reloaded = agent.reload and _reload(agent)
         report = converge.converge(agent.plan(), agent.run_dir)
@@ -194,8 +221,9 @@ def _guard(agent: Agent) -> None:
         protected = nftables.listing() is not None
     except ApplianceError:
         protected = False
-    daemons.set_ready(agent.run_dir, ready=protected)
     now = system.monotonic()
+    agent.pair.ruleset = protected
+    agent.pair.judge(now)
     if protected:
         agent.unprotected_since = None
     elif agent.unprotected_since is None:
@@ -216,6 +244,7 @@ def _reload(agent: Agent) -> bool:
         log.error("kept the former configuration, for the file is not to be used:\n%s", error)
         return False
     agent.config = wanted
+    agent.pair.take_up(wanted)
     log.info("took up %s", path)
     return True
 
@@ -234,6 +263,7 @@ def _snapshot(agent: Agent) -> status.Snapshot:
         vgw=str(vgw.address),
         wan_vip=str(agent.config.wan.address),
         profile=vgw.profile,
+        failback=str(vgw.failback),
         promise={
             "takeover_s": round(vrrp.master_down_interval(*terms), 4),
             "release_s": round(vrrp.skew_time(*terms), 4),
@@ -245,53 +275,14 @@ def _snapshot(agent: Agent) -> status.Snapshot:
         problems=agent.problems,
         moved_ms=agent.moved_ms,
         resident_mb=_resident_mb(),
-        programs=daemons.states(agent.run_dir),
+        programs={name: program.state for name, program in agent.programs.items()},
+        pair=agent.pair.told(),
     )
 
 
 def _resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
-
-
-def _open_fifo(path: Path) -> int:
-    """keepalived's notify FIFO, opened for writing too, so that its restart is no end of file."""
-    make_fifo(path)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
-
-
-def make_fifo(path: Path) -> None:
-    """Make the FIFO before keepalived does: one of its own it would make anew at each reload."""
-    with contextlib.suppress(FileExistsError):
-        os.mkfifo(path, 0o600)
-
-
-def _lines(heard: bytes) -> tuple[bytes, list[failover.Notice]]:
-    """Split what was heard into notices; a line that is cut stays for the next reading."""
-    *whole, rest = heard.split(b"\n")
-    notices = (failover.notice(line.decode("utf-8", "replace")) for line in whole)
-    return rest, [found for found in notices if found]
-
-
-def _signals(agent: Agent) -> tuple[socket.socket, socket.socket]:
-    """A pair of sockets, the first of which turns readable on TERM, INT and HUP.
-
-    The handlers only leave a note; the caller keeps both sockets for as long as it listens.
-    """
-    reader, writer = socket.socketpair()
-    for end in (reader, writer):
-        end.setblocking(False)
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-
-    def leave_note(number: int, _frame: object) -> None:
-        if number == signal.SIGHUP:
-            agent.reload = True
-        else:
-            agent.stop = True
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, leave_note)
-    return reader, writer
 
 
 if __name__ == "__main__":

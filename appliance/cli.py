@@ -175,7 +175,7 @@ def teardown() -> None:
     from appliance.plan import Plan
 
     _refuse_where_one_runs(here.run_dir())
-    for name in (faces.FILE, daemons.READY):
+    for name in (faces.FILE, *daemons.NOTES):
         system.remove(here.run_dir() / name)
     with converge.only_one(here.run_dir()):
         converge.converge_fully(Plan(), here.run_dir(), lambda change: _say(str(change)))
@@ -184,17 +184,18 @@ def teardown() -> None:
 @app.command()
 def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     """Run this node: check, converge as BACKUP, then become supervisord and its daemons."""
-    from appliance import agent, converge
-    from appliance.drivers import daemons
+    from appliance import converge
+    from appliance.drivers import daemons, notify
 
     wanted, name, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
     _refuse_where_one_runs(site.run_dir)
     with converge.only_one(site.run_dir):
         system.remove(site.run_dir / daemons.FAILED)
+        # The agent says when this node is ready.
         daemons.set_ready(site.run_dir, ready=False)
-        agent.make_fifo(site.run_dir / daemons.FIFO)
+        daemons.set_aside(site.run_dir, aside=True)
+        notify.make_fifo(site.run_dir / daemons.FIFO)
         converge.converge_fully(plan, site.run_dir)
-        daemons.set_ready(site.run_dir, ready=True)
     _say(f"vgw {__version__}: node {name} of {wanted.vgw.address.ip}, profile {wanted.vgw.profile}")
     sys.stdout.flush()
     system.become([sys.executable, "-m", "appliance.supervise", str(site.run_dir)])
@@ -224,6 +225,32 @@ def status(
         return
     for name, value in faces.rows(snapshot, system.wall()):
         _say(f"{name:9} {value}")
+
+
+@app.command()
+def events(
+    as_json: Annotated[bool, typer.Option("--json", help="The JSON lines as they are.")] = False,
+) -> None:
+    """Tell each change of role: when, why, how long it took, and how many flows were carried."""
+    from appliance import here, ledger
+
+    if as_json:
+        sys.stdout.write(system.read(here.run_dir() / ledger.FILE) or "")
+        return
+    for event in ledger.read(here.run_dir()):
+        _say(f"{system.time_of_day(event.at)} {ledger.row(event)}")
+
+
+@app.command()
+def switchover(
+    to: Annotated[
+        str | None, typer.Option("--to", help="Who is to be MASTER; the peer unless said.")
+    ] = None,
+) -> None:
+    """Hand the VGW to the peer without losing a packet; run it on the MASTER."""
+    from appliance import handover, here
+
+    _say(handover.switchover(here.run_dir(), to))
 
 
 @app.command("agent")

@@ -35,8 +35,9 @@ class Role(StrEnum):
 class Failback(StrEnum):
     """Whether a returning node of higher priority takes over again.
 
-    PLAIN: at once, as VRRP does by itself. GATED: once its ready file says so, which in this version
-    means that its ruleset is in force. NEVER: not while the other node lives.
+    PLAIN: at once, as VRRP does by itself. GATED: once its ruleset is in
+    force, its way out works, its connection table has caught up and `hold` seconds have passed.
+    NEVER: not while the other node lives.
     """
 
     PLAIN = "plain"
@@ -109,6 +110,8 @@ class Vgw(Model):
     failback: Failback
     preempt_delay: Annotated[float, Duration(0, 1000)] = 0
     """Seconds that a returning node of higher priority waits."""
+    hold: Annotated[float, Duration(0, 300)] = 3
+    """Seconds for which a returning node must be well before a gated failback; a series doubles it."""
     auth_pass: Password | None = None
     """Version 2 only; sent in clear."""
     realtime_priority: Annotated[int, Whole(0, 98)] = 0
@@ -139,7 +142,7 @@ class Wan(Network):
     gateway: Address
     """The upstream router."""
     probes: tuple[Address, ...] = ()
-    """Addresses outside that prove the way out; checked here, and not asked yet by this version."""
+    """Addresses outside that prove the way out, asked besides the gateway; one answer is enough."""
 
 
 class Sync(Network):
@@ -147,8 +150,14 @@ class Sync(Network):
 
     interface: Annotated[InterfaceName | None, Field(examples=["eth2"])] = None
 
-    port: Port = 3780
-    """conntrackd's UDP port."""
+    port: Annotated[int, Whole(1, 65534)] = 3780
+    """conntrackd's UDP port; the agents talk on the next one."""
+    protocols: Annotated[
+        tuple[Literal["tcp", "udp", "icmp"], ...], Field(min_length=1, examples=["[tcp, udp]"])
+    ] = ("tcp", "udp", "icmp")
+    """The flows that are replicated."""
+    except_: Annotated[tuple[Prefix, ...], Field(alias="except")] = ()
+    """Prefixes whose flows are not replicated."""
 
 
 class Node(Model):

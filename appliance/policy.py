@@ -71,7 +71,7 @@ def _sync_message(config: Config, peer: Node, interfaces: Interfaces) -> Match:
         in_interface=interfaces.sync,
         source=_host(peer.sync.ip),
         protocol="udp",
-        ports=((port, port),),
+        ports=((port, port + 1),),
     )
 
 
@@ -92,7 +92,7 @@ def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
             Rule(Accept(), sync, "state replication from the peer"),
             Rule(
                 Drop(),
-                Match(in_interface=interfaces.sync, protocol="udp", ports=((port, port),)),
+                Match(in_interface=interfaces.sync, protocol="udp", ports=((port, port + 1),)),
                 "state replication from anybody else",
                 count=True,
             ),
@@ -130,7 +130,7 @@ def _departing(config: Config, interfaces: Interfaces) -> Chain:
             ),
             Rule(
                 NoTrack(),
-                Match(out_interface=interfaces.sync, protocol="udp", ports=((port, port),)),
+                Match(out_interface=interfaces.sync, protocol="udp", ports=((port, port + 1),)),
                 "state replication needs no tracking",
             ),
         ),

@@ -9,8 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from appliance import __version__
 from appliance.model import Config, Failback, Interfaces
 
+CONNTRACKD = "conntrackd.conf"
 KEEPALIVED = "keepalived.conf"
 SUPERVISORD = "supervisord.conf"
+# What conntrackd has room for: four times a large gateway's table. A bulk update goes out faster than
+# the peer takes it in, so its queue and the socket's buffer (in bytes) must hold all of it.
+MOST_ENTRIES = 1 << 20
+SYNC_BUFFER = 64 << 20
 
 _templates = Environment(
     loader=PackageLoader("appliance"),
@@ -49,8 +54,33 @@ def files(
 ) -> tuple[File, ...]:
     """The files of one node's daemons; they are the same in every role."""
     return (
+        File(CONNTRACKD, conntrackd(config, node, interfaces, run_dir)),
         File(KEEPALIVED, keepalived(config, node, interfaces, versions, run_dir)),
-        File(SUPERVISORD, supervisord(node, run_dir, python, config_path)),
+        File(SUPERVISORD, supervisord(config, node, run_dir, python, config_path)),
+    )
+
+
+def conntrackd(config: Config, node: str, interfaces: Interfaces, run_dir: Path) -> str:
+    """conntrackd.conf(5): flows are told to the peer as they change, and go into its kernel at once."""
+    me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
+    own = [address.ip for one in (me, peer) for address in (one.lan, one.wan) if address]
+    ignored = [
+        "127.0.0.0/8",
+        *sorted({me.sync.network, peer.sync.network}),
+        *sorted({*own, config.vgw.address.ip, config.wan.address.ip}),
+        *config.sync.except_,
+    ]
+    return _render(
+        "conntrackd.conf.j2",
+        config=config,
+        node=node,
+        me=me,
+        peer=peer,
+        interfaces=interfaces,
+        run_dir=run_dir,
+        ignored=list(dict.fromkeys(map(str, ignored))),
+        most_entries=MOST_ENTRIES,
+        buffer=SYNC_BUFFER,
     )
 
 
@@ -67,15 +97,27 @@ def keepalived(
         interfaces=interfaces,
         run_dir=run_dir,
         Failback=Failback,
+        # Standing aside, a node must rank below the peer: also below one that stands aside itself.
+        step_aside=abs(config.nodes[node].priority - peer_priority(config, node)) + 1,
         # Both words came with 2.2.8.
         knows_timer_expired_backup=versions.keepalived >= (2, 2, 8),
     )
 
 
-def supervisord(node: str, run_dir: Path, python: Path, config_path: Path) -> str:
+def peer_priority(config: Config, node: str) -> int:
+    """The priority of the other node."""
+    return config.nodes[config.peer_of(node)].priority
+
+
+def supervisord(config: Config, node: str, run_dir: Path, python: Path, config_path: Path) -> str:
     """supervisord's configuration: which daemons run, in which order they stop."""
     return _render(
-        "supervisord.conf.j2", node=node, run_dir=run_dir, python=python, config_path=config_path
+        "supervisord.conf.j2",
+        config=config,
+        node=node,
+        run_dir=run_dir,
+        python=python,
+        config_path=config_path,
     )
 
 

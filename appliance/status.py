@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 FILE = "status.json"  # in the run directory, written by the agent at each look
 
@@ -12,7 +13,7 @@ class Snapshot:
 
     `config` is the file the agent goes by; `repairs` counts the changes made because the machine had drifted from the plan; `moved_ms` is
     how long the node's own routes took at the last change of role, from keepalived's word to the
-    kernel's consent.
+    kernel's consent. `pair` is what is known of the peer and of the replication.
     """
 
     node: str
@@ -24,6 +25,7 @@ class Snapshot:
     vgw: str
     wan_vip: str
     profile: str
+    failback: str
     promise: dict[str, float]
     ready: bool
     role_changes: int = 0
@@ -33,6 +35,7 @@ class Snapshot:
     moved_ms: float | None = None
     resident_mb: float = 0.0
     programs: dict[str, str] = field(default_factory=dict)
+    pair: dict[str, Any] = field(default_factory=dict)
 
 
 def to_json(snapshot: Snapshot) -> str:
@@ -79,7 +82,8 @@ def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
             f"{snapshot.profile}: takeover in {takeover:.2f} s after a crash, "
             f"{release:.2f} s after a clean stop",
         ),
-        ("ready", "yes" if snapshot.ready else "no"),
+        ("ready", _ready(snapshot)),
+        *_pair(snapshot),
         ("programs", programs or "supervisord does not answer"),
         ("repairs", _repairs(snapshot)),
     ]
@@ -87,6 +91,33 @@ def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
     ailing = sickness(snapshot, now)
     if ailing and not snapshot.problems and snapshot.role != "FAULT":
         found.append(("problem", ailing))
+    return found
+
+
+def _ready(snapshot: Snapshot) -> str:
+    reason = snapshot.pair.get("reason", "")
+    word = "yes" if snapshot.ready else "no"
+    return word if not reason or reason == "all is well" else f"{word}: {reason}"
+
+
+def _pair(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """The peer and the replication, where the agent has told of them."""
+    told = snapshot.pair
+    if not told:
+        return []
+    peer = told["peer"]
+    flows = f"{told['entries']} of at most {told['entries_limit']} here"
+    if peer:
+        flows += f", {peer['entries']} on {peer['node']}"
+    if told["lag_ms"] is not None and snapshot.role != "MASTER":
+        flows += f"; a new one is here after {told['lag_ms']:.0f} ms"
+    found = [
+        ("peer", f"{peer['node']} is {peer['role']}: {peer['reason']}" if peer else "silent"),
+        ("way out", {True: "works", False: "is dead", None: "not asked"}[told["uplink"]]),
+        ("flows", flows),
+    ]
+    if told["degraded"]:
+        found.append(("degraded", told["degraded"]))
     return found
 
 

@@ -125,3 +125,13 @@ def monotonic() -> float:
 def wall() -> float:
     """Seconds since 1970, for what people read."""
     return time.time()
+
+
+def time_of_day(at: float) -> str:
+    """A time in seconds since 1970 as people here write it, to the millisecond."""
+    return time.strftime("%F %T", time.localtime(at)) + f".{at % 1 * 1000:03.0f}"
+
+
+def pause(seconds: float) -> None:
+    """Wait a little, inside a loop that has a deadline."""
+    time.sleep(seconds)

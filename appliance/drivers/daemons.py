@@ -3,6 +3,7 @@
 import re
 import xmlrpc.client
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from appliance import CommandFailed, system
 from appliance.change import Change
-from appliance.render import KEEPALIVED, SUPERVISORD, File, Versions
+from appliance.render import CONNTRACKD, KEEPALIVED, SUPERVISORD, File, Versions
 
-FILES = (KEEPALIVED, SUPERVISORD)
+FILES = (CONNTRACKD, KEEPALIVED, SUPERVISORD)
 READY = "ready"
+ASIDE = "aside"  # tracked by keepalived: 1 puts the priority below the peer's
+ASKED_ASIDE = "asked-aside"  # a switchover's note to the agent; it outlives the agent
 FAILED = "failed"
 FIFO = "notify.fifo"
+NOTES = (READY, ASIDE, ASKED_ASIDE, "settled")  # what tells of a node that runs
 
 
 def diff(wanted: Sequence[File], run_dir: Path) -> tuple[Change, ...]:
@@ -92,13 +96,26 @@ def signal(run_dir: Path, name: str, number: str) -> bool:
         return False
 
 
-def states(run_dir: Path) -> dict[str, str]:
-    """Each program's state in supervisord's words, such as RUNNING; empty where it does not run."""
+@dataclass(frozen=True)
+class Program:
+    """One of our programs: its state in supervisord's words, such as RUNNING, and its process id or 0."""
+
+    state: str
+    pid: int
+
+
+def programs(run_dir: Path) -> dict[str, Program]:
+    """Our programs by their names; empty where supervisord does not run."""
     try:
         found = supervisor(run_dir).getAllProcessInfo()
     except (OSError, xmlrpc.client.Fault):
         return {}
-    return {str(program["name"]): str(program["statename"]) for program in found}
+    return {str(one["name"]): Program(str(one["statename"]), int(one["pid"])) for one in found}
+
+
+def states(run_dir: Path) -> dict[str, str]:
+    """Each program's state in supervisord's words, such as RUNNING; empty where it does not run."""
+    return {name: program.state for name, program in programs(run_dir).items()}
 
 
 def set_ready(run_dir: Path, *, ready: bool) -> None:
@@ -106,6 +123,26 @@ def set_ready(run_dir: Path, *, ready: bool) -> None:
     text = "1\n" if ready else "0\n"
     if system.read(run_dir / READY) != text:
         system.replace(run_dir / READY, text)
+
+
+def set_aside(run_dir: Path, *, aside: bool) -> None:
+    """Tell keepalived, by its other tracked file, whether to let the peer be MASTER while it lives."""
+    text = "1\n" if aside else "0\n"
+    if system.read(run_dir / ASIDE) != text:
+        system.replace(run_dir / ASIDE, text)
+
+
+def ask_aside(run_dir: Path, *, asked: bool) -> None:
+    """Leave the agent a note that a switchover gave the VGW to the peer, or take it away."""
+    if asked:
+        system.replace(run_dir / ASKED_ASIDE, "")
+    else:
+        system.remove(run_dir / ASKED_ASIDE)
+
+
+def is_asked_aside(run_dir: Path) -> bool:
+    """Whether that note is there."""
+    return system.read(run_dir / ASKED_ASIDE) is not None
 
 
 def is_ready(run_dir: Path) -> bool:

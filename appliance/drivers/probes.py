@@ -14,7 +14,7 @@ _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
 _ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
 _VRRP = 112
 CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
-PROGRAMS = ("keepalived", "nft", "setpriv")
+PROGRAMS = ("conntrack", "conntrackd", "ip", "keepalived", "nft", "setpriv")
 
 
 def capabilities() -> frozenset[str]:

@@ -109,7 +109,8 @@ def test_classic_holds_the_course_sheets_directives_in_its_words() -> None:
     wanted = parsed(case)
     backup_sheet = SHEET.replace("MASTER", "BACKUP").replace("priority 100", "priority 90")
     for name, sheet in (("master", SHEET), ("backup", backup_sheet)):
-        text = plan(wanted, name, Role.BACKUP, site(wanted, name)).files[0].text
+        files = plan(wanted, name, Role.BACKUP, site(wanted, name)).files
+        text = next(file.text for file in files if file.name == render.KEEPALIVED)
         instance = text[text.index("vrrp_instance VI_1 {") :]
         rest = iter(instance.splitlines())
         missing = [line for line in sheet.strip("\n").splitlines() if line not in rest]
@@ -151,16 +152,19 @@ def test_the_real_daemons_accept_the_files(case: Path, real_daemons: None, tmp_p
         wanted_plan = plan(wanted, name, Role.MASTER, here)
         assert wanted_plan.ruleset is not None
         (tmp_path / "rules.nft").write_text(nftables.text(wanted_plan.ruleset))
-        (tmp_path / "keepalived.conf").write_text(
-            wanted_plan.files[0].text.replace(str(RUN_DIR), str(tmp_path))
-        )
-        (tmp_path / "ready").write_text("1\n")
+        for file in wanted_plan.files:
+            (tmp_path / file.name).write_text(file.text.replace(str(RUN_DIR), str(tmp_path)))
+        for note in ("ready", "aside"):
+            (tmp_path / note).write_text("1\n")
         done = in_a_namespace(f"""
             export PATH=$PATH:/usr/sbin:/sbin
             ip addr add {node.lan} dev eth1
             nft --check --file {tmp_path}/rules.nft
             nft --file {tmp_path}/rules.nft
             keepalived --config-test --use-file {tmp_path}/keepalived.conf
+            # conntrackd has no trial mode: it reads the file, and then finds nobody to ask.
+            conntrackd -C {tmp_path}/conntrackd.conf -s 2>&1 | grep -v "can't connect:" && exit 9
+            true
         """)
         assert (done.returncode, done.stderr.strip()) == (0, ""), done.stdout
 

@@ -27,6 +27,20 @@ def namespace() -> Callable[[Body], None]:
 
 
 @pytest.fixture
+def tracked(namespace: Callable[[Body], None]) -> Callable[[Body], None]:
+    """The same, where the kernel reports what happens to connections, as the gateway's settings ask."""
+
+    def run(body: Body) -> None:
+        def prepared() -> None:
+            Path("/proc/sys/net/netfilter/nf_conntrack_events").write_text("1")
+            body()
+
+        namespace(prepared)
+
+    return run
+
+
+@pytest.fixture
 def cases() -> dict[str, Path]:
     """The golden configurations by the name of their folder."""
     return {path.parent.name: path for path in sorted(GOLDEN.glob("[0-9][0-9]-*/gateway.yaml"))}

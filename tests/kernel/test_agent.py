@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from appliance import agent, converge
-from appliance.drivers import daemons, nftables
+from appliance import converge
+from appliance.drivers import daemons, nftables, notify
 from appliance.model import Role
 from tests.kernel.test_converge import DRIFT
 from tests.kernel.wanted import hold_addresses, plan_of, state
@@ -42,7 +42,7 @@ def told() -> dict[str, Any]:
 def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """An agent on a machine that is prepared as `vgw start` does."""
     converge.converge_fully(plan_of(file, Role.BACKUP), RUN_DIR)
-    agent.make_fifo(RUN_DIR / daemons.FIFO)
+    notify.make_fifo(RUN_DIR / daemons.FIFO)
     daemons.set_ready(RUN_DIR, ready=True)
     environ = {**os.environ, "VGW_CONFIG": str(file)}
     with LOG.open("ab") as log:

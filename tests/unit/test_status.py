@@ -14,6 +14,7 @@ SNAPSHOT = Snapshot(
     vgw="192.168.100.99/24",
     wan_vip="203.0.113.99/24",
     profile="standard",
+    failback="gated",
     promise={"takeover_s": 0.3648, "release_s": 0.0648},
     ready=True,
     programs={"agent": "RUNNING", "keepalived": "RUNNING"},

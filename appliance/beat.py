@@ -1,0 +1,52 @@
+"""What the two agents tell each other over the sync link, several times a second."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+INTERVAL = 0.25  # seconds between two beats
+SILENCE = 1.5  # seconds after which a peer that beats is taken for gone
+_MOST_BYTES = 2048
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A node's state as its peer needs to know it.
+
+    `priority` is the one in force, `entries` the size of its connection table, `uplink` whether its
+    way out answers (None: it cannot ask), `generation` conntrackd's process id (0: it does not
+    run). `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of
+    the peer's that arrived in its own, and `replicas` whether its table is good enough for a takeover.
+    """
+
+    node: str
+    role: str
+    ready: bool
+    reason: str
+    priority: int
+    entries: int
+    uplink: bool | None
+    generation: int
+    canary: int
+    seen: int
+    replicas: bool
+    config: str
+
+
+def pack(beat: Beat) -> bytes:
+    """The beat as one datagram: JSON, so that another version's extra words do no harm."""
+    return json.dumps(asdict(beat)).encode()
+
+
+def unpack(datagram: bytes) -> Beat | None:
+    """The beat in a datagram, or None where it is none."""
+    try:
+        words = json.loads(datagram[:_MOST_BYTES])
+        beat = Beat(**{field.name: words[field.name] for field in fields(Beat)})
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    numbers = (beat.priority, beat.entries, beat.generation, beat.canary, beat.seen)
+    texts = (beat.node, beat.role, beat.reason, beat.config)
+    sound = all(type(number) is int for number in numbers) and all(
+        isinstance(text, str) for text in texts
+    )
+    return beat if sound else None

@@ -1,0 +1,215 @@
+"""Messages of the connection table's netlink protocol, written and read (linux/netfilter/nfnetlink_conntrack.h).
+
+Numbers inside attributes are big-endian, those of the headers are the machine's own. What the kernel
+sends is read at the places where it writes it: a table of 300,000 entries must not cost seconds.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+ICMP, TCP, UDP = 1, 6, 17
+SEEN_REPLY, ASSURED, CONFIRMED = 2, 4, 8  # bits of an entry's status, IPS_*
+ESTABLISHED = 3  # TCP_CONNTRACK_ESTABLISHED
+
+REQUEST, ACK, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400  # NLM_F_*
+_ERROR, _DONE = 2, 3  # NLMSG_*
+_SUBSYSTEM = 1 << 8  # NFNL_SUBSYS_CTNETLINK
+_NEW, _GET = _SUBSYSTEM | 0, _SUBSYSTEM | 1  # IPCTNL_MSG_CT_*
+_INET = 2  # AF_INET: the family of every entry asked for
+
+_ORIGIN, _REPLY, _STATUS, _PROTOINFO, _TIMEOUT = 1, 2, 3, 4, 7  # CTA_*
+_FILTER, _STATUS_MASK = 25, 26
+_IP, _PROTO = 1, 2  # inside a tuple
+_BY_PROTOCOL = 1 << 3  # CTA_FILTER_F_CTA_PROTO_NUM (net/netfilter/nf_internals.h)
+_NESTED = 0x8000
+
+_HEAD = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
+_ATTRIBUTE = struct.Struct("=HH")
+_NUMBER = struct.Struct("!I")
+_CODE = struct.Struct("=i")
+_BEFORE_ATTRIBUTES = _HEAD.size + 4  # nfgenmsg follows the header
+_PROTOCOL_AT = 32  # in a tuple of IPv4: its header, the two addresses, two more headers
+_STATE_AT = 12  # in CTA_PROTOINFO: three headers
+
+
+class Flow(NamedTuple):
+    """One direction of a connection: protocol number, two IPv4 addresses of 4 bytes, two ports.
+
+    ICMP has the identifier in the source's place, and type and code (256 * type + code) in the other.
+    """
+
+    protocol: int
+    source: bytes
+    destination: bytes
+    source_port: int
+    destination_port: int
+
+    def back(self) -> "Flow":
+        """The other direction of a connection that nobody translates."""
+        ports = self.source_port, self.destination_port
+        if self.protocol == ICMP:
+            return Flow(
+                self.protocol, self.destination, self.source, ports[0], 0
+            )  # the echo's reply
+        return Flow(self.protocol, self.destination, self.source, ports[1], ports[0])
+
+
+class Entry(NamedTuple):
+    """An entry as the kernel shows it: its name there, and what tells how fresh it is."""
+
+    origin: bytes
+    """The attribute CTA_TUPLE_ORIG, whole: what names the entry in a request."""
+    protocol: int
+    status: int
+    """IPS_* bits."""
+    remaining: int
+    """Seconds until it expires, rounded down."""
+    state: int
+    """TCP's state (TCP_CONNTRACK_*); 0 for other protocols."""
+
+
+class Refusal(NamedTuple):
+    """The kernel's word about a request: an error number (errno(3)), 0 for done."""
+
+    code: int
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    length = 4 + len(payload)
+    return _ATTRIBUTE.pack(length, kind) + payload + bytes(-length % 4)
+
+
+def message(kind: int, flags: int, payload: bytes) -> bytes:
+    """One request about IPv4 entries; its attributes are the payload."""
+    length = _BEFORE_ATTRIBUTES + len(payload)
+    return _HEAD.pack(length, kind, REQUEST | flags, 0, 0) + bytes((_INET, 0, 0, 0)) + payload
+
+
+def origin(flow: Flow) -> bytes:
+    """The name of an entry in a request: the attribute CTA_TUPLE_ORIG of its first direction."""
+    return _tuple(_ORIGIN, flow)
+
+
+def _tuple(kind: int, flow: Flow) -> bytes:
+    addresses = attribute(1, flow.source) + attribute(2, flow.destination)
+    if flow.protocol == ICMP:
+        kind_and_code = divmod(flow.destination_port, 256)
+        rest = attribute(4, flow.source_port.to_bytes(2, "big"))
+        rest += attribute(5, bytes(kind_and_code[:1])) + attribute(6, bytes(kind_and_code[1:]))
+    else:
+        rest = attribute(2, flow.source_port.to_bytes(2, "big"))
+        rest += attribute(3, flow.destination_port.to_bytes(2, "big"))
+    numbers = attribute(1, bytes((flow.protocol,))) + rest
+    parts = attribute(_IP | _NESTED, addresses) + attribute(_PROTO | _NESTED, numbers)
+    return attribute(kind | _NESTED, parts)
+
+
+def creation(flow: Flow, timeout: int, status: int = CONFIRMED, state: int = 0) -> bytes:
+    """Asks for an entry, or for this timer (seconds) and status in one that is there; wants an answer."""
+    payload = origin(flow) + _tuple(_REPLY, flow.back())
+    payload += attribute(_STATUS, _NUMBER.pack(status))
+    payload += attribute(_TIMEOUT, _NUMBER.pack(timeout))
+    if flow.protocol == TCP:
+        tcp = attribute(1 | _NESTED, attribute(1, bytes((state,))))
+        payload += attribute(_PROTOINFO | _NESTED, tcp)
+    return message(_NEW, CREATE | ACK, payload)
+
+
+def question(name: bytes) -> bytes:
+    """Asks for the one entry of this name."""
+    return message(_GET, 0, name)
+
+
+def touches(names: Iterable[bytes]) -> bytes:
+    """Updates that change nothing, one for each named entry; only those that fail are answered.
+
+    Without NLM_F_CREATE the kernel makes no entry where the named one is gone.
+    """
+    return b"".join([message(_NEW, 0, name) for name in names])
+
+
+def dump(protocol: int | None, assured: bool | None = None) -> bytes:
+    """Asks for all entries, or for those of one protocol, or of one state of the ASSURED bit too.
+
+    A kernel before 5.8 has never heard of such filters and sends everything: whoever reads must look.
+    """
+    payload = b""
+    if protocol is not None:
+        only = attribute(_PROTO | _NESTED, attribute(1, bytes((protocol,))))
+        payload += attribute(_ORIGIN | _NESTED, attribute(_IP | _NESTED, b"") + only)
+        payload += attribute(_FILTER | _NESTED, attribute(1, _CODE.pack(_BY_PROTOCOL)))
+    if assured is not None:
+        payload += attribute(_STATUS, _NUMBER.pack(ASSURED if assured else 0))
+        payload += attribute(_STATUS_MASK, _NUMBER.pack(ASSURED))
+    return message(_GET, DUMP, payload)
+
+
+def answers(buffer: bytes) -> Iterator[Entry | Refusal]:
+    """What the kernel sent: entries, and its word about requests. A dump ends with Refusal(0)."""
+    at = 0
+    while at + _HEAD.size <= len(buffer):
+        length, kind, _, _, _ = _HEAD.unpack_from(buffer, at)
+        if kind in (_ERROR, _DONE):
+            yield Refusal(-_CODE.unpack_from(buffer, at + _HEAD.size)[0])
+        elif kind == _NEW:
+            yield _entry(buffer, at + _BEFORE_ATTRIBUTES, at + length)
+        at += (length + 3) & ~3
+
+
+def _entry(buffer: bytes, at: int, end: int) -> Entry:
+    name, protocol, status, remaining, state = b"", 0, 0, 0, 0
+    unpack, number = _ATTRIBUTE.unpack_from, _NUMBER.unpack_from
+    while at < end:
+        length, kind = unpack(buffer, at)
+        if kind == _TIMEOUT:
+            remaining = number(buffer, at + 4)[0]
+            if protocol != TCP:  # TCP's state comes after; of the others we know all by now
+                break
+        elif kind == _STATUS:
+            status = number(buffer, at + 4)[0]
+        elif kind == _ORIGIN | _NESTED:
+            name = buffer[at : at + length]
+            protocol = name[_PROTOCOL_AT]
+        elif kind == _PROTOINFO | _NESTED:
+            state = buffer[at + _STATE_AT]
+            break
+        at += (length + 3) & ~3
+    return Entry(name, protocol, status, remaining, state)
+
+
+class Kind(NamedTuple):
+    """Entries that share a timer: a protocol, and the state of it that the timer belongs to."""
+
+    protocol: int
+    assured: bool | None = None
+    state: int = 0
+
+    def has(self, entry: Entry) -> bool:
+        """Whether an entry is of this kind."""
+        return (
+            entry.protocol == self.protocol
+            and (self.assured is None or bool(entry.status & ASSURED) == self.assured)
+            and (not self.state or entry.state == self.state)
+        )
+
+
+KINDS: Mapping[str, Kind] = {
+    "udp": Kind(UDP, assured=False),
+    "icmp": Kind(ICMP),
+    "udp_stream": Kind(UDP, assured=True),
+    "tcp_established": Kind(TCP, state=ESTABLISHED),
+}
+
+
+def fresh(remaining: int, kind: str, timers: Mapping[str, int], period: float) -> bool:
+    """Whether an entry's timer was re-armed, so traffic seen, within the last `period` seconds.
+
+    The remaining seconds come rounded down, so the bound itself is fresh too. An established TCP
+    connection whose last data nobody has acknowledged yet runs on a shorter timer (`tcp_unacknowledged`).
+    """
+    full, short = timers[kind], timers.get("tcp_unacknowledged", 0)
+    if kind == "tcp_established" and remaining <= short:
+        full = min(full, short)
+    return remaining >= full - period

@@ -1,0 +1,68 @@
+"""The event ledger: a JSON line for each change of role, for people and for programs."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from appliance import system
+
+FILE = "events.jsonl"  # in the run directory
+_MOST = 1000  # lines that are kept
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of role, or of the replication's health.
+
+    `at` in seconds since 1970. `cause` is what made the agent look. Milliseconds: `detection_ms`
+    from the peer's last advert to VRRP's decision, `moved_ms` from there until the routes were
+    right, `forwarded_ms` until the first packet was forwarded. `flows` is how many the table
+    held. What does not apply, or was not seen in time, is null.
+    """
+
+    at: float
+    node: str
+    kind: str
+    was: str
+    now: str
+    cause: str
+    sentence: str
+    detection_ms: float | None = None
+    farewell: bool | None = None
+    moved_ms: float | None = None
+    forwarded_ms: float | None = None
+    flows: int | None = None
+
+
+def append(run_dir: Path, event: Event) -> None:
+    """Write one event; the oldest go when there are too many."""
+    path = run_dir / FILE
+    lines = (system.read(path) or "").splitlines()[-(_MOST - 1) :]
+    system.replace(path, "\n".join([*lines, json.dumps(asdict(event))]) + "\n", mode=0o644)
+
+
+def read(run_dir: Path) -> list[Event]:
+    """All events, oldest first; a line that is none is left out."""
+    found = []
+    for line in (system.read(run_dir / FILE) or "").splitlines():
+        try:
+            found.append(Event(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue
+    return found
+
+
+def row(event: Event) -> str:
+    """The event as one line for people."""
+    figures = [
+        f"{name} {value:.0f} ms"
+        for name, value in (
+            ("noticed after", event.detection_ms),
+            ("routes", event.moved_ms),
+            ("first packet", event.forwarded_ms),
+        )
+        if value is not None
+    ]
+    if event.flows is not None:
+        figures.append(f"{event.flows} flows in the table")
+    return event.sentence + (f" [{', '.join(figures)}]" if figures else "")

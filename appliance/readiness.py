@@ -1,0 +1,147 @@
+"""May this node become MASTER, and should it let its peer be? Pure judgements of what is known."""
+
+from dataclasses import dataclass, replace
+
+from appliance.beat import Beat
+from appliance.model import Role
+
+GRACE = 1.5  # seconds in which a starting node listens for its peer
+PATIENCE = 60.0  # seconds that a node waits at most for its replicas
+ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
+SPARE = 64  # entries that come and go while two tables are compared
+FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
+LONGEST_HOLD = 300.0  # seconds that a series of takeovers can hold a failback back
+GIVEN = "a switchover gave the VGW to the peer"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at one moment.
+
+    `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
+    only a node that is not ready lets go. `uplink`: whether the way out
+    answers, None where it cannot be asked. `peer`: its last beat, None when it has fallen silent.
+    `fresh`: a canary that the peer planted since this node's replication started has arrived.
+    `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
+    `asked`: a switchover asked it to stand by. `hold`: seconds before a failback.
+    """
+
+    plain: bool
+    never: bool
+    ruleset: bool
+    uplink: bool | None
+    role: Role
+    peer: Beat | None
+    advertised: bool
+    entries: int
+    fresh: bool
+    outranks: bool
+    asked: bool
+    hold: float
+
+
+@dataclass(frozen=True)
+class State:
+    """What is remembered: when the wait for replicas began, how it ended, and since when all is well.
+
+    `lost` are the times at which this node ceased to be MASTER.
+    """
+
+    began: float
+    caught_up: bool = False
+    late: str = ""
+    well_since: float | None = None
+    lost: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`ready`: may be MASTER. `aside`: lets the peer be MASTER while it lives. `reason`: a sentence."""
+
+    ready: bool
+    aside: bool
+    reason: str
+    degraded: str = ""
+
+
+def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
+    """The verdict, and what to remember."""
+    if not facts.ruleset:
+        return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
+    if facts.plain:
+        return state, Verdict(True, False, "the ruleset is in force")
+    state, waiting = _catch_up(state, facts, now)
+    if waiting:
+        return replace(state, well_since=None), Verdict(False, True, waiting)
+    if facts.role is not Role.MASTER or (facts.peer and facts.peer.ready):
+        dead = _way_out(facts)
+        if dead:
+            return replace(state, well_since=None), Verdict(False, True, dead)
+    if facts.never and facts.asked and facts.role is Role.MASTER and facts.peer:
+        return state, Verdict(not facts.peer.ready, True, GIVEN)
+    state = replace(state, well_since=now if state.well_since is None else state.well_since)
+    aside = _aside(state, facts, now)
+    return state, Verdict(True, bool(aside), aside or "all is well", state.late)
+
+
+def left_mastership(state: State, now: float) -> State:
+    """The state after this node ceased to be MASTER; a series of these holds its failback back."""
+    recent = tuple(then for then in state.lost if now - then < FLAP_MEMORY)
+    return replace(state, lost=(*recent, now), well_since=None)
+
+
+def replication_restarted(state: State, now: float) -> State:
+    """The state after conntrackd started anew: what it had brought counts no longer."""
+    return replace(state, began=now, caught_up=False, late="")
+
+
+def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
+    """Whether the replicas are there, or the sentence that tells what they are waited for."""
+    if state.caught_up or facts.role is Role.MASTER:
+        return replace(state, caught_up=True), ""
+    waited = now - state.began
+    peer = facts.peer
+    if peer is None:
+        if facts.advertised and waited < PATIENCE:
+            return state, "the peer advertises, and is silent on the sync link"
+        if waited < GRACE:
+            return state, "listening for the peer"
+        late = "the peer is silent on the sync link: no replicas came" if facts.advertised else ""
+        return replace(state, caught_up=True, late=late), ""
+    if peer.role != Role.MASTER:
+        return replace(state, caught_up=True), ""
+    if facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries:
+        return replace(state, caught_up=True, late=""), ""
+    missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
+    if waited < PATIENCE:
+        return state, f"catching up with the peer: {missing}"
+    late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"
+    return replace(state, caught_up=True, late=late), ""
+
+
+def _way_out(facts: Facts) -> str:
+    """Why the peer is the better way out; empty where it is not known to be.
+
+    A dead target that both nodes ask must not take both of them down.
+    """
+    if facts.uplink is False and facts.peer and facts.peer.uplink:
+        return "the way out is dead here and works for the peer"
+    return ""
+
+
+def hold(state: State, facts: Facts) -> float:
+    """Seconds that a failback waits: doubled for each takeover of a series."""
+    series = max(0, len(state.lost) - 1)
+    return min(float(facts.hold * 2**series), LONGEST_HOLD)
+
+
+def _aside(state: State, facts: Facts, now: float) -> str:
+    peer = facts.peer
+    if peer is None or (facts.role is Role.MASTER and not facts.asked):
+        return ""
+    if facts.asked:
+        return GIVEN if peer.ready else ""
+    if not facts.outranks or peer.role != Role.MASTER:
+        return ""
+    left = hold(state, facts) - (now - (state.well_since or now))
+    return f"takes over again in {left:.0f} s" if left > 0 else ""

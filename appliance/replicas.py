@@ -1,0 +1,164 @@
+"""Do flows arrive on the peer? Canaries, conntrackd's counters, and the steps that it has to be told."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance import failover, system
+from appliance.beat import Beat
+from appliance.drivers import conntrack, daemons, replication
+from appliance.failover import Settled, Step
+from appliance.model import Role
+
+SETTLED = (
+    "settled"  # in the run directory: the role and the conntrackd that the steps were taken for
+)
+UNSETTLED = "-"
+CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
+CANARY_PATIENCE = 8.0  # seconds after which one that has not arrived tells of a broken replication
+RESTART_INTERVAL = 60.0  # seconds between two attempts to mend it
+REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
+COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
+
+log = logging.getLogger("vgw")
+
+
+@dataclass
+class Timers:
+    """When each thing was last done, in monotonic seconds; 0 for never."""
+
+    beat: float = 0.0
+    sample: float = 0.0
+    canary: float = 0.0
+    request: float = 0.0
+    restart: float = 0.0
+    count: float = 0.0
+
+    def due(self, name: str, interval: float, now: float) -> bool:
+        """Whether it is time to do it again, and if so notes that it is done now."""
+        if now - getattr(self, name) < interval:
+            return False
+        setattr(self, name, now)
+        return True
+
+
+@dataclass
+class Replicas:
+    """What is known of the replication, in either direction.
+
+    `generation` is conntrackd's process id, 0 where none runs. `planted` and `awaited`: a canary's
+    number, and when it was planted here or announced by the peer. Numbers begin at the time of day,
+    so that an agent that starts anew repeats none. `fresh`: one has arrived since conntrackd started.
+    """
+
+    run_dir: Path
+    generation: int = 0
+    settled: Settled | None = None
+    planted: dict[int, float] = field(default_factory=dict)
+    awaited: dict[int, float] = field(default_factory=dict)
+    number: int = field(default_factory=lambda: int(system.wall()))
+    seen: int = 0
+    fresh: bool = False
+    lag_ms: float | None = None
+    peers_generation: int = 0
+    counters: dict[str, int] = field(default_factory=dict)
+    timers: Timers = field(default_factory=Timers)
+
+    def forget(self) -> None:
+        """Drop the canaries that are on their way."""
+        self.planted.clear()
+        self.awaited.clear()
+
+    def expect(self, beat: Beat, role: Role, now: float) -> None:
+        """Note the canary that the peer says it has planted."""
+        if beat.role != Role.MASTER or role is Role.MASTER or not self.generation:
+            self.awaited.clear()
+        elif beat.canary > self.seen:
+            self.awaited.setdefault(beat.canary, now)
+
+    def plant(self, now: float) -> None:
+        """Plant the next canary, when it is time. Raises ApplianceError."""
+        if not self.timers.due("canary", CANARY_INTERVAL, now):
+            return
+        self.number += 1
+        conntrack.plant(self.number)
+        self.planted[self.number] = now
+        for old in [number for number in self.planted if number <= self.number - 30]:
+            del self.planted[old]
+
+    def look_out(self, now: float) -> None:
+        """See which of the peer's canaries have arrived. Raises ApplianceError."""
+        for number, since in sorted(self.awaited.items()):
+            if conntrack.planted(number):
+                self.seen, self.fresh = number, True
+                self.lag_ms = round((now - since) * 1000, 1)
+                for older in [old for old in self.awaited if old <= number]:
+                    del self.awaited[older]
+
+    def waiting(self, seen: int | None, now: float) -> float:
+        """Seconds for which the oldest canary is on its way: ours, where `seen` is the peer's last."""
+        if seen is None:
+            return now - min(self.awaited.values(), default=now)
+        due = [then for number, then in self.planted.items() if number > seen]
+        return now - min(due, default=now)
+
+    def mend(self, waited: float, now: float) -> None:
+        """Start conntrackd anew, for nothing has passed it for so many seconds; not too often."""
+        if self.timers.due("restart", RESTART_INTERVAL, now):
+            log.warning("replication is stuck for %.0f s: conntrackd is started anew", waited)
+            daemons.signal(self.run_dir, "conntrackd", "KILL")
+
+    def changed(self, generation: int) -> bool:
+        """Take note of conntrackd's process; True where it is another one, so that nothing holds."""
+        if generation == self.generation:
+            return False
+        if self.generation and generation:
+            log.warning("conntrackd runs anew, as process %d", generation)
+        self.generation, self.fresh, self.seen = generation, False, 0
+        self.awaited.clear()
+        return True
+
+    def settle(self, role: Role, now: float) -> bool:
+        """Take the steps that are due for this role. Raises CommandFailed."""
+        due = failover.steps(self.settled, role, self.generation)
+        if not due:
+            return False
+        self._note(None)
+        replication.order(self.run_dir, due)
+        self._note(role)
+        self.timers.request = now
+        return True
+
+    def _note(self, role: Role | None) -> None:
+        """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
+        self.settled = Settled(role, self.generation)
+        system.replace(self.run_dir / SETTLED, f"{role or UNSETTLED} {self.generation}\n")
+
+    def renew(self, peer: Beat, now: float, *, caught_up: bool) -> None:
+        """Ask again for entries that do not come, and drop those that the peer lost track of.
+
+        Raises CommandFailed.
+        """
+        anew = self.peers_generation not in (0, peer.generation)
+        self.peers_generation = peer.generation
+        if anew:
+            # While it did not run, nobody told of the flows that ended.
+            log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
+            replication.order(self.run_dir, (Step.DISOWN, Step.FLUSH, Step.REQUEST))
+            self.timers.request = now
+        elif not caught_up and self.timers.due("request", REQUEST_INTERVAL, now):
+            replication.order(self.run_dir, (Step.REQUEST,))
+
+    def count(self, now: float) -> None:
+        """Read conntrackd's counters, when it is time. Raises CommandFailed."""
+        if self.generation and self.timers.due("count", COUNT_INTERVAL, now):
+            self.counters = replication.counters(self.run_dir)
+
+
+def remembered(run_dir: Path) -> Replicas:
+    """What an earlier agent had settled with conntrackd; nothing where there was none."""
+    words = (system.read(run_dir / SETTLED) or "").split()
+    if len(words) != 2:
+        return Replicas(run_dir)
+    role = None if words[0] == UNSETTLED else Role(words[0])
+    return Replicas(run_dir, int(words[1]), Settled(role, int(words[1])))

@@ -1,0 +1,51 @@
+"""The measure of a change of role: what was noticed when, and when the first packet was forwarded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from appliance import ledger, system
+from appliance.drivers import conntrack
+from appliance.drivers.adverts import Advert
+from appliance.ledger import Event
+from appliance.model import Role
+
+PATIENCE = 2.0  # seconds that the first forwarded packet is waited for
+STEP = 0.002  # seconds between two looks meanwhile
+_SNMP = Path("/proc/net/snmp")
+
+
+def forwarded() -> int:
+    """How many packets this network namespace has forwarded (ForwDatagrams of RFC 4293)."""
+    names, values = (line.split() for line in _SNMP.read_text(encoding="ascii").splitlines()[:2])
+    return int(values[names.index("ForwDatagrams")])
+
+
+class Takeover:
+    """One change of role from the agent's first word of it until its event is written.
+
+    `began` on the monotonic clock; an advert's time is the wall clock's, read together with it.
+    """
+
+    def __init__(self, run_dir: Path, event: Event, began: float, last: Advert | None) -> None:
+        self.run_dir, self.began = run_dir, began
+        self.packets = forwarded()
+        event = replace(event, flows=conntrack.count())
+        if last and event.now == Role.MASTER:
+            noticed = event.at - (system.monotonic() - began) - last.at
+            # A peer that is outranked advertises on until it hears of it: nothing was to be noticed.
+            event = replace(
+                event,
+                detection_ms=round(noticed * 1000, 1) if noticed > 0 else None,
+                farewell=last.priority == 0,
+            )
+        self.event = event
+
+    def over(self, now: float) -> bool:
+        """Whether there is no more to wait for; then the event is in the ledger."""
+        if self.event.now == Role.MASTER and now - self.began < PATIENCE:
+            if forwarded() == self.packets:
+                return False
+            elapsed = round((now - self.began) * 1000, 1)
+            self.event = replace(self.event, forwarded_ms=elapsed)
+        ledger.append(self.run_dir, self.event)
+        return True

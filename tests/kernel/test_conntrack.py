@@ -1,0 +1,227 @@
+"""The connection table of a real kernel: the canary, and which entries a touch makes it report."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.drivers import conntrack, ctnetlink, held
+from appliance.drivers.ctnetlink import ASSURED, CONFIRMED, SEEN_REPLY, TCP, Flow
+from tests.kernel.connections import fill, insert, setting, table, until, updates
+
+Namespace = Callable[[Callable[[], None]], None]
+TIMERS = {
+    "udp": 30,
+    "icmp": 30,
+    "udp_stream": 180,
+    "tcp_established": 7200,
+    "tcp_unacknowledged": 300,
+}
+VGW = "192.168.100.99"
+REFRESH = [sys.executable, "-m", "appliance.refresh", "--address", VGW]
+WITHOUT_CAPABILITY = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+MANY = 100_000
+
+
+def touch(kind: str, period: float) -> conntrack.Touched:
+    stale = conntrack.stale(kind, TIMERS, time.monotonic() - period)
+    return conntrack.touch(stale, rate=5000)
+
+
+def test_the_canary_is_seen_by_its_number_and_leaves_by_itself(tracked: Namespace) -> None:
+    def body() -> None:
+        assert conntrack.count() == 0 and conntrack.limit() > 0
+        conntrack.plant(7)
+        assert conntrack.planted(7) and not conntrack.planted(8)
+        assert conntrack.planted(50_007)
+        conntrack.plant(7)
+        assert conntrack.count() == 1
+        until(lambda: not conntrack.planted(7), conntrack.CANARY_TIMEOUT + 3, "the canary has left")
+
+    tracked(body)
+
+
+def test_only_what_saw_traffic_is_touched_and_its_timer_stays(tracked: Namespace) -> None:
+    lines = {
+        "udp": "-p udp -s 192.168.100.10 -d 8.8.8.8 --sport {port} --dport 53 -t {timer}",
+        "udp_stream": "-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1{port} --dport 443 -t {timer} "
+        "-u SEEN_REPLY,ASSURED",
+        "icmp": "-p icmp -s 192.168.100.10 -d 8.8.8.8 --icmp-type 8 --icmp-code 0 --icmp-id {port} "
+        "-t {timer}",
+        "tcp_established": "-p tcp -s 192.168.100.10 -d 8.8.8.8 --sport 2{port} --dport 80 -t {timer} "
+        "--state ESTABLISHED -u SEEN_REPLY,ASSURED",
+    }
+    periods = {"udp": 10, "udp_stream": 60, "icmp": 10, "tcp_established": 100}
+
+    def body() -> None:
+        for kind, line in lines.items():
+            insert(line.format(port=1000, timer=TIMERS[kind]))
+            insert(line.format(port=1001, timer=TIMERS[kind] - 2 * periods[kind]))
+        insert(lines["tcp_established"].format(port=1002, timer=TIMERS["tcp_unacknowledged"]))
+        closing = lines["tcp_established"].replace("ESTABLISHED", "TIME_WAIT")
+        insert(closing.format(port=1003, timer=7200))
+        insert("-p udp -s fd00::1 -d fd00::2 --sport 1 --dport 2 -t 30")
+        expected = {"udp": [29], "udp_stream": [179], "icmp": [29], "tcp_established": [299, 7199]}
+        with updates() as heard:
+            for kind, timers in expected.items():
+                before = table()
+                assert touch(kind, periods[kind]) == (len(timers), 0)
+                reported = heard()
+                assert all(ctnetlink.KINDS[kind].has(entry) for entry in reported)
+                for entry, timer in zip(
+                    sorted(reported, key=lambda entry: entry.remaining), timers, strict=True
+                ):
+                    assert timer - 5 <= entry.remaining <= timer + 1, (kind, entry)
+                after = table()
+                assert after.keys() == before.keys()
+                for name, entry in before.items():
+                    assert entry.remaining - 5 <= after[name].remaining <= entry.remaining
+                    assert after[name][:3] == entry[:3] and after[name].state == entry.state
+
+    tracked(body)
+
+
+def test_an_entry_that_has_ended_is_counted_and_not_made_again(tracked: Namespace) -> None:
+    def body() -> None:
+        gone = Flow(TCP, bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 1, 2)
+        conntrack.plant(1)
+        there = ctnetlink.origin(conntrack.canary(1))
+        with updates() as heard:
+            assert conntrack.touch([[ctnetlink.origin(gone), there]], rate=100) == (2, 1)
+            assert [entry.origin for entry in heard()] == [there]
+        assert conntrack.count() == 1
+
+    tracked(body)
+
+
+def test_touches_keep_to_their_rate(tracked: Namespace) -> None:
+    def body() -> None:
+        fill(1000, 30)
+        began = time.monotonic()
+        stale = conntrack.stale("udp", TIMERS, began - 10)
+        assert conntrack.touch(stale, rate=1000) == (1000, 0)
+        assert 0.9 < time.monotonic() - began < 5
+
+    tracked(body)
+
+
+def test_without_the_capability_the_operator_is_told(tracked: Namespace) -> None:
+    def body() -> None:
+        script = "from appliance.drivers import conntrack; conntrack.plant(1)"
+        done = subprocess.run(
+            [*WITHOUT_CAPABILITY, sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "MissingCapability: the kernel refused to plant the canary 1" in done.stderr
+        assert "cap_add" in done.stderr
+
+    tracked(body)
+
+
+def test_a_live_flow_is_touched_and_an_idle_one_is_not(tracked: Namespace) -> None:
+    def body() -> None:
+        # The kernel tracks what a rule asks about.
+        rules = "add table ip t; add chain ip t o { type filter hook output priority 0; }; "
+        rules += "add rule ip t o ct state new counter"
+        subprocess.run(["nft", rules], check=True)
+        setting("udp_timeout", TIMERS["udp"])
+        with (
+            socket.socket(type=socket.SOCK_DGRAM) as live,
+            socket.socket(type=socket.SOCK_DGRAM) as idle,
+            socket.socket(type=socket.SOCK_DGRAM) as server,
+        ):
+            server.bind(("192.168.100.2", 5000))
+            for client in (live, idle):
+                client.connect(("192.168.100.2", 5000))
+                client.send(b"x")
+            port = idle.getsockname()[1].to_bytes(2, "big")
+
+            def aged() -> bool:
+                live.send(b"x")
+                found = [entry for name, entry in table().items() if name[40:42] == port]
+                return found[0].remaining <= TIMERS["udp"] - 4
+
+            with updates() as heard:
+                until(aged, 10, "the idle flow's timer has run down")
+                assert heard() == []  # traffic alone is no event
+                assert touch("udp", 2) == (1, 0)
+                touched = [entry.origin[40:42] for entry in heard()]
+            assert touched == [live.getsockname()[1].to_bytes(2, "big")]
+
+    tracked(body)
+
+
+def test_a_table_of_many_entries_is_passed_over_in_moderate_time(
+    tracked: Namespace,
+) -> None:
+    def body() -> None:
+        fill(MANY // 2, 30)
+        fill(MANY // 2, 300, first=MANY // 2, status=CONFIRMED | SEEN_REPLY | ASSURED)
+        began, used = time.monotonic(), time.process_time()
+        names = list(conntrack.stale("udp", {**TIMERS, "udp": 30}, began - 25))
+        read, used_to_read = time.monotonic() - began, time.process_time() - used
+        began, used = time.monotonic(), time.process_time()
+        sent, gone = conntrack.touch(names, rate=1e9)
+        touched, used_to_touch = time.monotonic() - began, time.process_time() - used
+        assert (sent, gone) == (MANY // 2, 0)
+        print(
+            f"{MANY} entries, half of them udp: read {read:.2f} s (CPU {used_to_read:.2f} s), "
+            f"{sent} touched {touched:.2f} s (CPU {used_to_touch:.2f} s)"
+        )
+        assert read < 10 and touched < 10
+
+    tracked(body)
+
+
+def test_the_program_refreshes_while_it_holds_the_address_and_ends_at_once(
+    tracked: Namespace,
+) -> None:
+    def once() -> str:
+        done = subprocess.run([*REFRESH, "--once"], capture_output=True, text=True, check=True)
+        return done.stderr.strip()
+
+    def body() -> None:
+        line = "-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 30"
+        insert(line)
+        assert not held.holds(VGW)
+        assert once() == "refresh: nothing to do"
+        subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
+        assert held.holds(VGW)
+        assert once() == "refresh: udp 1, icmp 0, udp_stream 0, tcp_established 0"
+        with updates() as heard:
+            program = subprocess.Popen(REFRESH, stderr=subprocess.PIPE, text=True)
+            try:
+                until(lambda: bool(heard()), 5, "the program has touched the entry")
+                memory = Path(f"/proc/{program.pid}/status").read_text()
+                resident = int(memory.split("VmRSS:")[1].split()[0])
+                print(f"resident: {resident} kB")
+                assert resident <= 20_000
+            finally:
+                began = time.monotonic()
+                program.send_signal(signal.SIGTERM)
+                _, said = program.communicate(timeout=5)
+            assert (program.returncode, said) == (0, "")
+            assert time.monotonic() - began < 1
+
+    tracked(body)
+
+
+def test_a_problem_is_said_once_and_ends_nothing(tracked: Namespace) -> None:
+    def body() -> None:
+        subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
+        command = [*WITHOUT_CAPABILITY, *REFRESH, "--udp", "3"]
+        program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(timeout=4)  # time for three passes over udp, and one over each other kind
+        program.terminate()
+        _, said = program.communicate(timeout=5)
+        assert program.returncode == 0
+        assert said.count("\n") == 1 and "CAP_NET_ADMIN" in said, said
+
+    tracked(body)

@@ -1,0 +1,225 @@
+"""A node is ready when it would lose nothing, and takes over again only when that has lasted."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance import beat, readiness
+from appliance.beat import Beat
+from appliance.model import Role
+from appliance.readiness import Facts, State, Verdict, judge
+
+PEER = Beat(
+    node="backup",
+    role="MASTER",
+    ready=True,
+    reason="all is well",
+    priority=90,
+    entries=1000,
+    uplink=True,
+    generation=17,
+    canary=5,
+    seen=0,
+    replicas=True,
+    config="abc",
+)
+FACTS = Facts(
+    plain=False,
+    never=False,
+    ruleset=True,
+    uplink=True,
+    role=Role.BACKUP,
+    peer=PEER,
+    advertised=True,
+    entries=1000,
+    fresh=True,
+    outranks=True,
+    asked=False,
+    hold=3.0,
+)
+ALONE = replace(FACTS, peer=None, advertised=False, entries=0, fresh=False)
+
+
+def verdicts(facts: Facts, *times: float, state: State | None = None) -> list[Verdict]:
+    """The verdicts at these times, each with what the one before remembered."""
+    state = state or State(0.0)
+    found = []
+    for now in times:
+        state, verdict = judge(state, facts, now)
+        found.append(verdict)
+    return found
+
+
+def test_without_a_ruleset_no_node_is_ready() -> None:
+    for facts in (FACTS, ALONE, replace(FACTS, plain=True), replace(FACTS, role=Role.MASTER)):
+        verdict = verdicts(replace(facts, ruleset=False), 100.0)[0]
+        assert verdict == Verdict(False, False, "no ruleset is in force")
+
+
+def test_a_node_alone_is_ready_when_it_has_listened_for_a_while() -> None:
+    assert [verdict.ready for verdict in verdicts(ALONE, 0.0, 1.4, 1.6)] == [False, False, True]
+
+
+def test_a_peer_that_starts_too_is_not_waited_for() -> None:
+    starting = replace(FACTS, peer=replace(PEER, role="FAULT", ready=False), advertised=False)
+    assert verdicts(starting, 0.1)[0] == Verdict(True, False, "all is well")
+
+
+def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
+    coming = replace(FACTS, entries=200)
+    assert verdicts(coming, 1.0)[0] == Verdict(
+        False, True, "catching up with the peer: 200 of the peer's 1000 entries are here"
+    )
+    assert not verdicts(replace(FACTS, fresh=False), 1.0)[0].ready, "an old table is no proof"
+    assert verdicts(FACTS, 1.0)[0].ready
+
+
+def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
+    coming = replace(FACTS, entries=200)
+    before, after = verdicts(coming, readiness.PATIENCE - 1, readiness.PATIENCE + 1)
+    assert (before.ready, after.ready) == (False, True)
+    assert after.degraded == (
+        "the replicas did not catch up in 60 s: 200 of the peer's 1000 entries are here"
+    )
+
+
+def test_a_peer_that_advertises_but_is_silent_is_waited_for_too() -> None:
+    silent = replace(FACTS, peer=None)
+    before, after = verdicts(silent, 2.0, readiness.PATIENCE + 1)
+    assert not before.ready
+    assert before.reason == "the peer advertises, and is silent on the sync link"
+    assert after.ready
+    assert after.degraded
+
+
+def test_a_returning_node_stands_aside_until_all_has_been_well_for_the_hold_time() -> None:
+    found = verdicts(FACTS, 1.0, 2.0, 3.9, 4.1)
+    assert [verdict.ready for verdict in found] == [True] * 4
+    assert [verdict.aside for verdict in found] == [True, True, True, False]
+    assert found[0].reason == "takes over again in 3 s"
+
+
+def test_the_lower_priority_never_stands_aside_for_a_failback() -> None:
+    assert not verdicts(replace(FACTS, outranks=False), 1.0)[0].aside
+
+
+def test_standing_aside_ends_when_the_peer_does() -> None:
+    state, verdict = judge(State(0.0), FACTS, 1.0)
+    assert verdict.aside
+    _, verdict = judge(state, replace(FACTS, peer=None, advertised=False), 1.5)
+    assert verdict == Verdict(True, False, "all is well")
+
+
+def test_a_series_of_takeovers_doubles_the_hold_and_no_more_than_five_minutes() -> None:
+    state, holds = State(0.0), []
+    for number in range(10):
+        state = readiness.left_mastership(state, 10.0 * number)
+        holds.append(readiness.hold(state, FACTS))
+    assert holds[:4] == [3.0, 6.0, 12.0, 24.0]
+    assert max(holds) == readiness.LONGEST_HOLD
+    calm = readiness.left_mastership(state, 10_000.0)
+    assert readiness.hold(calm, FACTS) == 3.0
+
+
+def test_a_dead_way_out_costs_the_readiness_only_where_the_peer_has_a_better_one() -> None:
+    dead = replace(FACTS, uplink=False)
+    assert verdicts(dead, 1.0)[0].reason == "the way out is dead here and works for the peer"
+    both = replace(dead, peer=replace(PEER, uplink=False))
+    unknown = replace(dead, peer=replace(PEER, uplink=None))
+    for facts in (both, unknown, replace(dead, peer=None, advertised=False)):
+        assert verdicts(facts, 5.0)[0].ready
+    master = replace(dead, role=Role.MASTER, peer=replace(PEER, role="BACKUP"))
+    assert not verdicts(master, 1.0)[0].ready
+    unready = replace(master, peer=replace(PEER, role="FAULT", ready=False))
+    assert verdicts(unready, 1.0)[0].ready, "the last one stays"
+
+
+def test_a_switchover_stands_aside_for_as_long_as_the_peer_is_ready() -> None:
+    asked = replace(FACTS, role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP"))
+    assert verdicts(asked, 1.0)[0] == Verdict(True, True, readiness.GIVEN)
+    given = replace(FACTS, asked=True)
+    assert verdicts(given, 1.0, 100.0)[1].aside, "it lasts until it is given back"
+    assert not verdicts(replace(given, peer=replace(PEER, ready=False)), 1.0)[0].aside
+    assert not verdicts(replace(given, peer=None, advertised=False), 5.0)[0].aside
+
+
+def test_who_never_fails_back_lets_go_by_not_being_ready() -> None:
+    asked = replace(
+        FACTS, never=True, role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP")
+    )
+    assert not verdicts(asked, 1.0)[0].ready
+    assert verdicts(replace(asked, role=Role.FAULT, peer=PEER), 1.0)[0].ready
+
+
+def test_a_new_conntrackd_means_catching_up_again() -> None:
+    state, _ = judge(State(0.0), FACTS, 1.0)
+    state = readiness.replication_restarted(state, 2.0)
+    assert not judge(state, replace(FACTS, fresh=False), 2.1)[1].ready
+
+
+BEATS = st.builds(
+    Beat,
+    node=st.text(),
+    role=st.sampled_from(["MASTER", "BACKUP", "FAULT"]),
+    ready=st.booleans(),
+    reason=st.text(),
+    priority=st.integers(1, 254),
+    entries=st.integers(0, 10**6),
+    uplink=st.none() | st.booleans(),
+    generation=st.integers(0, 99),
+    canary=st.integers(0, 99),
+    seen=st.integers(0, 99),
+    replicas=st.booleans(),
+    config=st.text(),
+)
+FACTS_OF_ANY_KIND = st.builds(
+    Facts,
+    plain=st.booleans(),
+    never=st.booleans(),
+    ruleset=st.booleans(),
+    uplink=st.none() | st.booleans(),
+    role=st.sampled_from(Role),
+    peer=st.none() | BEATS,
+    advertised=st.booleans(),
+    entries=st.integers(0, 10**6),
+    fresh=st.booleans(),
+    outranks=st.booleans(),
+    asked=st.booleans(),
+    hold=st.floats(0, 300),
+)
+
+
+@given(st.lists(st.tuples(FACTS_OF_ANY_KIND, st.floats(0, 30)), max_size=20))
+def test_whatever_happens_no_ruleset_no_readiness_and_a_lone_node_becomes_ready(
+    story: list[tuple[Facts, float]],
+) -> None:
+    state, now = State(0.0), 0.0
+    for facts, passed in story:
+        now += passed
+        state, verdict = judge(state, facts, now)
+        assert verdict.reason
+        assert not (verdict.ready and not facts.ruleset)
+    _, verdict = judge(state, ALONE, now + readiness.PATIENCE + 1)
+    assert verdict.ready
+    assert not verdict.aside
+
+
+@given(BEATS)
+def test_a_beat_there_and_back(one: Beat) -> None:
+    assert beat.unpack(beat.pack(one)) == one
+
+
+@given(
+    st.binary()
+    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(repr).map(str.encode)
+)
+def test_no_datagram_is_too_strange(datagram: bytes) -> None:
+    assert beat.unpack(datagram) is None
+
+
+def test_a_beat_of_another_version_may_say_more_but_not_less() -> None:
+    words = beat.pack(PEER)
+    assert beat.unpack(words.replace(b"{", b'{"news": 1, ', 1)) == PEER
+    assert beat.unpack(words.replace(b'"seen"', b'"heard"')) is None
+    assert beat.unpack(words.replace(b'"entries": 1000', b'"entries": "many"')) is None
