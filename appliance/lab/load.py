@@ -1,6 +1,7 @@
 """The load of a drill: flows that must not break, and entries that fill the MASTER's table."""
 
 import json
+import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from appliance.lab.flows import Tally
 from appliance.lab.running import Lab
 from appliance.lab.topology import INTERNET, Topology
 
-# How many flows of each mode there are in all, and the first port of those that collide.
-USUAL = {"client": (1000, 20000), "server": (200, 22000), "udp": (200, 20000)}
+# How many flows of each mode there are in all, and the first port of those that collide. Each drill
+# moves those ports on: ones that are used again within seconds are a question of their own.
+USUAL = {"client": (1000, 10_000), "server": (200, 21_000), "udp": (200, 10_000)}
+_PORTS = 9_000
 INBOUND = 20
 _COLLIDING = 0.2
 _SPARE_ENTRIES = 10_000
@@ -59,7 +62,7 @@ class Flows:
                 tallies.setdefault(kind, Tally()).add(Tally(**figures))
 
 
-def shares(machines: int, scale: float) -> list[tuple[str, str, int, int]]:
+def shares(machines: int, scale: float, offset: int = 0) -> list[tuple[str, str, int, int]]:
     """The flows of one of so many machines: kind, mode, how many, and the first port or 0.
 
     Flows that collide have the same source port on all machines, so that all but one of them need
@@ -71,7 +74,7 @@ def shares(machines: int, scale: float) -> list[tuple[str, str, int, int]]:
         colliding = max(round(each * _COLLIDING), 1)
         found += [
             (mode, mode, each - colliding, 0),
-            (f"{mode}, same port", mode, colliding, first_port),
+            (f"{mode}, same port", mode, colliding, first_port + offset),
         ]
     return found
 
@@ -138,11 +141,11 @@ def flowing(lab: Lab, load: Load) -> Iterator[Flows]:
 
 def _generators(lab: Lab, scale: float) -> Iterator[list[str]]:
     """Each generator: its node, and its options."""
-    machines = lab.topology.machines
+    machines, offset = lab.topology.machines, random.randrange(_PORTS)
     ports = ["--who", str(service.WHO), "--ticker", str(service.TICKER)]
     for machine in machines:
         words = [*ports, "--tick", str(service.TICK_SECONDS)]
-        for kind, mode, number, first_port in shares(len(machines), scale):
+        for kind, mode, number, first_port in shares(len(machines), scale, offset):
             words += ["--flows", kind, mode, str(number), str(first_port)]
         yield [machine.name, *words]
     for _, port, _ in inbound(lab.topology):
