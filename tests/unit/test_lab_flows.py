@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.lab import flows, invariants, load, topology
+from appliance.lab import flows, invariants, load, looker, topology
 from appliance.lab.flows import FRAME, Flow, Tally, report
 from appliance.lab.invariants import Look, Watch
 
@@ -138,10 +138,23 @@ def test_a_role_that_is_not_what_the_node_holds() -> None:
     assert invariants.violations(watch, 4, NAMES) == []
 
 
+def ipv4(protocol: int, payload: bytes) -> bytes:
+    header = bytes([0x45, *[0] * 7, 64, protocol, 0, 0, 8, 8, 8, 8, 192, 168, 100, 10])
+    return bytes(12) + b"\x08\x00" + header + payload
+
+
+def icmp(code: int) -> bytes:
+    return ipv4(1, bytes([3, code, *[0] * 6]))
+
+
 def test_a_gateway_that_refuses_is_named_with_what_it_said() -> None:
-    ip = bytes([0x45, *[0] * 7, 64, 6, 0, 0, 8, 8, 8, 8, 192, 168, 100, 10])
-    said = invariants.refusal(bytes(12) + b"\x08\x00" + ip + struct.pack("!HH", 7, 20000))
+    said_frame = ipv4(6, struct.pack("!HH", 7, 20000))
+    said = looker.refusal(said_frame)
+    assert said
     assert said == "a RST from 8.8.8.8:7 to 192.168.100.10:20000"
+    assert looker.refusal(said_frame, own=["192.168.100.10"]) is None
+    assert looker.refusal(icmp(code=1)) == "an ICMP unreachable from 8.8.8.8 to 192.168.100.10"
+    assert looker.refusal(icmp(code=4)) is None, "a packet that is too big has to be told"
     watch = Watch([], {"m": [said, said]}, 1)
     assert watch.refused == 2
     assert invariants.violations(watch, 0, NAMES) == [
@@ -151,12 +164,12 @@ def test_a_gateway_that_refuses_is_named_with_what_it_said() -> None:
 
 def test_an_answer_for_the_vgw_is_told_from_a_question() -> None:
     mac = bytes.fromhex("020000000002")
-    asked = invariants.question(mac, "192.168.100.99")
+    asked = looker.question(mac, "192.168.100.99")
     assert len(asked) == 42
-    assert invariants.answer(asked, "192.168.100.99") is None
+    assert looker.answer(asked, "192.168.100.99") is None
     reply = asked[:20] + b"\x00\x02" + mac + bytes([192, 168, 100, 99]) + asked[32:]
-    assert invariants.answer(reply, "192.168.100.99") == "02:00:00:00:00:02"
-    assert invariants.answer(reply, "192.168.100.1") is None
+    assert looker.answer(reply, "192.168.100.99") == "02:00:00:00:00:02"
+    assert looker.answer(reply, "192.168.100.1") is None
 
 
 def test_ports_and_frames_of_both_sides_agree() -> None:
