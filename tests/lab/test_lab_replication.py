@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,10 +180,15 @@ def test_an_agent_that_is_killed_changes_nothing(lab: Lab) -> None:
         before = told(lab, node)
         lines = len(must(lab, node, "vgw", "events").splitlines())
         must(lab, node, "sh", "-c", "kill -9 $(pgrep -f appliance.agent)")
-        assert eventually(lambda node=node, t=before["written"]: told(lab, node)["written"] > t)
+        assert eventually(partial(wrote_since, lab, node, before["written"]))
         assert eventually(lambda: at_rest(lab))
         roles = [line.split()[3] for line in must(lab, node, "vgw", "events").splitlines()[lines:]]
         assert roles == [before["role"] + ":"], "it found its role, and had no other in between"
+
+
+def wrote_since(lab: Lab, node: str, written: float) -> bool:
+    """Whether a node's agent has written its status since."""
+    return bool(told(lab, node)["written"] > written)
 
 
 def block(lab: Lab, node: str, rule: str) -> None:
