@@ -244,7 +244,7 @@ def _reload(agent: Agent) -> bool:
         log.error("kept the former configuration, for the file is not to be used:\n%s", error)
         return False
     agent.config = wanted
-    agent.pair.take_up(wanted)
+    agent.pair.take_up(wanted, system.monotonic())
     log.info("took up %s", path)
     return True
 

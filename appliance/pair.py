@@ -26,7 +26,7 @@ class Pair:
 
     def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
         self.node, self.run_dir = node, run_dir
-        self.take_up(config)
+        self.take_up(config, now)
         self.role = Role.BACKUP
         self.peer: Beat | None = None
         self.heard = 0.0
@@ -39,7 +39,7 @@ class Pair:
         self.degraded = ""
         self.trouble = ""
 
-    def take_up(self, config: Config) -> None:
+    def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on."""
         me, peer = config.nodes[self.node], config.nodes[config.peer_of(self.node)]
         self.config = config
@@ -47,7 +47,7 @@ class Pair:
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
         targets = {config.wan.gateway, *config.wan.probes}
-        self.uplink = Uplink(me.wan.ip, targets) if me.wan else None
+        self.uplink = Uplink(me.wan.ip, targets, now) if me.wan else None
 
     def filenos(self) -> tuple[int, ...]:
         """What to wait on."""
@@ -65,18 +65,18 @@ class Pair:
         before = (self.verdict.ready, self.verdict.aside, bool(self.degraded))
         self._hear(now)
         if self.uplink:
-            self.uplink.receive()
+            self.uplink.receive(now)
             if self.timers.due("sample", SAMPLE_INTERVAL, now):
-                self.uplink.sample()
+                self.uplink.sample(now)
         self._follow_canaries(now)
         self.judge(now)
         if self.timers.due("beat", beat.INTERVAL, now):
-            self.say()
+            self.say(now)
         return before != (self.verdict.ready, self.verdict.aside, bool(self.degraded))
 
     def judge(self, now: float) -> None:
         """Judge what is known now, and tell keepalived by its tracked files."""
-        facts = self._facts()
+        facts = self._facts(now)
         self.state, self.verdict = readiness.judge(self.state, facts, now)
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
@@ -102,7 +102,7 @@ class Pair:
         self.role = role
         self.replicas.forget()
         self.judge(now)
-        self.say()
+        self.say(now)
 
     def settle(self, generation: int, now: float) -> None:
         """Have conntrackd do what the role asks for; `generation` is its process id or 0.
@@ -119,11 +119,11 @@ class Pair:
             known.renew(peer, now, caught_up=self.state.caught_up)
         known.count(now)
 
-    def say(self) -> None:
+    def say(self, now: float) -> None:
         """Send one beat."""
-        self.heart.send(beat.pack(self.beat()))
+        self.heart.send(beat.pack(self.beat(now)))
 
-    def beat(self) -> Beat:
+    def beat(self, now: float) -> Beat:
         """What this node has to say of itself."""
         return Beat(
             node=self.node,
@@ -132,7 +132,7 @@ class Pair:
             reason=self.verdict.reason,
             priority=self.config.nodes[self.node].priority,
             entries=conntrack.count(),
-            uplink=self._way_out(),
+            quiet=self.uplink.quiet(now) if self.uplink else None,
             generation=self.replicas.generation,
             canary=self.replicas.number if self.role is Role.MASTER else 0,
             seen=self.replicas.seen,
@@ -168,6 +168,11 @@ class Pair:
     def _way_out(self) -> bool | None:
         return self.uplink.works() if self.uplink else None
 
+    def _peers_quiet(self, now: float) -> float | None:
+        if self.peer is None or self.peer.quiet is None:
+            return None
+        return self.peer.quiet + now - self.heard
+
     def _hear(self, now: float) -> None:
         for datagram in self.heart.receive():
             found = beat.unpack(datagram)
@@ -178,7 +183,7 @@ class Pair:
             self.peer = None
             self.replicas.forget()
 
-    def _facts(self) -> readiness.Facts:
+    def _facts(self, now: float) -> readiness.Facts:
         vgw, nodes = self.config.vgw, self.config.nodes
         peer = nodes[self.config.peer_of(self.node)]
         advert = self.adverts.read()
@@ -187,7 +192,8 @@ class Pair:
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
             ruleset=self.ruleset,
-            uplink=self._way_out(),
+            quiet=self.uplink.quiet(now) if self.uplink else None,
+            peers_quiet=self._peers_quiet(now),
             role=self.role,
             peer=self.peer,
             advertised=bool(advert and advert.priority and system.wall() - advert.at < recent),

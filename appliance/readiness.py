@@ -7,6 +7,10 @@ from appliance.model import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
 PATIENCE = 60.0  # seconds that a node waits at most for its replicas
+SILENT = (
+    0.75  # seconds without an answer after which the way out counts as dead: two samples and a half
+)
+AHEAD = 0.4  # seconds by which the peer's last answer must be younger: a sample, and its phase
 ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
 SPARE = 64  # entries that come and go while two tables are compared
 FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
@@ -19,8 +23,8 @@ class Facts:
     """What is known at one moment.
 
     `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
-    only a node that is not ready lets go. `uplink`: whether the way out
-    answers, None where it cannot be asked. `peer`: its last beat, None when it has fallen silent.
+    only a node that is not ready lets go. `quiet`: for how many seconds nothing outside has
+    answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
     `fresh`: a canary that the peer planted since this node's replication started has arrived.
     `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
     `asked`: a switchover asked it to stand by. `hold`: seconds before a failback.
@@ -29,7 +33,8 @@ class Facts:
     plain: bool
     never: bool
     ruleset: bool
-    uplink: bool | None
+    quiet: float | None
+    peers_quiet: float | None
     role: Role
     peer: Beat | None
     advertised: bool
@@ -122,11 +127,13 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
 def _way_out(facts: Facts) -> str:
     """Why the peer is the better way out; empty where it is not known to be.
 
-    A dead target that both nodes ask must not take both of them down.
+    A dead target that both nodes ask must not take both of them down: so the peer must have had an
+    answer when this node had none any more.
     """
-    if facts.uplink is False and facts.peer and facts.peer.uplink:
-        return "the way out is dead here and works for the peer"
-    return ""
+    own, peers = facts.quiet, facts.peers_quiet
+    if own is None or peers is None or own < SILENT or own - peers < AHEAD:
+        return ""
+    return "the way out is dead here and works for the peer"
 
 
 def hold(state: State, facts: Facts) -> float:

@@ -116,6 +116,8 @@ class Replicas:
             log.warning("conntrackd runs anew, as process %d", generation)
         self.generation, self.fresh, self.seen = generation, False, 0
         self.awaited.clear()
+        if generation:
+            replication.calm(generation)
         return True
 
     def settle(self, role: Role, now: float) -> bool:

@@ -1,5 +1,7 @@
 """conntrackd, which keeps the standby's connection table warm: its orders and its counters."""
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +19,15 @@ def order(run_dir: Path, steps: Iterable[str]) -> None:
     """Give conntrackd these orders, one after the other. Raises CommandFailed where it is deaf."""
     for step in steps:
         _ask(run_dir, step)
+
+
+def calm(pid: int) -> None:
+    """Let conntrackd run as any process does; by itself it takes the highest realtime priority.
+
+    A bulk update would then keep keepalived and the agent from running for seconds.
+    """
+    with contextlib.suppress(OSError):  # it is gone already
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 def counters(run_dir: Path) -> dict[str, int]:

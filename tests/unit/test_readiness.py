@@ -17,7 +17,7 @@ PEER = Beat(
     reason="all is well",
     priority=90,
     entries=1000,
-    uplink=True,
+    quiet=0.1,
     generation=17,
     canary=5,
     seen=0,
@@ -28,7 +28,8 @@ FACTS = Facts(
     plain=False,
     never=False,
     ruleset=True,
-    uplink=True,
+    quiet=0.1,
+    peers_quiet=0.2,
     role=Role.BACKUP,
     peer=PEER,
     advertised=True,
@@ -123,11 +124,12 @@ def test_a_series_of_takeovers_doubles_the_hold_and_no_more_than_five_minutes() 
 
 
 def test_a_dead_way_out_costs_the_readiness_only_where_the_peer_has_a_better_one() -> None:
-    dead = replace(FACTS, uplink=False)
+    dead = replace(FACTS, quiet=0.9)
     assert verdicts(dead, 1.0)[0].reason == "the way out is dead here and works for the peer"
-    both = replace(dead, peer=replace(PEER, uplink=False))
-    unknown = replace(dead, peer=replace(PEER, uplink=None))
-    for facts in (both, unknown, replace(dead, peer=None, advertised=False)):
+    both = replace(dead, peers_quiet=0.6)
+    unknown = replace(dead, peers_quiet=None)
+    assert verdicts(replace(dead, quiet=0.7), 1.0)[0].ready, "two lost samples are no proof"
+    for facts in (both, unknown, replace(dead, peer=None, peers_quiet=None, advertised=False)):
         assert verdicts(facts, 5.0)[0].ready
     master = replace(dead, role=Role.MASTER, peer=replace(PEER, role="BACKUP"))
     assert not verdicts(master, 1.0)[0].ready
@@ -166,7 +168,7 @@ BEATS = st.builds(
     reason=st.text(),
     priority=st.integers(1, 254),
     entries=st.integers(0, 10**6),
-    uplink=st.none() | st.booleans(),
+    quiet=st.none() | st.floats(0, 1e6),
     generation=st.integers(0, 99),
     canary=st.integers(0, 99),
     seen=st.integers(0, 99),
@@ -178,7 +180,8 @@ FACTS_OF_ANY_KIND = st.builds(
     plain=st.booleans(),
     never=st.booleans(),
     ruleset=st.booleans(),
-    uplink=st.none() | st.booleans(),
+    quiet=st.none() | st.floats(0, 60),
+    peers_quiet=st.none() | st.floats(0, 60),
     role=st.sampled_from(Role),
     peer=st.none() | BEATS,
     advertised=st.booleans(),
