@@ -38,6 +38,10 @@ def _power_on(lab: Lab, node: str) -> None:
     lab.node(node).start()
 
 
+def _crash(lab: Lab, node: str) -> None:
+    lab.node(node).crash()
+
+
 def _shut_down(lab: Lab, node: str) -> None:
     lab.node(node).shut_down()
 
@@ -65,12 +69,24 @@ def _kill_keepalived(lab: Lab, node: str) -> None:
     lab.node(node).kill("keepalived")
 
 
+def _hand_over(lab: Lab, node: str) -> None:
+    done = lab.node(node).run(["vgw", "switchover"])
+    if done.returncode != 0:
+        raise CommandFailed(f"{node}: vgw switchover: {done.output}")
+
+
+def _take_back(lab: Lab, node: str) -> None:
+    if node not in lab.holders():
+        _hand_over(lab, lab.other(node))
+
+
 def _nothing(lab: Lab, node: str) -> None:
     """The node mends itself."""
 
 
 _ALL = (
     Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on),
+    Fault("switchover", "the VGW is handed over", "announced", _hand_over, _take_back),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
         "stop-keepalived",
@@ -91,6 +107,7 @@ _ALL = (
     ),
     # supervisord starts it again at once, perhaps before the BACKUP misses anything.
     Fault("kill-keepalived", "keepalived is killed", "silent", _kill_keepalived, _nothing, False),
+    Fault("kill-all", "all its processes are killed", "silent", _crash, _power_on),
 )
 FAULTS = {one.name: one for one in _ALL}
 
