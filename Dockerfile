@@ -59,5 +59,7 @@ ENV PATH=/opt/vgw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 STOPSIGNAL SIGTERM
 # The agent's own word, not that a process exists.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=2 CMD ["vgw", "health"]
-ENTRYPOINT ["vgw"]
+# A `docker stop` while Python still loads would be lost: the kernel drops what the first process has no
+# handler for, but keeps what it has blocked. `vgw start` goes on from there.
+ENTRYPOINT ["env", "--block-signal=TERM", "vgw"]
 CMD ["start"]

@@ -5,7 +5,7 @@ PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types fast kernel lab containers golden lock clean setup-demo setup-test setup-containers setup-check
+.PHONY: help demo test check lint types fast kernel lab containers golden lock clean setup-demo setup-test setup-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,13 +13,13 @@ help: ## list the targets
 demo: setup-demo ## the whole gateway pair on this machine, with a takeover, in one go (needs root or user namespaces)
 	@$(VENV)/vgw demo
 
-test: setup-test ## lint, types and all tiers of tests but containers; says why a tier could not run
+test: setup-test ## lint, types and all tiers of tests; says why a tier could not run
 	@failed=; \
 	for step in lint types; do \
 		$(MAKE) --no-print-directory $$step || failed="$$failed $$step"; \
 	done; \
 	[ -z "$$failed" ] || echo "make test: failed, the messages are above:$$failed"; \
-	$(PYTEST) tests --ignore=tests/containers || failed="$$failed tests"; \
+	$(PYTEST) tests || failed="$$failed tests"; \
 	[ -z "$$failed" ]
 
 check: lint types fast ## the inner loop: lint, types, unit, golden, architecture (no root, seconds)
@@ -41,8 +41,8 @@ kernel: setup-test ## drivers against the kernel, in network namespaces of their
 lab: setup-test ## the pair under faults, with live flows (minutes)
 	@$(PYTEST) -m lab tests
 
-containers: setup-containers ## the pair in containers, by an engine that answers or a private one (minutes)
-	@$(PYTEST) tests/containers
+containers: setup-test ## the pair in containers, by an engine that answers or a private one (minutes)
+	@$(PYTEST) -m containers tests
 
 golden: setup-check ## rewrite the expected outputs and show what changed
 	@$(PYTEST) -q -m golden --update tests || true
@@ -56,5 +56,5 @@ clean: ## remove what set-up and tests left in this directory
 	rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
 
-setup-demo setup-test setup-containers setup-check:
+setup-demo setup-test setup-check:
 	@setup/setup.sh $(@:setup-%=%)

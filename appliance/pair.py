@@ -1,18 +1,24 @@
 """The node's side of the pair: beats, the way out, and what follows for its own readiness."""
 
+import logging
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from appliance import ApplianceError, beat, readiness, replicas, system
+from appliance import ApplianceError, beat, ledger, readiness, replicas, system
 from appliance.beat import Beat
 from appliance.drivers import conntrack, daemons
 from appliance.drivers.adverts import Adverts
 from appliance.drivers.heartbeat import Heart
 from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
+from appliance.ledger import Event
 from appliance.model import Config, Failback, Role
+
+FULL = 0.85  # the part of the table's limit from which new flows are in danger
+
+log = logging.getLogger("vgw")
 
 
 class Pair:
@@ -74,7 +80,18 @@ class Pair:
         self.state, self.verdict = readiness.judge(self.state, facts, now)
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
-        self.degraded = self._degraded(facts, now)
+        before, self.degraded = self.degraded, self._degraded(facts, now)
+        if bool(before) != bool(self.degraded):
+            self._record_health(before)
+
+    def _record_health(self, before: str) -> None:
+        sentence = f"replication is degraded: {self.degraded}"
+        if not self.degraded:
+            sentence = f"replication works again, it was degraded: {before}"
+        log.warning(sentence)
+        words = ("degraded", "works") if before else ("works", "degraded")
+        event = Event(system.wall(), self.node, "replication", *words, "found by looking", sentence)
+        ledger.append(self.run_dir, event)
 
     def become(self, role: Role, now: float) -> None:
         """Take note of a new role, and tell the peer at once."""
@@ -183,7 +200,12 @@ class Pair:
 
     def _degraded(self, facts: readiness.Facts, now: float) -> str:
         """Why a takeover now could lose flows; empty where replication works, or nobody is there."""
-        peer = self.peer
+        peer, limit = self.peer, conntrack.limit()
+        if facts.entries > FULL * limit:
+            return (
+                f"the connection table holds {facts.entries} of {limit} entries: raise "
+                "net.netfilter.nf_conntrack_max on the host"
+            )
         if self.state.late and self.role is not Role.MASTER:
             return self.state.late
         if peer is None:

@@ -130,8 +130,8 @@ def _way_out(facts: Facts) -> str:
 
 
 def hold(state: State, facts: Facts) -> float:
-    """Seconds that a failback waits: doubled for each takeover of a series."""
-    series = max(0, len(state.lost) - 1)
+    """Seconds that a failback waits: doubled for each takeover of a series, from the third on."""
+    series = max(0, len(state.lost) - 2)
     return min(float(facts.hold * 2**series), LONGEST_HOLD)
 
 

@@ -4,16 +4,22 @@ supervisord alone ends with 0 whatever became of its programs, so that nobody wo
 again. It is run as `python -m appliance.supervise RUN_DIR`; small, for it lives as long as the node.
 """
 
+import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from supervisor import events, supervisord
-from supervisor.states import SupervisorStates
+from supervisor.states import ProcessStates, SupervisorStates
 
 from appliance import system
 
 GAVE_UP = 20
+# supervisord looks at its programs once a second; where it begins and ends, that often.
+_HURRY_SECONDS = 0.05
+_INSIST_SECONDS = 0.5
 
 
 def watch(daemon: Any, run_dir: str) -> object:
@@ -29,7 +35,63 @@ def watch(daemon: Any, run_dir: str) -> object:
         daemon.options.mood = SupervisorStates.SHUTDOWN
 
     events.subscribe(events.ProcessStateFatalEvent, end_node)
+    _hear_an_early_stop(daemon)
+    _insist_on_a_stop(daemon)
+    _hurry(daemon)
     return object()
+
+
+def _hear_an_early_stop(daemon: Any) -> None:
+    """Take up a SIGTERM that came while the node started, before any program is started for nothing.
+
+    `vgw start` came here with the signal blocked; from now on supervisord has handlers.
+    """
+
+    def hear(_: Any) -> None:
+        if signal.SIGTERM in signal.sigpending():
+            daemon.options.mood = SupervisorStates.SHUTDOWN
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    events.subscribe(events.SupervisorRunningEvent, hear)
+
+
+def _insist_on_a_stop(daemon: Any) -> None:
+    """Repeat SIGTERM to the whole group of a program that is stopping, until it has.
+
+    keepalived's child drops one that meets it while it starts, and its parent waits for the child.
+    """
+
+    def insist(*_: Any) -> None:
+        groups = list(daemon.process_groups.values())
+        programs = [program for group in groups for program in group.processes.values()]
+        stopping = [one for one in programs if one.state == ProcessStates.STOPPING]
+        for program in stopping:
+            if program.config.killasgroup and program.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGTERM)
+        if not stopping:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    signal.signal(signal.SIGALRM, insist)
+    events.subscribe(
+        events.ProcessStateStoppingEvent,
+        lambda _: signal.setitimer(signal.ITIMER_REAL, _INSIST_SECONDS, _INSIST_SECONDS),
+    )
+
+
+def _hurry(daemon: Any) -> None:
+    """Start the programs at once, and end without a second's wait for each."""
+    poller = daemon.options.poller
+    wait = poller.poll
+    begun = False
+
+    def poll(seconds: float) -> Any:
+        nonlocal begun
+        ending = daemon.options.mood < SupervisorStates.RUNNING
+        hurry, begun = ending or not begun, True
+        return wait(min(seconds, _HURRY_SECONDS) if hurry else seconds)
+
+    poller.poll = poll
 
 
 def main(run_dir: Path) -> int:

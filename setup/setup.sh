@@ -1,10 +1,9 @@
 #!/bin/sh
-# Get this machine ready: setup/setup.sh demo | test | containers | check
+# Get this machine ready: setup/setup.sh demo | test | check
 #
-#   demo        the programs of the lab, and what the product needs of Python
-#   test        the same, and what the whole test suite needs
-#   containers  the same, and an engine for the tests of the container pair
-#   check       what the tests without root need: Python packages only
+#   demo   the programs of the lab, and what the product needs of Python
+#   test   the same, and what the whole test suite needs: also an engine for the container pair
+#   check  what the tests without root need: Python packages only
 #
 # Installs what is missing and nothing else; a second run finds nothing to do. Debian packages are
 # listed with their reasons in debian-packages.txt, Python packages with their hashes in
@@ -110,7 +109,6 @@ install_packages() {
     else
         say "$policy exists and decides whether the new services start; left as it is"
     fi
-    apt_lists_there || apt_get update
     if ! apt_get install --download-only "$@"; then
         say "apt-get could not fetch everything; once more with fresh package lists"
         apt_get update || say "going on with the package lists that are there"
@@ -222,16 +220,30 @@ make_venv() {
     fi
 }
 
+# known_package NAMES: of names with a | between them, the first that this Debian has.
+known_package() {
+    for known in $(echo "$1" | tr '|' ' '); do
+        ! apt-cache show "$known" >/dev/null 2>&1 || break
+    done
+    echo "$known"
+}
+
 # install_missing SECTION...: bring in the programs that are not there, or say how.
 install_missing() {
     listed "$@" >"$seen/listed"
-    : >"$seen/missing"
+    : >"$seen/missing" && : >"$seen/wanting"
     while read -r package program reason; do
-        is_there "$program" || echo "$package $program $reason" >>"$seen/missing"
+        is_there "$program" || echo "$package $program $reason" >>"$seen/wanting"
     done <"$seen/listed"
-    [ -s "$seen/missing" ] || return 0
+    [ -s "$seen/wanting" ] || return 0
 
-    packages=$(cut -d' ' -f1 "$seen/missing" | tr '\n' ' ')
+    # A package may have another name in another Debian, which only apt's lists tell.
+    [ "$(id -u)" -ne 0 ] || ! have apt-get || apt_lists_there || apt_get update
+    while read -r package program reason; do
+        echo "$(known_package "$package") $program $reason" >>"$seen/missing"
+    done <"$seen/wanting"
+
+    packages=$(cut -d' ' -f1 "$seen/missing" | sort -u | tr '\n' ' ')
     packages=${packages% }
     while read -r package program reason; do
         case $program in
@@ -260,10 +272,9 @@ install_missing() {
 
 case ${1-} in
 demo) pins=lab needed="python demo" wished= ;;
-test) pins=dev needed=python wished="demo test" ;;
-containers) pins=dev needed=python wished="demo test containers" ;;
+test) pins=dev needed=python wished="demo test containers" ;;
 check) pins=dev needed=python wished= ;;
-*) fail "usage: setup/setup.sh demo | test | containers | check" ;;
+*) fail "usage: setup/setup.sh demo | test | check" ;;
 esac
 
 if [ -n "${PYTHON-}" ] && ! venv_is_current; then

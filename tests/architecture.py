@@ -35,7 +35,7 @@ LAYERS = (
     Layer(("checks",), pure=True),
     Layer(("config",), pure=True),
     Layer(("beat", "failover", "policy", "preflight", "render", "status"), pure=True),
-    Layer(("plan", "readiness"), pure=True),
+    Layer(("metrics", "plan", "readiness"), pure=True),
     Layer(("ledger",)),
     Layer(("drivers",)),
     Layer(("drivers.devconf",)),
@@ -45,6 +45,7 @@ LAYERS = (
     Layer(("converge", "here", "observe", "refresh", "replicas", "show", "takeover")),
     Layer(("pair",)),
     Layer(("agent", "handover")),
+    Layer(("operate",)),
     Layer(("cli",)),
     Layer(("__main__",)),
 )

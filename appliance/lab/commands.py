@@ -22,12 +22,6 @@ lab_app = typer.Typer(
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
-EngineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--engine", help="What nodes are made of: namespaces (the default) or containers."
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
@@ -54,28 +48,32 @@ def choose(
 def up(
     context: typer.Context,
     profile: Annotated[
-        str, typer.Option(help="How fast the pair is: standard, fast or classic.")
-    ] = "standard",
+        str | None,
+        typer.Option(help="How fast the pair is: standard (the default), fast, classic."),
+    ] = None,
     name: Name = "lab",
     config: Annotated[
         Path | None, typer.Option(help="A gateway YAML of your own, instead of a profile.")
     ] = None,
     node_wan: Annotated[
-        bool, typer.Option(help="Whether each gateway has a WAN address of its own.")
-    ] = True,
-    engine: EngineOption = None,
+        bool | None,
+        typer.Option(help="Whether each gateway has a WAN address of its own (it has)."),
+    ] = None,
+    engine: options.Engine = None,
     build: Annotated[
         bool, typer.Option("--build", help="Build the containers' images anew, from this source.")
     ] = False,
 ) -> None:
     """Make the lab and wait until the pair works."""
     from appliance import system
-    from appliance.lab import labs
+    from appliance.lab import entry, labs
 
     _check_name(name)
     chosen = labs.known(engine) or context.obj
-    if labs.find(name, chosen or labs.NAMESPACES).up:
-        typer.echo(f"Lab '{name}' is up already; `vgw lab down{_option(name)}` ends it.")
+    former = labs.find(name, chosen or labs.NAMESPACES)
+    if former.up:
+        labs.refuse_other(former, profile, config)
+        typer.echo(f"Lab '{name}' is up already; `vgw lab down{entry.option(name)}` ends it.")
         return
     lab = labs.plan(name, chosen, profile, node_wan, config)
     lab.prepare(lambda sentence: typer.echo(sentence, err=True), build)
@@ -89,7 +87,7 @@ def up(
         raise typer.Exit(130) from None
     except NotConverged:
         typer.echo(
-            f"Lab '{name}' stays for a look; `vgw lab down{_option(name)}` ends it.", err=True
+            f"Lab '{name}' stays for a look; `vgw lab down{entry.option(name)}` ends it.", err=True
         )
         raise
     seconds = system.monotonic() - started
@@ -186,17 +184,14 @@ def run_drill(
     as_json: AsJson = False,
 ) -> None:
     """Inject a fault into the MASTER, measure what it costs, and put it right again."""
-    from appliance.lab import drill, faults, load, report
+    from appliance.lab import drill, faults, labs, load, report
 
     burden = load.Load(scale if flows else 0.0, background)
     chosen = list(faults.FAULTS.values()) if fault == "all" else [faults.fault(fault)]
     lab = _open(context, name)
-    stage = report.Stage()
-    verdicts = [
-        drill.drill(lab, one, (lambda _: None) if as_json else stage.done, burden)
-        for one in chosen
-        for _ in range(times)
-    ]
+    say = (lambda _: None) if as_json else report.Stage().done
+    with labs.alone(lab):
+        verdicts = [drill.drill(lab, one, say, burden) for one in chosen for _ in range(times)]
     if as_json:
         typer.echo(json.dumps(report.verdicts_as_data(lab, verdicts), indent=2))
     else:
@@ -208,9 +203,11 @@ def run_drill(
 @lab_app.command()
 def course(context: typer.Context, name: Name = "lab") -> None:
     """Go through the course sheet's checks."""
-    from appliance.lab import course, report
+    from appliance.lab import course, labs, report
 
-    checks = course.course(_open(context, name), report.Stage().check)
+    lab = _open(context, name)
+    with labs.alone(lab):
+        checks = course.course(lab, report.Stage().check)
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
 
@@ -271,12 +268,10 @@ def _check_name(name: str) -> None:
         )
 
 
-def _option(name: str) -> str:
-    return "" if name == "lab" else f" --name {name}"
-
-
 def _what_next(lab: "Lab", master: str) -> str:
-    option = _option(lab.name)
+    from appliance.lab import entry
+
+    option = entry.option(lab.name)
     machine = lab.topology.machines[0].name if lab.topology.machines else master
     lines = (
         (f"vgw lab exec{option} {machine} -- ping 8.8.8.8", "a machine behind the pair"),

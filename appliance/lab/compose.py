@@ -13,6 +13,7 @@ from appliance.lab.topology import Topology
 from appliance.model import PROFILES
 
 FILES = ("lab.yaml", "internet.yaml")
+_PROJECT = "vgw"
 _MAJOR = 2
 _UP_SECONDS, _BUILD_SECONDS = 180.0, 3600.0
 _LAST_LINES = 15
@@ -82,11 +83,18 @@ def _addresses(plan: Topology) -> dict[str, str]:
     return {**wires, "VGW": str(plan.vgw), "WAN VIP": str(plan.wan_vip)}
 
 
+def lab_of(project: str) -> str:
+    """The lab's name that a project's name is made from; empty for a project that is no lab."""
+    if project == _PROJECT:
+        return "lab"
+    return project.removeprefix(f"{_PROJECT}-") if project.startswith(f"{_PROJECT}-") else ""
+
+
 class Project:
     """One compose project, and what it was told of the gateways."""
 
     def __init__(self, lab: str) -> None:
-        self.name = "vgw" if lab == "lab" else f"vgw-{lab}"
+        self.name = _PROJECT if lab == "lab" else f"{_PROJECT}-{lab}"
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         self._state = Path(state) / "vgw" / self.name
 

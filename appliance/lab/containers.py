@@ -109,9 +109,7 @@ class ContainerNode:
         """The command that runs what follows in it. Raises ApplianceError when the node is off."""
         container = self.container
         if not engine.is_on(container):
-            raise ApplianceError(
-                f"{self.spec.name}: the node is off; `vgw lab logs {self.spec.name}` says why"
-            )
+            raise ApplianceError(entry.off(compose.lab_of(self._project), self.spec.name))
         return [system.program("docker"), "exec", *options, str(container.id)]
 
 

@@ -36,7 +36,7 @@ class Pings:
 def course(lab: Lab, say: Callable[[Check], None] = lambda _: None) -> list[Check]:
     """Go through the sheet; `say` hears of each check as it is done.
 
-    Raises NotConverged when the pair is not healthy at the start.
+    Raises NotConverged when a node is off, or the pair not healthy, at the start.
     """
     checks: list[Check] = []
 
@@ -45,6 +45,7 @@ def course(lab: Lab, say: Callable[[Check], None] = lambda _: None) -> list[Chec
         say(checks[-1])
 
     machine = lab.topology.machines[0].name
+    lab.require_on()
     master = lab.wait_healthy()
     backup = lab.other(master)
     silence = lab.topology.master_down_interval(backup)

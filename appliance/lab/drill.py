@@ -126,8 +126,9 @@ def drill(
 ) -> Verdict:
     """Inject a fault into the MASTER, measure, put it right, and judge.
 
-    Raises NotConverged when the pair is not healthy before, or not again afterwards.
+    Raises NotConverged when a node is off or the pair not healthy before, or not again afterwards.
     """
+    lab.require_on()
     before = lab.wait_healthy()
     standby = lab.other(before)
     if burden.entries:

@@ -56,6 +56,14 @@ class Engine:
             )
             return {container.labels[_SERVICE]: container for container in listed}
 
+    def projects(self) -> set[str]:
+        """The names of all compose projects that have a container here."""
+        with saying("the compose projects"):
+            listed = self._client.containers.list(
+                all=True, filters={"label": _PROJECT}, ignore_removed=True
+            )
+            return {container.labels[_PROJECT] for container in listed}
+
     def has_image(self, name: str) -> bool:
         """Whether an image is there."""
         with saying(f"image {name}"):

@@ -4,12 +4,14 @@ Processes of a lab carry two tags in their environment: the lab's name, and the 
 The first process of each namespace is the one whose number inside is 1.
 """
 
+import contextlib
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from appliance import CommandFailed, system
@@ -25,6 +27,43 @@ _EXEC_TRIES, _EXEC_SECONDS = 10, 0.001
 # A program that was started and goes on: what it prints is read as it comes.
 Child = subprocess.Popen[str]
 _SOURCE = Path(__file__).resolve().parents[2]
+
+
+def option(lab: str) -> str:
+    """What a command needs to mean this lab."""
+    return "" if lab == "lab" else f" --name {lab}"
+
+
+def off(lab: str, node: str) -> str:
+    """What to say of a node that is off."""
+    words = f"{option(lab)} {node}`"
+    return f"{node}: the node is off; `vgw lab start{words} switches it on, `vgw lab logs{words} tells why"
+
+
+def labs() -> list[str]:
+    """The names of all labs of ours that are up."""
+    found = {
+        tags[LAB_TAG]
+        for directory in Path("/proc").iterdir()
+        if directory.name.isdigit() and _level(directory) == 1
+        if LAB_TAG in (tags := _variables(directory))
+    }
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def claimed(what: str) -> Iterator[bool]:
+    """Whether nobody else of this user's had claimed this when the block began; then we have.
+
+    An abstract socket (unix(7)) is gone with the process that holds it, however that ends.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
+        try:
+            claim.bind(f"\0vgw-lab-{os.geteuid()}-{what}")
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 def find(lab: str) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Which engine a lab is made with: the one that was asked for, or the one that has it already."""
 
+import contextlib
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from appliance import ApplianceError, NoConfiguration, system
-from appliance.lab import topology
+from appliance.lab import entry, topology
 from appliance.lab.namespaces import NamespaceLab
 from appliance.lab.running import Lab
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMESPACES, CONTAINERS = "namespaces", "containers"
+STANDARD = "standard"
 ENGINES = (NAMESPACES, CONTAINERS)
 
 
@@ -43,19 +46,68 @@ def open_lab(name: str, engine: str | None = None) -> Lab:
     lab = find(name, engine)
     if not lab.up:
         said = f" --engine {engine}" if engine == CONTAINERS else ""
-        option = "" if name == "lab" else f" --name {name}"
-        raise ApplianceError(f"lab '{name}': not up; `vgw lab{said} up{option}` makes it")
+        raise ApplianceError(
+            f"lab '{name}': not up; `vgw lab{said} up{entry.option(name)}` makes it{_others()}"
+        )
     return lab
 
 
-def plan(name: str, engine: str | None, profile: str, node_wan: bool, config: "Path | None") -> Lab:
+def _others() -> str:
+    """The labs that are up, for one who asked for another."""
+    found = [f"'{name}'" for name in entry.labs()]
+    if shutil.which("docker"):
+        with contextlib.suppress(ApplianceError, ImportError):
+            from appliance.lab import compose, engine
+
+            names = filter(None, map(compose.lab_of, sorted(engine.Engine().projects())))
+            found += [f"'{name}' ({CONTAINERS})" for name in names]
+    return f"; up: {', '.join(found)}" if found else ""
+
+
+def refuse_other(lab: Lab, profile: str | None, config: "Path | None") -> None:
+    """Raise ApplianceError where a lab that is up is not the one that was asked for."""
+    own = lab.topology
+    if profile not in (None, own.profile):
+        asked = f"with profile {own.profile}, not {profile}"
+    elif config is not None and system.read(config) != own.text:
+        asked = f"with another configuration than {config}"
+    else:
+        return
+    raise ApplianceError(
+        f"lab '{lab.name}' is up already, {asked}; `vgw lab down{entry.option(lab.name)}` ends it, "
+        "or take another --name"
+    )
+
+
+@contextlib.contextmanager
+def alone(lab: Lab) -> Iterator[None]:
+    """Keep a second drill off a lab while the block runs: each would measure the other's faults."""
+    with entry.claimed(f"{lab.engine}-{lab.name}-drill") as free:
+        if not free:
+            raise ApplianceError(
+                f"lab '{lab.name}': another drill or course is under way; wait for its end, "
+                "or make a lab of your own (--name)"
+            )
+        yield
+
+
+def plan(
+    name: str,
+    engine: str | None,
+    profile: str | None,
+    node_wan: bool | None,
+    config: "Path | None",
+) -> Lab:
     """A lab to be made: of a profile, or of a file. Raises ApplianceError naming what is wrong."""
     if config is not None:
+        if profile is not None or node_wan is not None:
+            said = "--profile" if profile is not None else "--node-wan"
+            raise ApplianceError(f"{said}: the file of --config says this; leave one of them out")
         text = _checked(config)
     elif engine == CONTAINERS:
-        text = _containers(name).gateway_yaml(profile, node_wan)
+        text = _containers(name).gateway_yaml(profile or STANDARD, node_wan is not False)
     else:
-        text = topology.gateway_yaml(profile, node_wan)
+        text = topology.gateway_yaml(profile or STANDARD, node_wan is not False)
     wiring = topology.from_yaml(text, str(config or "gateway.yaml"))
     return _containers(name, wiring) if engine == CONTAINERS else NamespaceLab(name, wiring)
 

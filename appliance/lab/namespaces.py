@@ -76,8 +76,7 @@ class NamespaceLab(Lab):
         places = entry.find(self.name)
         if node not in places:
             name = self.topology.node(node).name
-            option = "" if self.name == "lab" else f" --name {self.name}"
-            raise ApplianceError(f"{name}: the node is off; `vgw lab logs{option} {name}` says why")
+            raise ApplianceError(entry.off(self.name, name))
         return self._entrance(node, places[node], command or [os.environ.get("SHELL", "/bin/sh")])
 
     def arm(self, node: str) -> None:

@@ -153,9 +153,7 @@ class NamespaceNode:
     def _on(self) -> int:
         pid = self.pid
         if pid is None:
-            raise ApplianceError(
-                f"{self.spec.name}: the node is off; `vgw lab logs {self.spec.name}` says why"
-            )
+            raise ApplianceError(entry.off(self._world.name, self.spec.name))
         return pid
 
     def _end(self, how: signal.Signals, seconds: float = _SWITCH_SECONDS) -> bool:

@@ -1,9 +1,15 @@
-"""What a drill can be burdened with, as options of the command line."""
+"""Options of the lab's commands: what nodes are made of, and what a drill is burdened with."""
 
 from typing import Annotated
 
 import typer
 
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", help="What nodes are made of: namespaces (the default) or containers."
+    ),
+]
 Flows = Annotated[
     bool, typer.Option("--flows", help="Keep 1400 flows open, none of which may break.")
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from appliance import NotConverged
-from appliance.lab import capture, topology
+from appliance.lab import capture, entry, topology
 from appliance.lab.entry import Child
 from appliance.lab.nodes import Node
 from appliance.lab.topology import INTERNET, Topology
@@ -166,6 +166,13 @@ class Lab(ABC):
                 "`vgw lab logs NODE` shows what a node said"
             )
         return self.holders()[0]
+
+    def require_on(self) -> None:
+        """Raise NotConverged where a node is off that the pair, or a ping, cannot do without."""
+        needed = (*self.topology.gateways, *self.topology.machines[:1])
+        for name in (*(spec.name for spec in needed), INTERNET):
+            if not self.node(name).on:
+                raise NotConverged(entry.off(self.name, name))
 
     def _at_rest(self) -> bool:
         for spec in self.topology.gateways:

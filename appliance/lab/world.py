@@ -9,7 +9,6 @@ whatever reason, the kernel ends all others and frees links and mounts (pid_name
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -101,17 +100,12 @@ class World:
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[None]:
-        """Keep others from making a lab of this name while this one is made. Raises ApplianceError.
-
-        An abstract socket (unix(7)) is gone with the process that holds it, however that ends.
-        """
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
-            try:
-                claim.bind(f"\0vgw-lab-{os.geteuid()}-{self.name}")
-            except OSError:
+        """Keep others from making a lab of this name while this one is made. Raises ApplianceError."""
+        with entry.claimed(self.name) as free:
+            if not free:
                 raise ApplianceError(
                     f"lab '{self.name}': somebody is making it this moment; wait, or say --name"
-                ) from None
+                )
             yield
 
     def run(self, argv: Sequence[str], text: str | None = None) -> system.Result:

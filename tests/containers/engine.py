@@ -204,7 +204,7 @@ def build(url: str) -> None:
     if url and run("docker", "image", "inspect", BASE, url=url).returncode != 0:
         fetch("images/base/make.sh", BASE, url=url)
     files = ("-f", "compose/lab.yaml", "-f", "compose/internet.yaml")
-    must("docker", "compose", *files, "build", "--quiet", url=url)
+    must("docker", "compose", "--progress=plain", *files, "build", url=url)
     if url:
         must("docker", "image", "prune", "--force", url=url)
 

@@ -17,6 +17,7 @@ from tests.containers import engine
 
 PROJECT = "vgwtest"
 NODES = ("master", "backup")
+MACHINES = ("noeud1", "noeud2")
 VGW = "192.168.100.99"
 
 
@@ -36,6 +37,8 @@ class Pair:
     def __init__(self, url: str) -> None:
         self.url = url
         self.docker = docker.DockerClient(base_url=url) if url else docker.from_env()
+        # By machine: seconds from the start of the last container to the first ping answered.
+        self.first_answers: dict[str, float] = {}
 
     def argv(self, *words: str, overlays: Sequence[Path] = ()) -> list[str]:
         """The compose command, with more files laid over the lab's own two."""
@@ -112,8 +115,16 @@ class Pair:
 
     def started(self, service: str) -> float:
         """When a container was started, in seconds since 1970."""
-        text = self.container(service).attrs["State"]["StartedAt"]
-        return datetime.fromisoformat(text[:19] + "Z").timestamp()  # whole seconds, rounded down
+        return datetime.fromisoformat(
+            self.container(service).attrs["State"]["StartedAt"]
+        ).timestamp()
+
+    def await_first_answers(self) -> None:
+        """Note when 8.8.8.8 first answers each machine."""
+        began = max(self.started(service) for service in (*NODES, *MACHINES))
+        for machine in MACHINES:
+            if eventually(lambda machine=machine: self.pings(machine), 30):  # type: ignore[misc]
+                self.first_answers[machine] = time.time() - began
 
     def logs(self, service: str) -> str:
         """All that a container has written."""

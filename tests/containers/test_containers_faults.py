@@ -50,6 +50,22 @@ def test_docker_stop_loses_at_most_one_and_ends_with_0(pair: Pair) -> None:
     assert train["lost"] <= 1, train
 
 
+@pytest.mark.parametrize("after", [0, 0.3, 1, 2])
+def test_docker_stop_is_heard_while_a_node_still_starts(pair: Pair, after: float) -> None:
+    backup = pair.container("backup")
+    backup.stop(timeout=15)
+    backup.start()
+    time.sleep(after)
+    began = time.monotonic()
+    backup.stop(timeout=15)
+    took = time.monotonic() - began
+    print(f"docker stop {after:g} s after docker start: {took:.1f} s")
+    assert pair.container("backup").attrs["State"]["ExitCode"] == 0, pair.logs("backup")[-2000:]
+    assert took <= 5
+    backup.start()
+    healed(pair, "started again")
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_docker_restart(pair: Pair, node: str) -> None:
     pair.container(node).restart(timeout=15)
