@@ -134,7 +134,8 @@ def look(agent: Agent, cause: str, began: float) -> None:
         problems = _look_once(agent, "found by looking again", system.monotonic())
     _guard(agent)
     agent.programs = daemons.programs(agent.run_dir)
-    conntrackd = agent.programs.get("conntrackd")
+    conntrackd, keepalived = (agent.programs.get(name) for name in ("conntrackd", "keepalived"))
+    agent.pair.electable = keepalived is None or keepalived.state in ("RUNNING", "STARTING")
     deaf = pair.quietly(agent.pair, conntrackd.pid if conntrackd else 0, system.monotonic())
     _tell_problems(agent, (*problems, *([deaf] if deaf else [])))
     system.replace(agent.run_dir / status.FILE, status.to_json(_snapshot(agent)), mode=0o644)
@@ -151,7 +152,10 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
         log.info(sentence)
         event = Event(agent.since, agent.node, "role", str(was or ""), str(role), cause, sentence)
         event = replace(event, moved_ms=agent.moved_ms)
-        agent.takeover = Takeover(agent.run_dir, event, began, agent.pair.adverts.read())
+        if agent.takeover:
+            agent.takeover.end()
+        last, interval = agent.pair.adverts.read(), agent.config.vgw.advert_interval
+        agent.takeover = Takeover(agent.run_dir, event, began, last, interval)
     with converge.only_one(agent.run_dir):
         reloaded = agent.reload and _reload(agent)
         report = converge.converge(agent.plan(), agent.run_dir)

@@ -49,7 +49,7 @@ def tell_metrics() -> None:
 
 
 def tell_events(as_json: AsJson = False) -> None:
-    """Tell each change of role: when, why, how long it took, and how many flows were carried."""
+    """Tell each change of role and of the replication's health: when, why, and what it took."""
     from appliance import ledger
 
     if as_json:
@@ -60,7 +60,7 @@ def tell_events(as_json: AsJson = False) -> None:
 
 
 def switch_over(to: To = None) -> None:
-    """Hand the VGW to the peer without losing a packet; run it on the MASTER."""
+    """Hand the VGW to the peer, so that no flow breaks; run it on the MASTER."""
     from appliance import handover
 
     _say(handover.switchover(_run_dir(), to))

@@ -16,6 +16,7 @@ from appliance.drivers.uplink import Uplink
 from appliance.ledger import Event
 from appliance.model import Config, Failback, Role
 
+WATCH = 0.01  # seconds between two looks for a canary that was just announced
 FULL = 0.85  # the part of the table's limit from which new flows are in danger
 
 log = logging.getLogger("vgw")
@@ -36,6 +37,7 @@ class Pair:
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
         self.replicas = replicas.remembered(run_dir)
         self.timers = self.replicas.timers
+        self.electable = True
         self.degraded = ""
         self.trouble = ""
 
@@ -56,6 +58,8 @@ class Pair:
     def wait(self, now: float) -> float:
         """Seconds until there is something to do."""
         ends = [self.timers.beat + beat.INTERVAL]
+        if self.replicas.imminent(now):
+            ends.append(now + WATCH)
         if self.uplink:
             ends.append(self.timers.sample + SAMPLE_INTERVAL)
         return max(0.0, min(ends) - now)
@@ -70,7 +74,7 @@ class Pair:
                 self.uplink.sample(now)
         self._follow_canaries(now)
         self.judge(now)
-        if self.timers.due("beat", beat.INTERVAL, now):
+        if self.timers.canary == now or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
         return before != (self.verdict.ready, self.verdict.aside, bool(self.degraded))
 
@@ -115,8 +119,14 @@ class Pair:
         if known.settle(self.role, now):
             return
         peer = self.peer
-        if self.role is not Role.MASTER and peer and peer.role == Role.MASTER and peer.generation:
-            known.renew(peer, now, caught_up=self.state.caught_up)
+        follows = self.role is not Role.MASTER and peer and peer.role == Role.MASTER
+        if (
+            follows
+            and peer
+            and peer.generation
+            and known.renew(peer, now, caught_up=self.state.caught_up)
+        ):
+            self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
 
     def say(self, now: float) -> None:
@@ -191,6 +201,7 @@ class Pair:
         return readiness.Facts(
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
+            electable=self.electable,
             ruleset=self.ruleset,
             quiet=self.uplink.quiet(now) if self.uplink else None,
             peers_quiet=self._peers_quiet(now),

@@ -23,7 +23,7 @@ class Facts:
     """What is known at one moment.
 
     `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
-    only a node that is not ready lets go. `quiet`: for how many seconds nothing outside has
+    only a node that is not ready lets go. `electable`: keepalived runs. `quiet`: for how many seconds nothing outside has
     answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
     `fresh`: a canary that the peer planted since this node's replication started has arrived.
     `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
@@ -32,6 +32,7 @@ class Facts:
 
     plain: bool
     never: bool
+    electable: bool
     ruleset: bool
     quiet: float | None
     peers_quiet: float | None
@@ -74,7 +75,10 @@ def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
     if not facts.ruleset:
         return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
     if facts.plain:
-        return state, Verdict(True, False, "the ruleset is in force")
+        state, _ = _catch_up(state, facts, now)
+        return state, Verdict(True, False, "the ruleset is in force", state.late)
+    if not facts.electable:
+        return replace(state, well_since=None), Verdict(False, True, "keepalived does not run here")
     state, waiting = _catch_up(state, facts, now)
     if waiting:
         return replace(state, well_since=None), Verdict(False, True, waiting)
@@ -102,10 +106,12 @@ def replication_restarted(state: State, now: float) -> State:
 
 def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
     """Whether the replicas are there, or the sentence that tells what they are waited for."""
-    if state.caught_up or facts.role is Role.MASTER:
-        return replace(state, caught_up=True), ""
-    waited = now - state.began
     peer = facts.peer
+    whole = peer and facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries
+    if state.caught_up or facts.role is Role.MASTER:
+        over = whole or facts.role is Role.MASTER
+        return replace(state, caught_up=True, late="" if over else state.late), ""
+    waited = now - state.began
     if peer is None:
         if facts.advertised and waited < PATIENCE:
             return state, "the peer advertises, and is silent on the sync link"
@@ -115,9 +121,11 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
         return replace(state, caught_up=True, late=late), ""
     if peer.role != Role.MASTER:
         return replace(state, caught_up=True), ""
-    if facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries:
+    if whole:
         return replace(state, caught_up=True, late=""), ""
     missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
+    if not facts.fresh:
+        missing += ", and no new one has come yet"
     if waited < PATIENCE:
         return state, f"catching up with the peer: {missing}"
     late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"

@@ -101,7 +101,7 @@ class Refresher:
         self._tell(
             kind,
             f"refreshing {done.sent} replicas of {kind} entries took {took:.0f} s, and {space:.0f} s "
-            "are allowed; replicas may expire on the peer; raise --rate, or lengthen the timeout"
+            "are allowed; replicas may expire on the peer; lengthen this timer under `timeouts`"
             if took > space
             else "",
         )

@@ -136,10 +136,14 @@ class Replicas:
         self.settled = Settled(role, self.generation)
         system.replace(self.run_dir / SETTLED, f"{role or UNSETTLED} {self.generation}\n")
 
-    def renew(self, peer: Beat, now: float, *, caught_up: bool) -> None:
+    def imminent(self, now: float) -> bool:
+        """Whether a canary was announced just now and is looked out for."""
+        return bool(self.awaited) and now - max(self.awaited.values()) < CANARY_INTERVAL / 2
+
+    def renew(self, peer: Beat, now: float, *, caught_up: bool) -> bool:
         """Ask again for entries that do not come, and drop those that the peer lost track of.
 
-        Raises CommandFailed.
+        True where all were dropped. Raises CommandFailed.
         """
         anew = self.peers_generation not in (0, peer.generation)
         self.peers_generation = peer.generation
@@ -148,8 +152,10 @@ class Replicas:
             log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
             replication.order(self.run_dir, (Step.DISOWN, Step.FLUSH, Step.REQUEST))
             self.timers.request = now
+            self.fresh = False
         elif not caught_up and self.timers.due("request", REQUEST_INTERVAL, now):
             replication.order(self.run_dir, (Step.REQUEST,))
+        return anew
 
     def count(self, now: float) -> None:
         """Read conntrackd's counters, when it is time. Raises CommandFailed."""

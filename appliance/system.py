@@ -129,7 +129,7 @@ def wall() -> float:
 
 def time_of_day(at: float) -> str:
     """A time in seconds since 1970 as people here write it, to the millisecond."""
-    return time.strftime("%F %T", time.localtime(at)) + f".{at % 1 * 1000:03.0f}"
+    return time.strftime("%F %T", time.localtime(at)) + f".{int(at % 1 * 1000):03}"
 
 
 def pause(seconds: float) -> None:

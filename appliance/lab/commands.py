@@ -22,12 +22,6 @@ lab_app = typer.Typer(
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
-EngineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--engine", help="What nodes are made of: namespaces (the default) or containers."
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
@@ -65,7 +59,7 @@ def up(
         bool | None,
         typer.Option(help="Whether each gateway has a WAN address of its own (it has)."),
     ] = None,
-    engine: EngineOption = None,
+    engine: options.Engine = None,
     build: Annotated[
         bool, typer.Option("--build", help="Build the containers' images anew, from this source.")
     ] = False,

@@ -14,7 +14,7 @@ from appliance import CommandFailed
 from appliance.lab import faults, invariants, load, witness
 from appliance.lab.faults import Fault
 from appliance.lab.probe import Tally
-from appliance.lab.running import HEALTHY_SECONDS, Lab
+from appliance.lab.running import Lab
 from appliance.lab.world import wait_until
 
 _BASELINE_SECONDS = 0.2
@@ -154,7 +154,7 @@ def drill(
         say(f"{after} is MASTER; {before} is put right")
         with observe(lab, standby) as returning:
             fault.mend(lab, before)
-            lab.wait_healthy(HEALTHY_SECONDS)
+            lab.wait_healthy(burden.healthy_seconds)
             time.sleep(_BASELINE_SECONDS)
         flows.check("return")
     untranslated = lab.capture().untranslated - seen

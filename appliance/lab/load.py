@@ -13,7 +13,7 @@ from appliance import ApplianceError, CommandFailed
 from appliance.lab import service
 from appliance.lab.entry import Child
 from appliance.lab.flows import Tally
-from appliance.lab.running import Lab
+from appliance.lab.running import HEALTHY_SECONDS, Lab
 from appliance.lab.topology import INTERNET, Topology
 
 # How many flows of each mode there are in all, and the first port of those that collide. Each drill
@@ -25,6 +25,7 @@ _COLLIDING = 0.2
 _SPARE_ENTRIES = 10_000
 _FILL_SECONDS = 300.0
 _REST_SECONDS = 0.5
+_ENTRIES_A_SECOND = 4000
 Tallies = dict[str, Tally]
 
 
@@ -34,6 +35,11 @@ class Load:
 
     scale: float = 0.0
     entries: int = 0
+
+    @property
+    def healthy_seconds(self) -> float:
+        """How long a node may take to return: it has to learn the whole table first."""
+        return HEALTHY_SECONDS + self.entries / _ENTRIES_A_SECOND
 
 
 NONE = Load()

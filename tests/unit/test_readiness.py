@@ -27,6 +27,7 @@ PEER = Beat(
 FACTS = Facts(
     plain=False,
     never=False,
+    electable=True,
     ruleset=True,
     quiet=0.1,
     peers_quiet=0.2,
@@ -72,7 +73,11 @@ def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
     assert verdicts(coming, 1.0)[0] == Verdict(
         False, True, "catching up with the peer: 200 of the peer's 1000 entries are here"
     )
-    assert not verdicts(replace(FACTS, fresh=False), 1.0)[0].ready, "an old table is no proof"
+    old = verdicts(replace(FACTS, fresh=False), 1.0)[0]
+    assert not old.ready, "an old table is no proof"
+    assert old.reason.endswith(
+        "1000 of the peer's 1000 entries are here, and no new one has come yet"
+    )
     assert verdicts(FACTS, 1.0)[0].ready
 
 
@@ -83,6 +88,25 @@ def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
     assert after.degraded == (
         "the replicas did not catch up in 60 s: 200 of the peer's 1000 entries are here"
     )
+
+
+def test_what_was_late_may_still_come() -> None:
+    state, verdict = judge(State(0.0), replace(FACTS, entries=200), 61.0)
+    assert verdict.degraded
+    _, verdict = judge(state, FACTS, 62.0)
+    assert verdict == Verdict(True, True, "takes over again in 2 s")
+
+
+def test_without_keepalived_nobody_can_take_over() -> None:
+    assert verdicts(replace(FACTS, electable=False), 9.0)[0] == Verdict(
+        False, True, "keepalived does not run here"
+    )
+
+
+def test_plain_is_always_ready_and_knows_whether_it_caught_up() -> None:
+    state, verdict = judge(State(0.0), replace(FACTS, plain=True), 1.0)
+    assert verdict == Verdict(True, False, "the ruleset is in force")
+    assert state.caught_up
 
 
 def test_a_peer_that_advertises_but_is_silent_is_waited_for_too() -> None:
@@ -179,6 +203,7 @@ FACTS_OF_ANY_KIND = st.builds(
     Facts,
     plain=st.booleans(),
     never=st.booleans(),
+    electable=st.booleans(),
     ruleset=st.booleans(),
     quiet=st.none() | st.floats(0, 60),
     peers_quiet=st.none() | st.floats(0, 60),
