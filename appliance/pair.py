@@ -187,6 +187,9 @@ class Pair:
         for datagram in self.heart.receive():
             found = beat.unpack(datagram)
             if found and found.node == self.config.peer_of(self.node):
+                if self.peer is None or self.peer.generation != found.generation:
+                    # It cannot have seen what was planted before.
+                    self.replicas.planted.clear()
                 self.peer, self.heard = found, now
                 self.replicas.expect(found, self.role, now)
         if self.peer and now - self.heard > beat.SILENCE:

@@ -114,8 +114,8 @@ class Replicas:
             return False
         if self.generation and generation:
             log.warning("conntrackd runs anew, as process %d", generation)
-        self.generation, self.fresh, self.seen = generation, False, 0
-        self.awaited.clear()
+        # What was awaited still is: a start that mends nothing must not look like a cure.
+        self.generation, self.fresh = generation, False
         if generation:
             replication.calm(generation)
         return True

@@ -185,8 +185,8 @@ def run_drill(
     from appliance.lab import drill, faults, labs, load, report
 
     burden = load.Load(scale if flows else 0.0, background)
-    chosen = list(faults.FAULTS.values()) if fault == "all" else [faults.fault(fault)]
     lab = _open(context, name)
+    chosen = faults.apply_to(lab) if fault == "all" else [faults.fault(fault)]
     say = (lambda _: None) if as_json else report.Stage().done
     with labs.alone(lab):
         verdicts = [drill.drill(lab, one, say, burden) for one in chosen for _ in range(times)]

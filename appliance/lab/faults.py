@@ -6,13 +6,14 @@ from typing import Literal
 
 from appliance import ApplianceError, CommandFailed
 from appliance.lab.running import Lab
-from appliance.model import PROFILES
+from appliance.model import PROFILES, Failback
 
 _SUPERVISOR = "unix:///run/vgw/supervisor.sock"
 # How long a takeover after a silent fault may take, in seconds: three adverts, skew, and scheduling.
 SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "classic": 3.7}
 # A release is announced, so only the skew is waited for; half as much again for scheduling.
 RELEASE_FACTOR = 1.5
+SWITCHOVER = "switchover"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _nothing(lab: Lab, node: str) -> None:
 
 _ALL = (
     Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on),
-    Fault("switchover", "the VGW is handed over", "announced", _hand_over, _take_back),
+    Fault(SWITCHOVER, "the VGW is handed over", "announced", _hand_over, _take_back),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
         "stop-keepalived",
@@ -117,6 +118,12 @@ def fault(name: str) -> Fault:
     if name not in FAULTS:
         raise ApplianceError(f"{name}: no such drill; there are {', '.join(FAULTS)}")
     return FAULTS[name]
+
+
+def apply_to(lab: Lab) -> list[Fault]:
+    """All faults that the lab can have: where the VGW comes back by itself, none can be handed over."""
+    plain = lab.topology.failback == Failback.PLAIN
+    return [one for one in _ALL if not (plain and one.name == SWITCHOVER)]
 
 
 def bar(lab: Lab, kind: Literal["silent", "announced"], standby: str) -> float:
