@@ -16,7 +16,6 @@ from appliance import (
     converge,
     failover,
     here,
-    pair,
     preflight,
     status,
     system,
@@ -136,8 +135,8 @@ def look(agent: Agent, cause: str, began: float) -> None:
     agent.programs = daemons.programs(agent.run_dir)
     conntrackd, keepalived = (agent.programs.get(name) for name in ("conntrackd", "keepalived"))
     agent.pair.electable = keepalived is None or keepalived.state in ("RUNNING", "STARTING")
-    deaf = pair.quietly(agent.pair, conntrackd.pid if conntrackd else 0, system.monotonic())
-    _tell_problems(agent, (*problems, *([deaf] if deaf else [])))
+    agent.pair.settle(conntrackd.pid if conntrackd else 0, system.monotonic())
+    _tell_problems(agent, (*problems, *filter(None, [agent.pair.trouble])))
     system.replace(agent.run_dir / status.FILE, status.to_json(_snapshot(agent)), mode=0o644)
 
 

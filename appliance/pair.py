@@ -58,7 +58,7 @@ class Pair:
     def wait(self, now: float) -> float:
         """Seconds until there is something to do."""
         ends = [self.timers.beat + beat.INTERVAL]
-        if self.replicas.imminent(now):
+        if self.replicas.imminent(now) or self.replicas.orders.busy:
             ends.append(now + WATCH)
         if self.uplink:
             ends.append(self.timers.sample + SAMPLE_INTERVAL)
@@ -72,7 +72,7 @@ class Pair:
             self.uplink.receive(now)
             if self.timers.due("sample", SAMPLE_INTERVAL, now):
                 self.uplink.sample(now)
-        self._follow_canaries(now)
+        self._follow(now)
         self.judge(now)
         if self.timers.canary == now or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
@@ -109,15 +109,11 @@ class Pair:
         self.say(now)
 
     def settle(self, generation: int, now: float) -> None:
-        """Have conntrackd do what the role asks for; `generation` is its process id or 0.
-
-        Raises CommandFailed.
-        """
+        """Have conntrackd do what the role asks for; `generation` is its process id or 0."""
         known = self.replicas
         if known.changed(generation):
             self.state = readiness.replication_restarted(self.state, now)
-        if known.settle(self.role, now):
-            return
+        known.settle(self.role, now)
         peer = self.peer
         follows = self.role is not Role.MASTER and peer and peer.role == Role.MASTER
         if (
@@ -165,14 +161,17 @@ class Pair:
             "peer": asdict(self.peer) if self.peer else None,
         }
 
-    def _follow_canaries(self, now: float) -> None:
+    def _follow(self, now: float) -> None:
         try:
             if self.role is Role.MASTER:
                 self.replicas.plant(now)
             else:
                 self.replicas.look_out(now)
+            self.replicas.orders.advance(now)
             self.trouble = ""
         except ApplianceError as error:
+            if str(error) != self.trouble:
+                log.warning("%s", error)
             self.trouble = str(error)
 
     def _way_out(self) -> bool | None:
@@ -245,12 +244,3 @@ class Pair:
             self.replicas.mend(waited, now)
         way = f"to {peer.node}" if master else f"from {peer.node}"
         return f"no flow {way} has arrived for {waited:.0f} s"
-
-
-def quietly(pair: Pair, generation: int, now: float) -> str:
-    """Settle, and return what went wrong, then or since, as a sentence instead of raising it."""
-    try:
-        pair.settle(generation, now)
-    except ApplianceError as error:
-        return str(error)
-    return pair.trouble

@@ -27,6 +27,7 @@ class Uplink:
         self.mark = os.getpid() & 0xFFFF
         self.number = 0
         self.last_answer = now
+        self.sampled = now
         self.answered = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.socket.setblocking(False)
@@ -40,8 +41,12 @@ class Uplink:
     def sample(self, now: float) -> None:
         """End the former sample and begin the next one."""
         self.receive(now)
-        if self.number:
+        if now - self.sampled > 2 * INTERVAL:
+            # Whoever did not ask, for it was not let run, cannot say that nobody answered.
+            self.last_answer = now
+        elif self.number:
             self.samples.append(self.answered)
+        self.sampled = now
         self.answered = False
         self.number = self.number % 0xFFFF + 1
         for target in self.targets:
