@@ -26,7 +26,7 @@ class Pair:
     """What this node knows of its peer, and what follows for its own readiness."""
 
     def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
-        self.node, self.run_dir = node, run_dir
+        self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
         self.role = Role.BACKUP
         self.peer: Beat | None = None
@@ -186,7 +186,7 @@ class Pair:
         for datagram in self.heart.receive():
             found = beat.unpack(datagram)
             if found and found.node == self.config.peer_of(self.node):
-                if self.peer is None or self.peer.generation != found.generation:
+                if self.peer is None:
                     # It cannot have seen what was planted before.
                     self.replicas.planted.clear()
                 self.peer, self.heard = found, now
@@ -227,14 +227,15 @@ class Pair:
             )
         if self.state.late and self.role is not Role.MASTER:
             return self.state.late
+        listened = now - self.began > readiness.GRACE
         if peer is None:
-            return "the peer is silent on the sync link" if facts.advertised else ""
+            return "the peer is silent on the sync link" if facts.advertised and listened else ""
         if peer.config != self.digest:
             return "the two nodes go by different files"
         if not self.replicas.generation:
-            return "conntrackd does not run here"
+            return "conntrackd does not run here" if listened else ""
         if not peer.generation:
-            return f"conntrackd does not run on {peer.node}"
+            return f"conntrackd does not run on {peer.node}" if peer.ready else ""
         master = self.role is Role.MASTER
         waited = self.replicas.waiting(peer.seen if master else None, now)
         if waited <= replicas.CANARY_PATIENCE:

@@ -76,7 +76,7 @@ class Replicas:
 
     def expect(self, beat: Beat, role: Role, now: float) -> None:
         """Note the canary that the peer says it has planted."""
-        if beat.role != Role.MASTER or role is Role.MASTER or not self.generation:
+        if beat.role != Role.MASTER or role is Role.MASTER:
             self.awaited.clear()
         elif beat.canary > self.seen:
             self.awaited.setdefault(beat.canary, now)
