@@ -1,14 +1,12 @@
-"""From the configuration to the firewall: who may enter, what is forwarded, what is translated."""
+"""From the configuration to the firewall: who may enter, and what is forwarded."""
 
-from ipaddress import IPv4Address, IPv4Network
-
-from appliance.model import Config, ForwardRule, Interfaces, Node, SourceNat
+from appliance import virtual
+from appliance.model import Config, ForwardRule, Interfaces, Node
 from appliance.ruleset import (
     Accept,
     Chain,
     ClampMss,
     CtState,
-    Dnat,
     Drop,
     Hook,
     Kind,
@@ -17,8 +15,16 @@ from appliance.ruleset import (
     NoTrack,
     Rule,
     Ruleset,
-    Snat,
 )
+from appliance.translation import (
+    host,
+    inside,
+    leak_guard,
+    networks_within,
+    redirected,
+    translated,
+)
+from appliance.virtual import Sides
 
 PINGS_PER_SECOND = 50
 # The mark of a packet that our rules have seen: without it nothing from inside finds a way out.
@@ -33,52 +39,39 @@ def ruleset(config: Config, name: str, interfaces: Interfaces) -> Ruleset:
     by a node that does not know a flow yet would end a flow that its peer carries.
     """
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
+    sides = virtual.sides(config, interfaces)
     return Ruleset(
         (
-            _arriving(config, peer, interfaces),
-            _departing(config, interfaces),
-            _redirected(config, interfaces),
-            _input(config, peer, interfaces),
-            _forwarded(config, node, peer, interfaces),
-            _translated(config, node, peer, interfaces),
-            _leak_guard(config, interfaces),
+            _arriving(config, peer, sides),
+            _departing(config, sides),
+            redirected(config, sides),
+            _input(config, peer, sides),
+            _forwarded(config, node, peer, sides),
+            translated(config, node, peer, sides),
+            leak_guard(config, sides),
         )
     )
 
 
-def _host(address: IPv4Address) -> tuple[IPv4Network, ...]:
-    return (IPv4Network(address),)
-
-
-def _inside(config: Config) -> tuple[IPv4Network, ...]:
-    return tuple(sorted({rule.from_ for rule in config.nat.source}))
-
-
-def _node_addresses(config: Config) -> tuple[IPv4Network, ...]:
-    """The pair's own LAN addresses, which are inside but are nobody's to translate."""
-    owned = {node.lan.ip for node in config.nodes.values()} | {config.vgw.address.ip}
-    return tuple(IPv4Network(address) for address in sorted(owned))
-
-
-def _advert(peer: Node, interfaces: Interfaces) -> Match:
+def _advert(peer: Node, interfaces: Sides) -> Match:
     # TTL 255 proves that the sender is on this link (RFC 5082; RFC 9568, section 5.1.1.3).
-    return Match(in_interface=interfaces.lan, source=_host(peer.lan.ip), protocol="vrrp", ttl=255)
+    return Match(in_interface=interfaces.lan, source=host(peer.lan.ip), protocol="vrrp", ttl=255)
 
 
-def _sync_message(config: Config, peer: Node, interfaces: Interfaces) -> Match:
+def _sync_message(config: Config, peer: Node, interfaces: Sides) -> Match:
     port = config.sync.port
     return Match(
         in_interface=interfaces.sync,
-        source=_host(peer.sync.ip),
+        source=host(peer.sync.ip),
         protocol="udp",
         ports=((port, port + 1),),
     )
 
 
-def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
+def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
     advert, sync = _advert(peer, interfaces), _sync_message(config, peer, interfaces)
     port = config.sync.port
-    lan_sources = tuple(sorted({config.vgw.address.network, *_inside(config)}))
+    lan_sources = tuple(sorted({config.vgw.address.network, *inside(config)}))
     return Chain(
         "arriving",
         Hook.PREROUTING,
@@ -106,6 +99,7 @@ def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
                 Rule(Mark(SEEN), Match(in_interface=name), "seen by us: may look for a way out")
                 for name in (interfaces.lan, interfaces.wan, interfaces.sync)
             ),
+            *_arriving_virtual(config),
             Rule(
                 Drop(),
                 Match(no_return_route=True),
@@ -116,7 +110,29 @@ def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
     )
 
 
-def _departing(config: Config, interfaces: Interfaces) -> Chain:
+def _arriving_virtual(config: Config) -> tuple[Rule, ...]:
+    """An interface with a virtual MAC has no routes, so what came in by it is judged by its source alone.
+
+    The LAN's sources are checked above.
+    """
+    if not config.vgw.virtual_mac:
+        return ()
+    return (
+        Rule(
+            Drop(),
+            Match(in_interface=(virtual.WAN,), source=networks_within(config)),
+            "a source of ours from outside (BCP 38)",
+            count=True,
+        ),
+        Rule(
+            Accept(),
+            Match(in_interface=(virtual.LAN, virtual.WAN)),
+            "by a virtual MAC, which has no routes",
+        ),
+    )
+
+
+def _departing(config: Config, interfaces: Sides) -> Chain:
     port = config.sync.port
     return Chain(
         "departing",
@@ -137,7 +153,7 @@ def _departing(config: Config, interfaces: Interfaces) -> Chain:
     )
 
 
-def _input(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
+def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
     services = tuple(
         Rule(
             Accept(),
@@ -156,7 +172,7 @@ def _input(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
         Hook.INPUT,
         Kind.FILTER,
         (
-            Rule(Accept(), Match(in_interface="lo")),
+            Rule(Accept(), Match(in_interface=("lo",))),
             Rule(Accept(), _advert(peer, interfaces), "VRRP from the peer"),
             Rule(
                 Accept(), _sync_message(config, peer, interfaces), "state replication from the peer"
@@ -175,13 +191,13 @@ def _input(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
     )
 
 
-def _forward_rule(rule: ForwardRule, config: Config, interfaces: Interfaces) -> Rule:
+def _forward_rule(rule: ForwardRule, config: Config, interfaces: Sides) -> Rule:
     return Rule(
         Accept() if rule.action == "accept" else Drop(),
         Match(
             in_interface=interfaces.lan,
             out_interface=interfaces.wan,
-            source=(rule.from_,) if rule.from_ else _inside(config),
+            source=(rule.from_,) if rule.from_ else inside(config),
             destination=(rule.to,) if rule.to else (),
             protocol=rule.protocol,
             ports=rule.ports,
@@ -192,7 +208,7 @@ def _forward_rule(rule: ForwardRule, config: Config, interfaces: Interfaces) -> 
     )
 
 
-def _forwarded(config: Config, node: Node, peer: Node, interfaces: Interfaces) -> Chain:
+def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Chain:
     rules = [
         Rule(Drop(), Match(ct_state=(CtState.INVALID,)), "belongs to no flow", count=True),
         Rule(ClampMss(), Match(protocol="tcp"), "path MTU discovery alone does not always work"),
@@ -219,7 +235,7 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Interfaces) -
                 Match(
                     in_interface=interfaces.lan,
                     out_interface=interfaces.wan,
-                    source=_inside(config),
+                    source=inside(config),
                     ct_state=(CtState.NEW,),
                 ),
                 "new flows from inside",
@@ -231,63 +247,8 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Interfaces) -
     return Chain("forwarded", Hook.FORWARD, Kind.FILTER, tuple(rules), drop_rest=True)
 
 
-def _peers_own_traffic(peer: Node, interfaces: Interfaces) -> Match:
+def _peers_own_traffic(peer: Node, interfaces: Sides) -> Match:
     """What a BACKUP without an address outside sends by way of this node."""
     return Match(
-        in_interface=interfaces.sync, out_interface=interfaces.wan, source=_host(peer.sync.ip)
+        in_interface=interfaces.sync, out_interface=interfaces.wan, source=host(peer.sync.ip)
     )
-
-
-def _redirected(config: Config, interfaces: Interfaces) -> Chain:
-    table = tuple(
-        (rule.protocol, rule.port, rule.to, rule.to_port)
-        for rule in sorted(config.nat.destination, key=lambda rule: (rule.protocol, rule.port))
-    )
-    match = Match(in_interface=interfaces.wan, destination=_host(config.wan.address.ip))
-    rules = (Rule(Dnat(table), match, "nat.destination"),) if table else ()
-    return Chain("redirected", Hook.PREROUTING, Kind.NAT, rules)
-
-
-def _snat(rule: SourceNat, config: Config, interfaces: Interfaces) -> list[Rule]:
-    match = Match(
-        out_interface=interfaces.wan,
-        source=(rule.from_,),
-        source_not=_node_addresses(config),
-        destination_not=rule.except_,
-    )
-    # A range of ports binds what has ports; the rest, such as ping, is translated without one.
-    spans = (rule.ports, None) if rule.ports else (None,)
-    return [Rule(Snat(rule.to, span), match, "nat.source") for span in spans]
-
-
-def _translated(config: Config, node: Node, peer: Node, interfaces: Interfaces) -> Chain:
-    rules = [line for rule in config.nat.source for line in _snat(rule, config, interfaces)]
-    if node.wan is None:
-        match = Match(out_interface=interfaces.wan, source=_host(peer.sync.ip))
-        rules.append(Rule(Snat(config.wan.address.ip), match, "the peer's own way out"))
-    return Chain("translated", Hook.POSTROUTING, Kind.NAT, tuple(rules))
-
-
-def _leak_guard(config: Config, interfaces: Interfaces) -> Chain:
-    """The last look at what leaves: an inside source here means that translation did not happen."""
-    sync = {node.sync.network for node in config.nodes.values()}
-    networks = {*_inside(config), config.vgw.address.network, *sync}
-    return Chain(
-        "leak-guard",
-        Hook.POSTROUTING,
-        Kind.GUARD,
-        tuple(_guard(network, config, interfaces) for network in sorted(networks)),
-    )
-
-
-def _guard(network: IPv4Network, config: Config, interfaces: Interfaces) -> Rule:
-    excepted = {
-        prefix
-        for rule in config.nat.source
-        if rule.from_.overlaps(network)
-        for prefix in rule.except_
-    }
-    match = Match(
-        out_interface=interfaces.wan, source=(network,), destination_not=tuple(sorted(excepted))
-    )
-    return Rule(Drop(), match, "untranslated", count=True)

@@ -10,7 +10,7 @@ from appliance.model import PROFILES
 
 _SUPERVISOR = "unix:///run/vgw/supervisor.sock"
 # How long a takeover after a silent fault may take, in seconds: three adverts, skew, and scheduling.
-SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "classic": 3.7}
+SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.40, "classic": 3.7}
 # A release is announced, so only the skew is waited for; half as much again for scheduling.
 RELEASE_FACTOR = 1.5
 
