@@ -13,6 +13,7 @@ from appliance.drivers.heartbeat import Heart
 from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
 from appliance.model import Config, Failback, Role
+from appliance.selftest import SelfTest
 
 
 class Pair:
@@ -31,6 +32,7 @@ class Pair:
         self.replicas = replicas.remembered(run_dir)
         self.timers = self.replicas.timers
         self.degraded = ""
+        self.unheard = ""
         self.trouble = ""
 
     def take_up(self, config: Config) -> None:
@@ -39,6 +41,7 @@ class Pair:
         self.config = config
         self.digest = sha256(config.model_dump_json().encode()).hexdigest()[:12]
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
+        self.selftest = SelfTest(config)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
         targets = {config.wan.gateway, *config.wan.probes}
         self.uplink = Uplink(me.wan.ip, targets) if me.wan else None
@@ -75,6 +78,9 @@ class Pair:
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
         self.degraded = self._degraded(facts, now)
+        master = self.peer is not None and self.peer.role == Role.MASTER
+        standby = self.role is not Role.MASTER
+        self.unheard = self.selftest.judge(now, listening=standby and master)
 
     def become(self, role: Role, now: float) -> None:
         """Take note of a new role, and tell the peer at once."""
@@ -133,7 +139,7 @@ class Pair:
             "entries_limit": conntrack.limit(),
             "canary": self.replicas.number,
             "lag_ms": self.replicas.lag_ms,
-            "degraded": self.degraded,
+            "degraded": self.degraded or self.unheard,
             "counters": self.replicas.counters,
             "peer": asdict(self.peer) if self.peer else None,
         }

@@ -13,13 +13,16 @@ _SUPERVISOR = "unix:///run/vgw/supervisor.sock"
 SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.40, "classic": 3.7}
 # A release is announced, so only the skew is waited for; half as much again for scheduling.
 RELEASE_FACTOR = 1.5
+# With virtual MACs nobody waits for VRRP where the MASTER's ports go down: the bridges tell the standby.
+VIRTUAL_MAC_BAR = 0.040
 
 
 @dataclass(frozen=True)
 class Fault:
     """One way to fail.
 
-    `announced`: the node can still say that it leaves; `moves`: the standby has to take over.
+    `announced`: the node can still say that it leaves; `moves`: the standby has to take over;
+    `unplugs`: all of the node's ports go down with it.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Fault:
     inject: Callable[[Lab, str], None]
     mend: Callable[[Lab, str], None]
     moves: bool = True
+    unplugs: bool = False
 
 
 def _power_off(lab: Lab, node: str) -> None:
@@ -70,7 +74,7 @@ def _nothing(lab: Lab, node: str) -> None:
 
 
 _ALL = (
-    Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on),
+    Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on, unplugs=True),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
         "stop-keepalived",
@@ -102,9 +106,11 @@ def fault(name: str) -> Fault:
     return FAULTS[name]
 
 
-def bar(lab: Lab, kind: Literal["silent", "announced"], standby: str) -> float:
+def bar(lab: Lab, fault: Fault, standby: str) -> float:
     """The longest gap in seconds that the lab's profile allows when `standby` takes over."""
-    if kind == "announced":
+    if lab.topology.virtual_mac and fault.unplugs:
+        return VIRTUAL_MAC_BAR
+    if fault.kind == "announced":
         return RELEASE_FACTOR * lab.topology.skew_time(standby)
     profile = lab.topology.profile
     if lab.topology.advert_interval == PROFILES[profile]["advert_interval"]:

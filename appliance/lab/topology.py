@@ -90,6 +90,7 @@ class Topology:
     vrrp_version: int
     advert_interval: float
     failback: Failback
+    virtual_mac: bool
     nodes: tuple[NodeSpec, ...]
 
     @cached_property
@@ -237,6 +238,7 @@ class _Reader:
             vrrp_version=int(self.number("vgw.vrrp_version", preset["vrrp_version"])),
             advert_interval=float(self.number("vgw.advert_interval", preset["advert_interval"])),
             failback=self.failback(preset["failback"]),
+            virtual_mac=self.value("vgw.virtual_mac", preset.get("virtual_mac", False)) is True,
             nodes=(*self.gateways(), *self.machines(), self.internet()),
         )
 

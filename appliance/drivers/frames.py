@@ -1,0 +1,43 @@
+"""The frames of a virtual MAC as they come in: when the last one did (packet(7))."""
+
+import contextlib
+import socket
+
+_ETH_P_ARP = 0x0806
+_OUTGOING = 4  # PACKET_OUTGOING: our own
+
+
+class Frames:
+    """A packet socket on an interface of ours, which may go and come back, for ARP from one MAC.
+
+    The kernel fills it and nobody waits for it. The MASTER's gratuitous ARPs come as broadcasts; a frame
+    that has the interface's own MAC as its sender is given to that interface and to no other.
+    """
+
+    def __init__(self, interface: str, mac: str) -> None:
+        self.interface, self.mac = interface, mac
+        self.last: float | None = None
+        self._sender = bytes.fromhex(mac.replace(":", ""))
+        self._index = 0
+        self._socket: socket.socket | None = None
+
+    def read(self, now: float) -> float | None:
+        """When the last such frame was there, as far as was looked; None if there never was one."""
+        with contextlib.suppress(OSError):
+            source = self._open()
+            while True:
+                _, (_, _, kind, _, sender) = source.recvfrom(1)
+                if sender == self._sender and kind != _OUTGOING:
+                    self.last = now
+        return self.last
+
+    def _open(self) -> socket.socket:
+        index = socket.if_nametoindex(self.interface)
+        if self._socket is None or index != self._index:
+            if self._socket:
+                self._socket.close()
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            self._socket.setblocking(False)
+            self._socket.bind((self.interface, _ETH_P_ARP))
+            self._index = index
+        return self._socket
