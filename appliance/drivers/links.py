@@ -19,10 +19,15 @@ _KIND = "macvlan"
 
 def diff(wanted: Sequence[VirtualLink]) -> tuple[Change, ...]:
     """What differs between our virtual links and the wanted ones. Reads only. Raises CommandFailed."""
-    actual = _actual()
+    actual, strangers = _actual()
     names = {link.name for link in wanted}
     changes = []
     for link in wanted:
+        if link.name in strangers:
+            raise CommandFailed(
+                f"the interface {link.name} is not ours, and we need its name: rename it, for "
+                f"example `ip link set {link.name} name other0`"
+            )
         found = actual.get(link.name)
         if found is None:
             changes.append(Change("+", say(link), link))
@@ -50,7 +55,7 @@ def apply(changes: Sequence[Change]) -> None:
 
 def _apply_one(ip: IPRoute, change: Change) -> None:
     link: VirtualLink = change.payload
-    there = _actual().get(link.name)
+    there = _actual()[0].get(link.name)
     if there and (change.sign == "-" or there[0] != link):
         ip.link("del", index=socket.if_nametoindex(link.name))
     if change.sign == "-":
@@ -73,25 +78,23 @@ def _apply_one(ip: IPRoute, change: Change) -> None:
     ip.link("set", index=index, state="up")
 
 
-def _actual() -> dict[str, tuple[VirtualLink, bool]]:
-    """Our links by name, each with whether it is up. Raises CommandFailed for a stranger by that name."""
+def _actual() -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:
+    """Our links by name, each with whether it is up; and the names of ours that a stranger bears."""
     with IPRoute() as ip:
         items = list(ip.get_links())
     names = {item["index"]: item.get("IFLA_IFNAME") for item in items}
-    found = {}
+    found, strangers = {}, set()
     for item in items:
         name = item.get("IFLA_IFNAME")
         if name not in NAMES:
             continue
         if _kind(item) != _KIND:
-            raise CommandFailed(
-                f"the interface {name} is not ours, and we need its name: rename it, for example "
-                f"`ip link set {name} name other0`"
-            )
+            strangers.add(name)
+            continue
         parent = names.get(item.get("IFLA_LINK"), "")
         link = VirtualLink(name, parent, item.get("IFLA_ADDRESS") or "")
         found[name] = (link, bool(item["flags"] & _UP))
-    return found
+    return found, strangers
 
 
 def _kind(item: Any) -> str:
