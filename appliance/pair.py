@@ -13,7 +13,7 @@ from appliance.drivers.heartbeat import Heart
 from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
 from appliance.model import Config, Failback, Role
-from appliance.selftest import SelfTest
+from appliance.standby import Standby
 
 
 class Pair:
@@ -23,6 +23,7 @@ class Pair:
         self.node, self.run_dir = node, run_dir
         self.take_up(config)
         self.role = Role.BACKUP
+        self.cut = False
         self.peer: Beat | None = None
         self.heard = 0.0
         # An agent that was killed left a node that goes on: what was true then still is.
@@ -41,7 +42,7 @@ class Pair:
         self.config = config
         self.digest = sha256(config.model_dump_json().encode()).hexdigest()[:12]
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
-        self.selftest = SelfTest(config)
+        self.standby = Standby(config)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
         targets = {config.wan.gateway, *config.wan.probes}
         self.uplink = Uplink(me.wan.ip, targets) if me.wan else None
@@ -80,7 +81,7 @@ class Pair:
         self.degraded = self._degraded(facts, now)
         master = self.peer is not None and self.peer.role == Role.MASTER
         standby = self.role is not Role.MASTER
-        self.unheard = self.selftest.judge(now, listening=standby and master)
+        self.unheard = self.standby.judge(now, listening=standby and master)
 
     def become(self, role: Role, now: float) -> None:
         """Take note of a new role, and tell the peer at once."""
@@ -92,6 +93,12 @@ class Pair:
         self.replicas.forget()
         self.judge(now)
         self.say()
+
+    def cable(self, *, carries: bool) -> None:
+        """Take note of whether the gateway's interfaces carry; a MASTER cut off tells the peer at once."""
+        news, self.cut = self.cut is carries, not carries
+        if news and self.cut and self.role is Role.MASTER:
+            self.say()
 
     def settle(self, generation: int, now: float) -> None:
         """Have conntrackd do what the role asks for; `generation` is its process id or 0.
@@ -116,7 +123,7 @@ class Pair:
         """What this node has to say of itself."""
         return Beat(
             node=self.node,
-            role=str(self.role),
+            role=str(Role.FAULT if self.cut else self.role),
             ready=self.verdict.ready,
             reason=self.verdict.reason,
             priority=self.config.nodes[self.node].priority,
@@ -161,7 +168,10 @@ class Pair:
         for datagram in self.heart.receive():
             found = beat.unpack(datagram)
             if found and found.node == self.config.peer_of(self.node):
+                left = self.peer and self.peer.role == Role.MASTER and found.role == Role.FAULT
                 self.peer, self.heard = found, now
+                if left and self.role is Role.BACKUP and self.verdict.ready:
+                    self.standby.claim()
                 self.replicas.expect(found, self.role, now)
         if self.peer and now - self.heard > beat.SILENCE:
             self.peer = None

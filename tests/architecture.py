@@ -43,7 +43,7 @@ LAYERS = (
     Layer(("drivers.ctnetlink",), pure=True),
     Layer(("drivers.*",)),
     Layer(("drivers.probes",)),  # looks through the other drivers' eyes
-    Layer(("converge", "here", "observe", "refresh", "replicas", "selftest", "show", "takeover")),
+    Layer(("converge", "here", "observe", "refresh", "replicas", "show", "standby", "takeover")),
     Layer(("pair",)),
     Layer(("agent", "handover")),
     Layer(("cli",)),

@@ -1,7 +1,9 @@
-"""The frames of a virtual MAC as they come in: when the last one did (packet(7))."""
+"""The frames of a virtual MAC: when the last one came in, and one of our own to send (packet(7))."""
 
 import contextlib
 import socket
+import struct
+from ipaddress import IPv4Address
 
 _ETH_P_ARP = 0x0806
 _OUTGOING = 4  # PACKET_OUTGOING: our own
@@ -41,3 +43,21 @@ class Frames:
             self._socket.bind((self.interface, _ETH_P_ARP))
             self._index = index
         return self._socket
+
+
+def announce(interface: str, mac: str, address: IPv4Address) -> None:
+    """Send one gratuitous ARP for the address from the interface's virtual MAC (RFC 5227, section 3).
+
+    Where the interface is gone or down there is nobody to tell.
+    """
+    own, everybody = bytes.fromhex(mac.replace(":", "")), b"\xff" * 6
+    head = everybody + own + struct.pack("!H", _ETH_P_ARP)
+    body = struct.pack(
+        "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address.packed, bytes(6), address.packed
+    )
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link,
+    ):
+        link.bind((interface, _ETH_P_ARP))
+        link.send(head + body)

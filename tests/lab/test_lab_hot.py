@@ -85,6 +85,15 @@ def test_a_stop_loses_two_packets_at_most(hot_lab: Lab) -> None:
         assert verdict["duplicates"] == 0, verdict
 
 
+@pytest.mark.parametrize("drill", ["lan-down", "wan-down"])
+def test_one_cable_is_made_good_before_vrrp_has_noticed(hot_lab: Lab, drill: str) -> None:
+    found = hot_lab.json("drill", drill, "--times", "3", seconds=200)
+    if drill == "lan-down":
+        takeovers = [verdict["takeover"] for verdict in found["verdicts"]]
+        assert found["summary"][drill]["gap"]["median"] <= 0.5 * min(takeovers), found
+    assert not any(verdict["duplicates"] for verdict in found["verdicts"]), found
+
+
 def test_a_switchover_and_its_way_back_lose_two_packets_at_most(hot_lab: Lab) -> None:
     for node in GATEWAYS:
         with train(hot_lab, 30) as counted:
