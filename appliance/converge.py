@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance import ApplianceError, NotConverged
 from appliance.change import Change
-from appliance.drivers import daemons, nftables, routes, sysctl
+from appliance.drivers import daemons, links, nftables, routes, sysctl
 from appliance.plan import Plan
 
 NFT_MEMORY = "nftables.json"
@@ -43,6 +43,7 @@ def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
             lambda: nftables.diff(plan.ruleset, memory),
             lambda changes: nftables.apply(changes, memory),
         ),
+        Stage("links", lambda: links.diff(plan.links), links.apply),
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
         Stage("files", lambda: daemons.diff(plan.files, run_dir), daemons.apply),

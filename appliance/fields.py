@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from appliance import scalars
@@ -116,6 +116,7 @@ Password = Annotated[
         }
     ),
 ]
+Flag = Annotated[bool, BeforeValidator(scalars.read_flag), Field(examples=["true"])]
 Port = Annotated[int, Whole(1, 65535)]
 PortRange = Annotated[
     tuple[int, int],

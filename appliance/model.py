@@ -10,6 +10,7 @@ from appliance.fields import (
     Address,
     AddressAndLength,
     Duration,
+    Flag,
     HostName,
     InterfaceName,
     Password,
@@ -60,6 +61,13 @@ PROFILES: dict[str, dict[str, Any]] = {
         "failback": "gated",
         "realtime_priority": 20,
     },
+    "hot": {
+        "vrrp_version": 3,
+        "advert_interval": 0.1,
+        "transport": "unicast",
+        "failback": "gated",
+        "virtual_mac": True,
+    },
     "classic": {
         "vrrp_version": 2,
         "advert_interval": 1.0,
@@ -68,8 +76,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "auth_pass": "1234",
     },
 }
-# Kept for virtual MACs on both sides; see docs/design.md.
-PROFILES_TO_COME = ("hot",)
 
 
 class Model(BaseModel):
@@ -101,7 +107,7 @@ class Vgw(Model):
     """The VGW, the default gateway of the machines behind, with the LAN's prefix length."""
     virtual_router_id: Annotated[int, Whole(1, 255), Field(examples=[51])]
     """Tells VRRP pairs on one LAN apart."""
-    profile: Literal["standard", "fast", "classic"] = "standard"
+    profile: Literal["standard", "fast", "hot", "classic"] = "standard"
     """Sets the keys below together; each can still be said."""
     vrrp_version: Literal[2, 3]
     advert_interval: Annotated[float, Duration(0, 255)]
@@ -116,6 +122,8 @@ class Vgw(Model):
     """Version 2 only; sent in clear."""
     realtime_priority: Annotated[int, Whole(0, 98)] = 0
     """keepalived's scheduling priority (SCHED_RR); 0 leaves it as any process."""
+    virtual_mac: Flag = False
+    """The VGW and the WAN VIP each have one MAC on both nodes: the standby forwards before VRRP notices."""
     track_interfaces: tuple[TrackedInterface, ...] = ()
     """Further interfaces that a node must have up."""
 

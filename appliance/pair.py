@@ -15,6 +15,7 @@ from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
 from appliance.ledger import Event
 from appliance.model import Config, Failback, Role
+from appliance.standby import Standby
 
 WATCH = 0.01  # seconds between two looks for a canary that was just announced
 FULL = 0.85  # the part of the table's limit from which new flows are in danger
@@ -29,6 +30,7 @@ class Pair:
         self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
         self.role = Role.BACKUP
+        self.cut = False
         self.peer: Beat | None = None
         self.heard = 0.0
         # An agent that was killed left a node that goes on: what was true then still is.
@@ -39,6 +41,7 @@ class Pair:
         self.timers = self.replicas.timers
         self.electable = True
         self.degraded = ""
+        self.unheard = ""
         self.trouble = ""
 
     def take_up(self, config: Config, now: float) -> None:
@@ -47,6 +50,7 @@ class Pair:
         self.config = config
         self.digest = sha256(config.model_dump_json().encode()).hexdigest()[:12]
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
+        self.standby = Standby(config)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
         targets = {config.wan.gateway, *config.wan.probes}
         self.uplink = Uplink(me.wan.ip, targets, now) if me.wan else None
@@ -87,6 +91,9 @@ class Pair:
         before, self.degraded = self.degraded, self._degraded(facts, now)
         if bool(before) != bool(self.degraded):
             self._record_health(before)
+        master = self.peer is not None and self.peer.role == Role.MASTER
+        standby = self.role is not Role.MASTER
+        self.unheard = self.standby.judge(now, listening=standby and master)
 
     def _record_health(self, before: str) -> None:
         sentence = f"replication is degraded: {self.degraded}"
@@ -107,6 +114,12 @@ class Pair:
         self.replicas.forget()
         self.judge(now)
         self.say(now)
+
+    def cable(self, *, carries: bool) -> None:
+        """Take note of whether the gateway's interfaces carry; a MASTER cut off tells the peer at once."""
+        news, self.cut = self.cut is carries, not carries
+        if news and self.cut and self.role is Role.MASTER:
+            self.say(system.monotonic())
 
     def settle(self, generation: int, now: float) -> None:
         """Have conntrackd do what the role asks for; `generation` is its process id or 0."""
@@ -133,7 +146,7 @@ class Pair:
         """What this node has to say of itself."""
         return Beat(
             node=self.node,
-            role=str(self.role),
+            role=str(Role.FAULT if self.cut else self.role),
             ready=self.verdict.ready,
             reason=self.verdict.reason,
             priority=self.config.nodes[self.node].priority,
@@ -156,7 +169,7 @@ class Pair:
             "entries_limit": conntrack.limit(),
             "canary": self.replicas.number,
             "lag_ms": self.replicas.lag_ms,
-            "degraded": self.degraded,
+            "degraded": self.degraded or self.unheard,
             "counters": self.replicas.counters,
             "peer": asdict(self.peer) if self.peer else None,
         }
@@ -189,7 +202,10 @@ class Pair:
                 if self.peer is None:
                     # It cannot have seen what was planted before.
                     self.replicas.planted.clear()
+                left = self.peer and self.peer.role == Role.MASTER and found.role == Role.FAULT
                 self.peer, self.heard = found, now
+                if left and self.role is Role.BACKUP and self.verdict.ready:
+                    self.standby.claim()
                 self.replicas.expect(found, self.role, now)
         if self.peer and now - self.heard > beat.SILENCE:
             self.peer = None

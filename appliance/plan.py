@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from appliance import policy, render
+from appliance import policy, render, virtual
 from appliance.model import Config, Interfaces, Node, Role
 from appliance.ruleset import Ruleset
 from appliance.settings import FIXED
+from appliance.virtual import Sides, VirtualLink
 
 # Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
 PROTOCOL = 201
@@ -65,6 +66,7 @@ class Plan:
     """
 
     ruleset: Ruleset | None = None
+    links: tuple[VirtualLink, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[RouteRule, ...] = ()
@@ -75,15 +77,18 @@ class Plan:
 def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
     """The plan of node `name` in `role`. Same input, same output, byte for byte."""
     interfaces = site.interfaces
+    links, sides = virtual.links(config, interfaces), virtual.sides(config, interfaces)
+    settings = {**dict(sysctls(config, name, interfaces)), **_link_sysctls(links)}
     return Plan(
         ruleset=policy.ruleset(config, name, interfaces),
-        sysctls=sysctls(config, name, interfaces),
+        links=links,
+        sysctls=tuple(sorted(settings.items())),
         routes=tuple(sorted(_routes(config, name, role, interfaces))),
-        rules=_rules(interfaces),
+        rules=_rules(sides),
         files=render.files(
             config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
         ),
-        forwarding=tuple(sorted({interfaces.lan, interfaces.wan, interfaces.sync})),
+        forwarding=tuple(sorted({*sides.lan, *sides.wan, *sides.sync})),
     )
 
 
@@ -106,7 +111,7 @@ def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
     return node.wan.ip if node.wan else None
 
 
-def _rules(interfaces: Interfaces) -> tuple[RouteRule, ...]:
+def _rules(sides: Sides) -> tuple[RouteRule, ...]:
     """What is on-link, then the node's own traffic (`iif lo`), then what our firewall has marked.
 
     The firewall marks what it has looked at; the rest that comes from inside finds no way out. So
@@ -116,13 +121,13 @@ def _rules(interfaces: Interfaces) -> tuple[RouteRule, ...]:
         RouteRule(31500, MAIN_TABLE, specific_only=True),
         RouteRule(31501, OWN_TABLE, "lo"),
         RouteRule(31502, FORWARD_TABLE, mark=policy.SEEN),
-        RouteRule(31503, BLACKHOLE, interfaces.lan),
-        RouteRule(31504, BLACKHOLE, interfaces.sync),
+        *(RouteRule(31503, BLACKHOLE, name) for name in sides.lan),
+        *(RouteRule(31504, BLACKHOLE, name) for name in sides.sync),
     )
 
 
 def sysctls(config: Config, name: str, interfaces: Interfaces) -> tuple[tuple[str, str], ...]:
-    """The kernel's settings, but for forwarding itself, as key and value, sorted."""
+    """The kernel's settings, but for forwarding and for links of ours, as key and value, sorted."""
     timeouts = config.timeouts
     conf, conntrack = "net.ipv4.conf", "net.netfilter.nf_conntrack"
     wanted = {
@@ -138,5 +143,17 @@ def sysctls(config: Config, name: str, interfaces: Interfaces) -> tuple[tuple[st
     if config.nodes[name].wan is None:
         # While the BACKUP's own way out is its peer, an answer that comes in by the WAN is no forgery.
         wanted[f"{conf}.{interfaces.wan}.rp_filter"] = 2
+    if config.vgw.virtual_mac:
+        # The kernel takes the larger of `all` and an interface's own, and refuses whatever comes in by
+        # an interface without an address but for 0. The ruleset checks the sources of all interfaces.
+        wanted[f"{conf}.all.rp_filter"] = 0
+        for interface in (interfaces.lan, interfaces.wan, interfaces.sync):
+            wanted[f"{conf}.{interface}.rp_filter"] = 1
     wanted.update(config.sysctl)
     return tuple(sorted((key, str(value)) for key, value in wanted.items()))
+
+
+def _link_sysctls(links: tuple[VirtualLink, ...]) -> dict[str, str]:
+    """A standby's virtual MAC has neither address nor route, by which the kernel could check a source."""
+    settings = ("rp_filter", "send_redirects")
+    return {f"net.ipv4.conf.{link.name}.{setting}": "0" for link in links for setting in settings}

@@ -1,5 +1,6 @@
-"""From the configuration to the firewall: who may enter, what is forwarded, what is translated."""
+"""From the configuration to the firewall: who may enter, and what is forwarded."""
 
+from appliance import virtual
 from appliance.model import Config, ForwardRule, Interfaces, Node
 from appliance.ruleset import (
     Accept,
@@ -15,7 +16,15 @@ from appliance.ruleset import (
     Rule,
     Ruleset,
 )
-from appliance.translation import host, inside, leak_guard, redirected, translated
+from appliance.translation import (
+    host,
+    inside,
+    leak_guard,
+    networks_within,
+    redirected,
+    translated,
+)
+from appliance.virtual import Sides
 
 PINGS_PER_SECOND = 50
 FRAGMENTATION_NEEDED = 4  # a code of ICMP's destination unreachable (RFC 792)
@@ -31,25 +40,26 @@ def ruleset(config: Config, name: str, interfaces: Interfaces) -> Ruleset:
     by a node that does not know a flow yet would end a flow that its peer carries.
     """
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
+    sides = virtual.sides(config, interfaces)
     return Ruleset(
         (
-            _arriving(config, peer, interfaces),
-            _departing(config, interfaces),
-            redirected(config, interfaces),
-            _input(config, peer, interfaces),
-            _forwarded(config, node, peer, interfaces),
-            translated(config, node, peer, interfaces),
-            leak_guard(config, interfaces),
+            _arriving(config, peer, sides),
+            _departing(config, sides),
+            redirected(config, sides),
+            _input(config, peer, sides),
+            _forwarded(config, node, peer, sides),
+            translated(config, node, peer, sides),
+            leak_guard(config, sides),
         )
     )
 
 
-def _advert(peer: Node, interfaces: Interfaces) -> Match:
+def _advert(peer: Node, interfaces: Sides) -> Match:
     # TTL 255 proves that the sender is on this link (RFC 5082; RFC 9568, section 5.1.1.3).
     return Match(in_interface=interfaces.lan, source=host(peer.lan.ip), protocol="vrrp", ttl=255)
 
 
-def _sync_message(config: Config, peer: Node, interfaces: Interfaces) -> Match:
+def _sync_message(config: Config, peer: Node, interfaces: Sides) -> Match:
     port = config.sync.port
     return Match(
         in_interface=interfaces.sync,
@@ -59,7 +69,7 @@ def _sync_message(config: Config, peer: Node, interfaces: Interfaces) -> Match:
     )
 
 
-def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
+def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
     advert, sync = _advert(peer, interfaces), _sync_message(config, peer, interfaces)
     port = config.sync.port
     lan_sources = tuple(sorted({config.vgw.address.network, *inside(config)}))
@@ -90,6 +100,7 @@ def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
                 Rule(Mark(SEEN), Match(in_interface=name), "seen by us: may look for a way out")
                 for name in (interfaces.lan, interfaces.wan, interfaces.sync)
             ),
+            *_arriving_virtual(config),
             Rule(
                 Drop(),
                 Match(no_return_route=True),
@@ -100,8 +111,36 @@ def _arriving(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
     )
 
 
-def _departing(config: Config, interfaces: Interfaces) -> Chain:
+def _arriving_virtual(config: Config) -> tuple[Rule, ...]:
+    """An interface with a virtual MAC has no routes, so what came in by it is judged by its source alone.
+
+    The LAN's sources are checked above.
+    """
+    if not config.vgw.virtual_mac:
+        return ()
+    return (
+        Rule(
+            Drop(),
+            Match(in_interface=(virtual.WAN,), source=networks_within(config)),
+            "a source of ours from outside (BCP 38)",
+            count=True,
+        ),
+        Rule(
+            Accept(),
+            Match(in_interface=(virtual.LAN, virtual.WAN)),
+            "by a virtual MAC, which has no routes",
+        ),
+    )
+
+
+def _departing(config: Config, interfaces: Sides) -> Chain:
     port = config.sync.port
+    # All but "too big", without which path MTU discovery (RFC 1191) finds a black hole.
+    error = Match(
+        out_interface=(*interfaces.lan, *interfaces.wan),
+        icmp_type="destination-unreachable",
+        icmp_code_not=FRAGMENTATION_NEEDED,
+    )
     return Chain(
         "departing",
         Hook.OUTPUT,
@@ -117,22 +156,12 @@ def _departing(config: Config, interfaces: Interfaces) -> Chain:
                 Match(out_interface=interfaces.sync, protocol="udp", ports=((port, port + 1),)),
                 "state replication needs no tracking",
             ),
-            *(_no_error(name) for name in (interfaces.lan, interfaces.wan)),
+            Rule(Drop(), error, "would end a flow that the peer can carry", count=True),
         ),
     )
 
 
-def _no_error(interface: str) -> Rule:
-    # All but "too big", without which path MTU discovery (RFC 1191) finds a black hole.
-    error = Match(
-        out_interface=interface,
-        icmp_type="destination-unreachable",
-        icmp_code_not=FRAGMENTATION_NEEDED,
-    )
-    return Rule(Drop(), error, "would end a flow that the peer can carry", count=True)
-
-
-def _input(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
+def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
     services = tuple(
         Rule(
             Accept(),
@@ -151,7 +180,7 @@ def _input(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
         Hook.INPUT,
         Kind.FILTER,
         (
-            Rule(Accept(), Match(in_interface="lo")),
+            Rule(Accept(), Match(in_interface=("lo",))),
             Rule(Accept(), _advert(peer, interfaces), "VRRP from the peer"),
             Rule(
                 Accept(), _sync_message(config, peer, interfaces), "state replication from the peer"
@@ -170,7 +199,7 @@ def _input(config: Config, peer: Node, interfaces: Interfaces) -> Chain:
     )
 
 
-def _forward_rule(rule: ForwardRule, config: Config, interfaces: Interfaces) -> Rule:
+def _forward_rule(rule: ForwardRule, config: Config, interfaces: Sides) -> Rule:
     return Rule(
         Accept() if rule.action == "accept" else Drop(),
         Match(
@@ -187,7 +216,7 @@ def _forward_rule(rule: ForwardRule, config: Config, interfaces: Interfaces) -> 
     )
 
 
-def _forwarded(config: Config, node: Node, peer: Node, interfaces: Interfaces) -> Chain:
+def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Chain:
     rules = [
         Rule(Drop(), Match(ct_state=(CtState.INVALID,)), "belongs to no flow", count=True),
         Rule(ClampMss(), Match(protocol="tcp"), "path MTU discovery alone does not always work"),
@@ -226,7 +255,7 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Interfaces) -
     return Chain("forwarded", Hook.FORWARD, Kind.FILTER, tuple(rules), drop_rest=True)
 
 
-def _peers_own_traffic(peer: Node, interfaces: Interfaces) -> Match:
+def _peers_own_traffic(peer: Node, interfaces: Sides) -> Match:
     """What a BACKUP without an address outside sends by way of this node."""
     return Match(
         in_interface=interfaces.sync, out_interface=interfaces.wan, source=host(peer.sync.ip)

@@ -13,6 +13,7 @@ from appliance import (
     MissingKernelFeature,
     MissingProgram,
     ReadOnlySysctl,
+    virtual,
 )
 from appliance.model import Config, Interfaces, Network, Node
 
@@ -70,6 +71,7 @@ def locate(config: Config, name: str, interfaces: Addresses) -> Interfaces:
     """
     found: dict[str, str] = {}
     missing = []
+    interfaces = _lasting(interfaces)
     free = _free(config, interfaces)
     for part, network, address in _parts(config, config.nodes[name]):
         try:
@@ -88,6 +90,11 @@ def _parts(config: Config, node: Node) -> tuple[tuple[str, Network, IPv4Interfac
         ("wan", config.wan, node.wan),
         ("sync", config.sync, node.sync),
     )
+
+
+def _lasting(interfaces: Addresses) -> Addresses:
+    """The interfaces here without those that we make ourselves, which the VGW may be on."""
+    return {name: own for name, own in interfaces.items() if name not in virtual.NAMES}
 
 
 def _free(config: Config, interfaces: Addresses) -> Addresses:
@@ -185,10 +192,11 @@ def _networks(config: Config, name: str, observed: Observed) -> Iterator[Problem
     """Whether each interface is there, up, and has the node's address."""
     if observed.interfaces is None:
         return
-    free = _free(config, observed.interfaces)
+    interfaces = _lasting(observed.interfaces)
+    free = _free(config, interfaces)
     for part, network, address in _parts(config, config.nodes[name]):
         try:
-            interface = _interface(part, network, observed.interfaces, _meant(free, address))
+            interface = _interface(part, network, interfaces, _meant(free, address))
         except MissingInterface as error:
             yield Problem(MissingInterface, str(error))
             continue
@@ -197,7 +205,7 @@ def _networks(config: Config, name: str, observed: Observed) -> Iterator[Problem
                 MissingInterface,
                 f"{part}: {interface} is down: run `ip link set {interface} up`, or plug it in",
             )
-        there = observed.interfaces[interface]
+        there = interfaces[interface]
         if address is not None and address not in there:
             yield Problem(
                 MissingInterface,
@@ -226,6 +234,8 @@ def _answers(config: Config, name: str, observed: Observed) -> Iterator[Problem]
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
     heard = observed.vrids.get(config.vgw.virtual_router_id, frozenset())
     peers_macs = {observed.arp.get(own.ip) for own in (peer.lan, peer.wan) if own} - {None}
+    if config.vgw.virtual_mac:
+        peers_macs |= set(virtual.macs(config))
     # A peer without an address of its own outside is known by what it answers for on the LAN.
     peer_is_master = peer.lan.ip in heard or observed.arp.get(config.vgw.address.ip) in peers_macs
     for path, address in (("vgw.address", config.vgw.address), ("wan.address", config.wan.address)):

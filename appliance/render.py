@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from appliance import __version__
+from appliance import __version__, virtual
 from appliance.model import Config, Failback, Interfaces
 
 CONNTRACKD = "conntrackd.conf"
@@ -16,6 +16,7 @@ SUPERVISORD = "supervisord.conf"
 # the peer takes it in, so its queue and the socket's buffer (in bytes) must hold all of it.
 MOST_ENTRIES = 1 << 20
 SYNC_BUFFER = 64 << 20
+GARP_REFRESH = 10  # seconds; for whoever missed the first gratuitous ARP
 
 _templates = Environment(
     loader=PackageLoader("appliance"),
@@ -95,6 +96,8 @@ def keepalived(
         me=config.nodes[node],
         peer=config.nodes[config.peer_of(node)],
         interfaces=interfaces,
+        homes=virtual.homes(config, interfaces),
+        refresh=virtual.REFRESH if config.vgw.virtual_mac else GARP_REFRESH,
         run_dir=run_dir,
         Failback=Failback,
         # Standing aside, a node ranks below the peer.

@@ -85,8 +85,8 @@ Action = Accept | Drop | NoTrack | Mark | ClampMss | Snat | Dnat
 class Match:
     """What a packet must be; an empty field asks for nothing, a tuple for any one of its members."""
 
-    in_interface: str | None = None
-    out_interface: str | None = None
+    in_interface: tuple[str, ...] = ()
+    out_interface: tuple[str, ...] = ()
     source: tuple[IPv4Network, ...] = ()
     source_not: tuple[IPv4Network, ...] = ()
     destination: tuple[IPv4Network, ...] = ()

@@ -185,6 +185,13 @@ def read_password(value: object) -> str:
     return value
 
 
+def read_flag(value: object) -> bool:
+    """Whether something is so: YAML's own two words and no others. Raises ValueError."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{quoted(value)} is neither true nor false; write one of these two words")
+    return value
+
+
 def read_priority(value: object) -> object:
     """A priority that is not the address owner's (RFC 9568, section 5.2.4). Raises ValueError."""
     if value == 255 and not isinstance(value, bool):

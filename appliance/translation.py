@@ -1,29 +1,36 @@
-"""From the configuration to address translation, and to the last look at what leaves untranslated."""
+"""What is translated, and the last look at what leaves: the part of the firewall about addresses."""
 
 from ipaddress import IPv4Address, IPv4Network
 
-from appliance.model import Config, Interfaces, Node, SourceNat
+from appliance.model import Config, Node, SourceNat
 from appliance.ruleset import Chain, Dnat, Drop, Hook, Kind, Match, Rule, Snat
+from appliance.virtual import Sides
 
 
 def host(address: IPv4Address) -> tuple[IPv4Network, ...]:
-    """One address, as a match takes it."""
+    """One address as a match wants it."""
     return (IPv4Network(address),)
 
 
 def inside(config: Config) -> tuple[IPv4Network, ...]:
-    """The prefixes whose traffic is translated."""
+    """The prefixes that are translated."""
     return tuple(sorted({rule.from_ for rule in config.nat.source}))
 
 
-def node_addresses(config: Config) -> tuple[IPv4Network, ...]:
+def networks_within(config: Config) -> tuple[IPv4Network, ...]:
+    """All networks that have no business outside: behind the gateway, and the link between the nodes."""
+    sync = {node.sync.network for node in config.nodes.values()}
+    return tuple(sorted({*inside(config), config.vgw.address.network, *sync}))
+
+
+def _node_addresses(config: Config) -> tuple[IPv4Network, ...]:
     """The pair's own LAN addresses, which are inside but are nobody's to translate."""
     owned = {node.lan.ip for node in config.nodes.values()} | {config.vgw.address.ip}
     return tuple(IPv4Network(address) for address in sorted(owned))
 
 
-def redirected(config: Config, interfaces: Interfaces) -> Chain:
-    """What comes to the WAN VIP and leads to a machine behind."""
+def redirected(config: Config, interfaces: Sides) -> Chain:
+    """The ports of the WAN VIP that lead to machines behind."""
     table = tuple(
         (rule.protocol, rule.port, rule.to, rule.to_port)
         for rule in sorted(config.nat.destination, key=lambda rule: (rule.protocol, rule.port))
@@ -33,11 +40,11 @@ def redirected(config: Config, interfaces: Interfaces) -> Chain:
     return Chain("redirected", Hook.PREROUTING, Kind.NAT, rules)
 
 
-def _snat(rule: SourceNat, config: Config, interfaces: Interfaces) -> list[Rule]:
+def _snat(rule: SourceNat, config: Config, interfaces: Sides) -> list[Rule]:
     match = Match(
         out_interface=interfaces.wan,
         source=(rule.from_,),
-        source_not=node_addresses(config),
+        source_not=_node_addresses(config),
         destination_not=rule.except_,
     )
     # A range of ports binds what has ports; the rest, such as ping, is translated without one.
@@ -45,8 +52,8 @@ def _snat(rule: SourceNat, config: Config, interfaces: Interfaces) -> list[Rule]
     return [Rule(Snat(rule.to, span), match, "nat.source") for span in spans]
 
 
-def translated(config: Config, node: Node, peer: Node, interfaces: Interfaces) -> Chain:
-    """What leaves by the WAN gets the address that floats with the role."""
+def translated(config: Config, node: Node, peer: Node, interfaces: Sides) -> Chain:
+    """What leaves with the WAN VIP as its source."""
     rules = [line for rule in config.nat.source for line in _snat(rule, config, interfaces)]
     if node.wan is None:
         match = Match(out_interface=interfaces.wan, source=host(peer.sync.ip))
@@ -54,19 +61,17 @@ def translated(config: Config, node: Node, peer: Node, interfaces: Interfaces) -
     return Chain("translated", Hook.POSTROUTING, Kind.NAT, tuple(rules))
 
 
-def leak_guard(config: Config, interfaces: Interfaces) -> Chain:
+def leak_guard(config: Config, interfaces: Sides) -> Chain:
     """The last look at what leaves: an inside source here means that translation did not happen."""
-    sync = {node.sync.network for node in config.nodes.values()}
-    networks = {*inside(config), config.vgw.address.network, *sync}
     return Chain(
         "leak-guard",
         Hook.POSTROUTING,
         Kind.GUARD,
-        tuple(_guard(network, config, interfaces) for network in sorted(networks)),
+        tuple(_guard(network, config, interfaces) for network in networks_within(config)),
     )
 
 
-def _guard(network: IPv4Network, config: Config, interfaces: Interfaces) -> Rule:
+def _guard(network: IPv4Network, config: Config, interfaces: Sides) -> Rule:
     excepted = {
         prefix
         for rule in config.nat.source

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from appliance import vrrp
-from appliance.marks import Remark
+from appliance import virtual, vrrp
+from appliance.marks import Path, Remark
 from appliance.model import PROFILES, Config, Failback
 
 STEADY_INTERVAL = 0.1  # seconds; below, an ordinary process can be late by a whole down interval
@@ -106,6 +106,39 @@ def password_is_used(config: Config) -> Iterator[Remark]:
         )
 
 
+def virtual_macs_can_work(config: Config) -> Iterator[Remark]:
+    """The standby asks for its neighbours' MACs before it holds an address that moves."""
+    if not config.vgw.virtual_mac:
+        return
+    for name, node in config.nodes.items():
+        if node.wan is None:
+            yield Remark(
+                ("nodes", name),
+                f"{name} has no wan address, and {_asks_for_virtual_macs(config)}: the standby could "
+                "not ask for the upstream router's MAC without telling it a wrong one; give both "
+                "nodes a wan address, or choose profile: standard",
+            )
+    named = [(part, getattr(config, part)) for part in ("lan", "wan", "sync")]
+    tracked = enumerate(config.vgw.track_interfaces)
+    places: list[tuple[Path, str | None]] = [
+        *(((part, "interface"), network.interface) for part, network in named),
+        *((("vgw", "track_interfaces", at, "interface"), one.interface) for at, one in tracked),
+    ]
+    for path, interface in places:
+        if interface in virtual.NAMES:
+            yield Remark(
+                path,
+                f"{interface} is the name of an interface that the gateway makes itself with "
+                "virtual_mac: true; give yours another name",
+            )
+
+
+def _asks_for_virtual_macs(config: Config) -> str:
+    if _from_profile(config, "virtual_mac"):
+        return f"profile {config.vgw.profile} sets virtual_mac"
+    return "vgw.virtual_mac is true"
+
+
 def two_nodes(config: Config) -> Iterator[Remark]:
     """A pair is two."""
     names = list(config.nodes)
@@ -139,6 +172,7 @@ CHECKS = (
     never_fails_back,
     trackers_can_act,
     password_is_used,
+    virtual_macs_can_work,
     two_nodes,
     priorities_differ,
 )

@@ -9,7 +9,6 @@ from pydantic_core import ErrorDetails
 
 from appliance import schema
 from appliance.marks import Path, Remark, path_text
-from appliance.model import PROFILES_TO_COME
 from appliance.scalars import quoted
 
 _NEVER_RANDOM = (
@@ -79,8 +78,6 @@ def _shape(kind: str, value: object, path: Path) -> str:
 
 def _choice(value: object, expected: str) -> str:
     """`expected` is pydantic's own list, such as "'plain', 'gated' or 'never'"."""
-    if value in PROFILES_TO_COME:
-        return f"{quoted(value)} is still to come; today's profiles are {expected}"
     return f"{quoted(value)} must be {expected}{_nearest(value, re.findall('[a-zA-Z]+', expected))}"
 
 

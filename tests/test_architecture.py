@@ -95,9 +95,9 @@ def planted(**sources: str) -> str:
         ("agent", "import importlib", "agent:1: imports importlib; no module may"),
         ("agent", "__import__('os')", "agent:1: calls __import__()"),
         (
-            "drivers__dot__links",
+            "drivers__dot__sysctl",
             "from pyroute2 import IPRoute",
-            "drivers.links:1: imports pyroute2",
+            "drivers.sysctl:1: imports pyroute2",
         ),
         ("lab__dot__world", "from appliance import plan", "lab.world:1: imports plan; lab.* may"),
         ("supervise", "from appliance import plan", "supervise:1: imports plan; supervise may"),

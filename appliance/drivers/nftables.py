@@ -70,9 +70,9 @@ def _rule(rule: Rule) -> str:
 def _match(match: Match) -> list[str]:
     words = []
     if match.in_interface:
-        words.append(f'iifname "{match.in_interface}"')
+        words.append(f"iifname {_one_of(_names(match.in_interface))}")
     if match.out_interface:
-        words.append(f'oifname "{match.out_interface}"')
+        words.append(f"oifname {_one_of(_names(match.out_interface))}")
     words += _networks("saddr", "", match.source) + _networks("saddr", "!= ", match.source_not)
     words += _networks("daddr", "", match.destination)
     words += _networks("daddr", "!= ", match.destination_not)
@@ -102,6 +102,10 @@ def _networks(field: str, negation: str, networks: Sequence[IPv4Network]) -> lis
         return []
     names = [str(n.network_address) if n.prefixlen == 32 else str(n) for n in networks]
     return [f"ip {field} {negation}{_one_of(names)}"]
+
+
+def _names(interfaces: Sequence[str]) -> list[str]:
+    return [f'"{name}"' for name in interfaces]
 
 
 def _one_of(names: Sequence[str]) -> str:

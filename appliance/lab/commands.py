@@ -49,7 +49,7 @@ def up(
     context: typer.Context,
     profile: Annotated[
         str | None,
-        typer.Option(help="How fast the pair is: standard (the default), fast, classic."),
+        typer.Option(help="How fast the pair is: standard (the default), fast, hot, classic."),
     ] = None,
     name: Name = "lab",
     config: Annotated[
@@ -284,7 +284,7 @@ def _what_next(lab: "Lab", master: str) -> str:
 
 def demo(
     profile: Annotated[
-        str, typer.Option(help="How fast the pair is: standard, fast or classic.")
+        str, typer.Option(help="How fast the pair is: standard, fast, hot or classic.")
     ] = "standard",
 ) -> None:
     """Show the pair at work: a fresh lab, pings, a power cut, and what it cost."""

@@ -213,7 +213,7 @@ def _judge(
 ) -> Verdict:
     standby = lab.other(masters[0])
     train = record.train
-    bar = faults.bar(lab, fault.kind, standby) * 1000
+    bar = faults.bar(lab, fault, standby) * 1000
     broken = []
     if fault.moves and masters[1] != standby:
         broken.append(f"{standby} did not take over")

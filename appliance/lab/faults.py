@@ -10,17 +10,20 @@ from appliance.model import PROFILES, Failback
 
 _SUPERVISOR = "unix:///run/vgw/supervisor.sock"
 # How long a takeover after a silent fault may take, in seconds: three adverts, skew, and scheduling.
-SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "classic": 3.7}
+SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.40, "classic": 3.7}
 # A release is announced, so only the skew is waited for; half as much again for scheduling.
 RELEASE_FACTOR = 1.5
 SWITCHOVER = "switchover"
+# With virtual MACs nobody waits for VRRP where the MASTER's ports go down: the bridges tell the standby.
+VIRTUAL_MAC_BAR = 0.040
 
 
 @dataclass(frozen=True)
 class Fault:
     """One way to fail.
 
-    `announced`: the node can still say that it leaves; `moves`: the standby has to take over.
+    `announced`: the node can still say that it leaves; `moves`: the standby has to take over;
+    `unplugs`: all of the node's ports go down with it.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Fault:
     inject: Callable[[Lab, str], None]
     mend: Callable[[Lab, str], None]
     moves: bool = True
+    unplugs: bool = False
 
 
 def _power_off(lab: Lab, node: str) -> None:
@@ -86,7 +90,7 @@ def _nothing(lab: Lab, node: str) -> None:
 
 
 _ALL = (
-    Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on),
+    Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on, unplugs=True),
     Fault(SWITCHOVER, "the VGW is handed over", "announced", _hand_over, _take_back),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
@@ -126,9 +130,11 @@ def apply_to(lab: Lab) -> list[Fault]:
     return [one for one in _ALL if not (plain and one.name == SWITCHOVER)]
 
 
-def bar(lab: Lab, kind: Literal["silent", "announced"], standby: str) -> float:
+def bar(lab: Lab, fault: Fault, standby: str) -> float:
     """The longest gap in seconds that the lab's profile allows when `standby` takes over."""
-    if kind == "announced":
+    if lab.topology.virtual_mac and fault.unplugs:
+        return VIRTUAL_MAC_BAR
+    if fault.kind == "announced":
         return RELEASE_FACTOR * lab.topology.skew_time(standby)
     profile = lab.topology.profile
     if lab.topology.advert_interval == PROFILES[profile]["advert_interval"]:

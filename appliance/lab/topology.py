@@ -49,7 +49,6 @@ def gateway_yaml(profile: str = "standard", node_wan: bool = True) -> str:
         # The course sheet's keepalived.conf says so; elsewhere the election decides.
         state=", initial_state: MASTER" if profile == "classic" else "",
     )
-    # One drill after the other is what a hold is there to slow down.
     hold = ", hold: 0" if PROFILES[profile]["failback"] == "gated" else ""
     return _GATEWAY_YAML.format(profile=profile, hold=hold, nodes=nodes)
 
@@ -92,6 +91,7 @@ class Topology:
     vrrp_version: int
     advert_interval: float
     failback: Failback
+    virtual_mac: bool
     nodes: tuple[NodeSpec, ...]
 
     @cached_property
@@ -239,6 +239,7 @@ class _Reader:
             vrrp_version=int(self.number("vgw.vrrp_version", preset["vrrp_version"])),
             advert_interval=float(self.number("vgw.advert_interval", preset["advert_interval"])),
             failback=self.failback(preset["failback"]),
+            virtual_mac=self.value("vgw.virtual_mac", preset.get("virtual_mac", False)) is True,
             nodes=(*self.gateways(), *self.machines(), self.internet()),
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import config, preflight, render, show
+from appliance import config, preflight, render, show, virtual
 from appliance.model import Config, Role
 from appliance.plan import Site, plan
 
@@ -125,8 +125,13 @@ def in_a_namespace(script: str) -> subprocess.CompletedProcess[str]:
         f"ip link add {name} type veth peer name peer-{name} && ip link set {name} up"
         for name in LINKS
     )
+    virtual_links = "\n".join(
+        f"ip link add {name} link {parent} type macvlan mode private && ip link set {name} up"
+        for name, parent in ((virtual.LAN, "eth1"), (virtual.WAN, "eth0"))
+    )
+    script = f"{links}\n{virtual_links}\n{script}"
     return subprocess.run(
-        ["unshare", "--map-root-user", "--net", "--mount", "sh", "-ec", f"{links}\n{script}"],
+        ["unshare", "--map-root-user", "--net", "--mount", "sh", "-ec", script],
         capture_output=True,
         text=True,
         check=False,

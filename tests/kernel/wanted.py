@@ -31,6 +31,10 @@ def state(plan: Plan) -> dict[str, Any]:
     rules = [rule for rule in _ip("rule", "show") if rule.get("protocol") == str(PROTOCOL)]
     return {
         "table": nftables.listing(),
+        "links": [
+            (link["ifname"], link["link"], link["address"], "UP" in link["flags"])
+            for link in _ip("link", "show", "type", "macvlan")
+        ],
         "routes": sorted(json.dumps(route, sort_keys=True) for route in routes),
         "rules": sorted(json.dumps(rule, sort_keys=True) for rule in rules),
         "sysctls": [(key, sysctl.path_of(key).read_text()) for key, _ in plan.sysctls],

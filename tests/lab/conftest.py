@@ -133,6 +133,13 @@ def fast_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def hot_lab() -> Iterator[Lab]:
+    lab = Lab("hot")
+    lab.must("up", "--profile", "hot")
+    yield from judged(lab)
+
+
+@pytest.fixture(scope="session")
 def classic_lab() -> Iterator[Lab]:
     lab = Lab("classic")
     lab.must("up", "--profile", "classic")

@@ -205,7 +205,11 @@ def test_a_config_of_ones_own(free_lab: Lab, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("--profile", "quick"), 1, "'quick' is unknown; it is one of standard, fast, classic"),
+        (
+            ("--profile", "quick"),
+            1,
+            "'quick' is unknown; it is one of standard, fast, hot, classic",
+        ),
         (("--engine", "qemu"), 1, "'qemu' is unknown; it is one of namespaces"),
         (("--config", "/nonexistent.yaml"), 2, "/nonexistent.yaml: No such file"),
         (("--name", "no/name"), 1, "'no/name' is no name for a lab"),

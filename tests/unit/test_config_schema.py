@@ -69,7 +69,6 @@ def test_the_examples_fit(case: Path) -> None:
         "45-random",
         "68-wrong-shapes",
         "69-names-that-inject",
-        "99-hot-is-to-come",
     ],
 )
 def test_an_editor_sees_the_same_mistakes(name: str) -> None:

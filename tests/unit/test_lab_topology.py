@@ -129,5 +129,5 @@ def test_unknown_words_are_answered_with_the_known() -> None:
     lab = topology.from_yaml(topology.gateway_yaml())
     with pytest.raises(ApplianceError, match="there are master, backup, noeud1, noeud2, internet"):
         lab.node("nosuch")
-    with pytest.raises(ApplianceError, match="one of standard, fast, classic"):
+    with pytest.raises(ApplianceError, match="one of standard, fast, hot, classic"):
         topology.gateway_yaml("quick")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import config, policy
+from appliance import config, policy, virtual
 from appliance.drivers import nftables
 from appliance.model import Config, Interfaces
 from appliance.ruleset import Accept, Chain, Drop, Hook, Kind, NoTrack, Ruleset, Snat
@@ -58,7 +58,7 @@ def test_what_is_translated_goes_to_an_address_that_moves(wanted: Config, rules:
     for rule in chain(rules, "translated").rules:
         assert isinstance(rule.action, Snat)
         assert rule.action.to == wanted.wan.address.ip
-        assert rule.match.out_interface == "eth0"
+        assert rule.match.out_interface == virtual.sides(wanted, INTERFACES).wan
 
 
 def test_every_inside_network_is_guarded_after_translation(wanted: Config, rules: Ruleset) -> None:

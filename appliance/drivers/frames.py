@@ -1,0 +1,63 @@
+"""The frames of a virtual MAC: when the last one came in, and one of our own to send (packet(7))."""
+
+import contextlib
+import socket
+import struct
+from ipaddress import IPv4Address
+
+_ETH_P_ARP = 0x0806
+_OUTGOING = 4  # PACKET_OUTGOING: our own
+
+
+class Frames:
+    """A packet socket on an interface of ours, which may go and come back, for ARP from one MAC.
+
+    The kernel fills it and nobody waits for it. The MASTER's gratuitous ARPs come as broadcasts; a frame
+    that has the interface's own MAC as its sender is given to that interface and to no other.
+    """
+
+    def __init__(self, interface: str, mac: str) -> None:
+        self.interface, self.mac = interface, mac
+        self.last: float | None = None
+        self._sender = bytes.fromhex(mac.replace(":", ""))
+        self._index = 0
+        self._socket: socket.socket | None = None
+
+    def read(self, now: float) -> float | None:
+        """When the last such frame was there, as far as was looked; None if there never was one."""
+        with contextlib.suppress(OSError):
+            source = self._open()
+            while True:
+                _, (_, _, kind, _, sender) = source.recvfrom(1)
+                if sender == self._sender and kind != _OUTGOING:
+                    self.last = now
+        return self.last
+
+    def _open(self) -> socket.socket:
+        index = socket.if_nametoindex(self.interface)
+        if self._socket is None or index != self._index:
+            if self._socket:
+                self._socket.close()
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            self._socket.setblocking(False)
+            self._socket.bind((self.interface, _ETH_P_ARP))
+            self._index = index
+        return self._socket
+
+
+def announce(interface: str, mac: str, address: IPv4Address) -> None:
+    """Send one gratuitous ARP for the address from the interface's virtual MAC (RFC 5227, section 3).
+
+    Where the interface is gone or down there is nobody to tell.
+    """
+    own, everybody = bytes.fromhex(mac.replace(":", "")), b"\xff" * 6
+    head = everybody + own + struct.pack("!H", _ETH_P_ARP)
+    body = struct.pack(
+        "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address.packed, bytes(6), address.packed
+    )
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link,
+    ):
+        link.bind((interface, _ETH_P_ARP))
+        link.send(head + body)

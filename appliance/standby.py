@@ -1,0 +1,51 @@
+"""What a standby does with the virtual MACs: it listens for the MASTER's, and claims them from a FAULT."""
+
+from appliance import virtual
+from appliance.drivers import frames
+from appliance.drivers.frames import Frames
+from appliance.model import Config
+
+PATIENCE = (
+    5.0 * virtual.REFRESH
+)  # seconds in which five frames should have come in by each interface
+
+
+class Standby:
+    """The standby's ear and voice; it has nothing to hear or say where the file asks for no virtual MACs."""
+
+    def __init__(self, config: Config) -> None:
+        lan, wan = virtual.macs(config)
+        pairs = ((virtual.LAN, lan), (virtual.WAN, wan)) if config.vgw.virtual_mac else ()
+        self.frames = [Frames(interface, mac) for interface, mac in pairs]
+        self.addresses = (config.vgw.address.ip, config.wan.address.ip)
+        self.since: float | None = None
+
+    def claim(self) -> None:
+        """Draw the pair's traffic here, for the peer has said that it is no MASTER any more.
+
+        One of its cables is out, and behind the other the bridge still knows it. VRRP comes later.
+        """
+        for ear, address in zip(self.frames, self.addresses, strict=False):
+            frames.announce(ear.interface, ear.mac, address)
+
+    def judge(self, now: float, *, listening: bool) -> str:
+        """What an operator must know, or nothing. `listening`: this node stands by, and the peer is MASTER."""
+        heard = [(ear, ear.read(now)) for ear in self.frames]
+        if not listening:
+            self.since = None
+            return ""
+        since = self.since = now if self.since is None else self.since
+        return "; ".join(
+            _sentence(ear, now - max(since, last or 0.0))
+            for ear, last in heard
+            if now - max(since, last or 0.0) > PATIENCE
+        )
+
+
+def _sentence(ear: Frames, waited: float) -> str:
+    return (
+        f"no frame of the virtual MAC {ear.mac} has come in by {ear.interface} for "
+        f"{waited:.0f} s: a network that drops such frames cuts off the VGW, and one that keeps them "
+        "from this node makes a takeover wait for VRRP; let the switch or hypervisor pass them (port "
+        "security, forged transmits, promiscuous ports), or write virtual_mac: false"
+    )

@@ -1,0 +1,147 @@
+"""Hot standby: a takeover that VRRP only confirms, and what it costs while both nodes live."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from .conftest import REPOSITORY, Lab, eventually
+
+LAN_MAC, WAN_MAC = "00:00:5e:00:01:33", "02:5e:cb:00:71:63"
+GATEWAYS = ("master", "backup")
+
+
+@contextmanager
+def train(lab: Lab, seconds: float) -> Iterator[dict[str, Any]]:
+    """A datagram each millisecond from noeud1; its count is there when the block has ended."""
+    words = ("-m", "appliance.lab.probe", "--seconds", str(seconds))
+    found: dict[str, Any] = {}
+    with subprocess.Popen(
+        lab.argv("exec", "noeud1", "--", sys.executable, *words),
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as probe:
+        assert probe.stdout
+        assert probe.stdout.readline() == "sending\n"
+        yield found
+        counted, _ = probe.communicate(timeout=seconds + 10)
+    found |= json.loads(counted)
+
+
+def entry(lab: Lab, bridge: str, mac: str) -> str:
+    """The port behind which a bridge has seen a MAC; empty where it has not."""
+    table = lab.exec("world", "bridge", "-json", "fdb", "show", "br", bridge).stdout
+    return next((str(one["ifname"]) for one in json.loads(table) if one["mac"] == mac), "")
+
+
+def links(lab: Lab, node: str) -> dict[str, dict[str, Any]]:
+    shown = json.loads(lab.exec(node, "ip", "-json", "address", "show").stdout)
+    return {one["ifname"]: one for one in shown}
+
+
+def degraded(lab: Lab, node: str) -> str:
+    text = lab.exec(node, "cat", "/run/vgw/status.json").stdout
+    return str(json.loads(text)["pair"]["degraded"])
+
+
+def test_both_nodes_bear_the_macs_and_one_has_the_addresses(hot_lab: Lab) -> None:
+    for node, vgw, wan_vip in (
+        ("master", ["192.168.100.99"], ["203.0.113.99"]),
+        ("backup", [], []),
+    ):
+        found = links(hot_lab, node)
+        for name, mac, wanted in (("vgw-lan", LAN_MAC, vgw), ("vgw-wan", WAN_MAC, wan_vip)):
+            assert found[name]["address"] == mac
+            assert found[name]["operstate"] == "UP"
+            assert [one["local"] for one in found[name]["addr_info"]] == wanted
+    neighbour = hot_lab.exec("noeud1", "ip", "neigh", "show", "192.168.100.99").stdout
+    assert LAN_MAC in neighbour
+    assert entry(hot_lab, "lan", LAN_MAC) == "master-lan"
+    assert entry(hot_lab, "wan", WAN_MAC) == "master-wan"
+    assert not any(degraded(hot_lab, node) for node in GATEWAYS)
+
+
+def test_a_power_cut_costs_nothing_that_a_user_sees(hot_lab: Lab) -> None:
+    found = hot_lab.json("drill", "power-off", "--times", "5", seconds=200)
+    gap = found["summary"]["power-off"]["gap"]
+    assert gap["median"] <= 15, found
+    assert gap["max"] <= 40, found
+    for verdict in found["verdicts"]:
+        assert (verdict["before"], verdict["after"]) == ("master", "backup")
+        assert verdict["untranslated"] == 0
+        assert verdict["bar"] == 40
+
+
+def test_a_stop_loses_two_packets_at_most(hot_lab: Lab) -> None:
+    for verdict in hot_lab.json("drill", "clean-stop", "--times", "3", seconds=200)["verdicts"]:
+        assert verdict["lost"] <= 2, verdict
+        assert verdict["return_lost"] <= 2, verdict
+        assert verdict["duplicates"] == 0, verdict
+
+
+@pytest.mark.parametrize("drill", ["lan-down", "wan-down"])
+def test_one_cable_is_made_good_before_vrrp_has_noticed(hot_lab: Lab, drill: str) -> None:
+    found = hot_lab.json("drill", drill, "--times", "3", seconds=200)
+    if drill == "lan-down":
+        takeovers = [verdict["takeover"] for verdict in found["verdicts"]]
+        assert found["summary"][drill]["gap"]["median"] <= 0.5 * min(takeovers), found
+    assert not any(verdict["duplicates"] for verdict in found["verdicts"]), found
+
+
+def test_a_switchover_and_its_way_back_lose_two_packets_at_most(hot_lab: Lab) -> None:
+    for node in GATEWAYS:
+        with train(hot_lab, 30) as counted:
+            done = hot_lab.exec(node, "vgw", "switchover")
+            assert done.returncode == 0, done.stderr
+        assert counted["lost"] <= 2, counted
+        assert counted["duplicates"] == 0, counted
+    assert eventually(lambda: hot_lab.json("status")["nodes"]["master"]["holds_vgw"])
+
+
+def test_nothing_comes_twice_but_for_one_refresh_after_the_bridges_forgot(hot_lab: Lab) -> None:
+    with train(hot_lab, 3) as counted:
+        pass
+    assert counted["lost"] == 0, counted
+    assert counted["duplicates"] == 0, counted
+    forget = "ip link set lan type bridge fdb_flush && ip link set wan type bridge fdb_flush"
+    with train(hot_lab, 30) as counted:
+        assert hot_lab.exec("world", "sh", "-c", forget).returncode == 0
+        for bridge, mac in (("lan", LAN_MAC), ("wan", WAN_MAC)):
+            assert eventually(
+                lambda b=bridge, m=mac: entry(hot_lab, b, m) == f"master-{b}",  # type: ignore[misc]
+                seconds=3,
+            )
+    assert counted["lost"] == 0, counted
+    # A packet and its answer are each passed on by both: four for one, for a second and its jitter.
+    assert counted["duplicates"] <= 3 * 1500, counted
+
+
+def test_a_link_that_somebody_deletes_is_made_again(hot_lab: Lab) -> None:
+    for node in GATEWAYS:
+        assert hot_lab.exec(node, "ip", "link", "del", "vgw-lan").returncode == 0
+        assert eventually(lambda n=node: "vgw-lan" in links(hot_lab, n))  # type: ignore[misc]
+    assert eventually(lambda: hot_lab.json("status")["nodes"]["master"]["holds_vgw"], seconds=20)
+    assert eventually(
+        lambda: hot_lab.exec("noeud1", "ping", "-c", "1", "-W", "1", "8.8.8.8").returncode == 0
+    )
+    assert links(hot_lab, "master")["vgw-lan"]["address"] == LAN_MAC
+
+
+@pytest.mark.parametrize(("mac", "name"), [(LAN_MAC, "vgw-lan"), (WAN_MAC, "vgw-wan")])
+def test_a_network_that_drops_virtual_macs_is_named(hot_lab: Lab, mac: str, name: str) -> None:
+    rules = (
+        "add table bridge t; add chain bridge t c { type filter hook forward priority 0; }; "
+        f"add rule bridge t c ether saddr {mac} drop"
+    )
+    try:
+        assert hot_lab.exec("world", "nft", rules).returncode == 0
+        assert eventually(lambda: name in degraded(hot_lab, "backup"), seconds=15)
+    finally:
+        hot_lab.exec("world", "nft", "delete table bridge t")
+    assert eventually(lambda: not degraded(hot_lab, "backup"), seconds=10)
