@@ -45,7 +45,7 @@ def pair(whole_pair: Pair) -> Pair:
     """The pair in its usual state, whatever the test before has done to it."""
     if not whole_pair.settled():
         whole_pair.up()
-    assert eventually(whole_pair.settled, 30), [
+    assert eventually(whole_pair.settled, 60), [
         (node, whole_pair.status(node), whole_pair.logs(node)[-2000:])
         for node in ("master", "backup")
     ]

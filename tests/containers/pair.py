@@ -108,6 +108,13 @@ class Pair:
         roles = [self.status(node).get("role") for node in NODES]
         return roles == ["MASTER", "BACKUP"] and self.holders() == ["master"] and self.pings()
 
+    def whole(self) -> bool:
+        """One MASTER, whichever, and a BACKUP that could follow it; a series of faults delays a failback."""
+        told = {node: self.status(node) for node in NODES}
+        roles = sorted(str(one.get("role")) for one in told.values())
+        ready = all(one.get("ready") for one in told.values())
+        return roles == ["BACKUP", "MASTER"] and ready and len(self.holders()) == 1
+
     def pings(self, machine: str = "noeud1", count: int = 1) -> bool:
         """Whether 8.8.8.8 answers a machine behind the gateway, each time."""
         code, output = self.exec(machine, "ping", "-q", "-i0.2", f"-c{count}", "-W1", "8.8.8.8")
