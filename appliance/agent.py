@@ -16,7 +16,6 @@ from appliance import (
     converge,
     failover,
     here,
-    pair,
     preflight,
     status,
     system,
@@ -134,15 +133,16 @@ def look(agent: Agent, cause: str, began: float) -> None:
         problems = _look_once(agent, "found by looking again", system.monotonic())
     _guard(agent)
     agent.programs = daemons.programs(agent.run_dir)
-    conntrackd = agent.programs.get("conntrackd")
-    deaf = pair.quietly(agent.pair, conntrackd.pid if conntrackd else 0, system.monotonic())
-    _tell_problems(agent, (*problems, *([deaf] if deaf else [])))
+    conntrackd, keepalived = (agent.programs.get(name) for name in ("conntrackd", "keepalived"))
+    agent.pair.electable = keepalived is None or keepalived.state in ("RUNNING", "STARTING")
+    agent.pair.settle(conntrackd.pid if conntrackd else 0, system.monotonic())
+    _tell_problems(agent, (*problems, *filter(None, [agent.pair.trouble])))
     system.replace(agent.run_dir / status.FILE, status.to_json(_snapshot(agent)), mode=0o644)
 
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     was, sight = agent.state.role, _sight(agent)
-    agent.pair.cable(carries=sight.links_up)
+    agent.pair.cable(began, carries=sight.links_up)
     agent.state, sentence = failover.decide(agent.state, sight, cause, began)
     if sentence:
         role = failover.role_of(sight)
@@ -152,7 +152,10 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
         log.info(sentence)
         event = Event(agent.since, agent.node, "role", str(was or ""), str(role), cause, sentence)
         event = replace(event, moved_ms=agent.moved_ms)
-        agent.takeover = Takeover(agent.run_dir, event, began, agent.pair.adverts.read())
+        if agent.takeover:
+            agent.takeover.end()
+        last, interval = agent.pair.adverts.read(), agent.config.vgw.advert_interval
+        agent.takeover = Takeover(agent.run_dir, event, began, last, interval)
     with converge.only_one(agent.run_dir):
         reloaded = agent.reload and _reload(agent)
         report = converge.converge(agent.plan(), agent.run_dir)
@@ -245,7 +248,7 @@ def _reload(agent: Agent) -> bool:
         log.error("kept the former configuration, for the file is not to be used:\n%s", error)
         return False
     agent.config = wanted
-    agent.pair.take_up(wanted)
+    agent.pair.take_up(wanted, system.monotonic())
     log.info("took up %s", path)
     return True
 

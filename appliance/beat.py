@@ -12,9 +12,9 @@ _MOST_BYTES = 2048
 class Beat:
     """A node's state as its peer needs to know it.
 
-    `priority` is the one in force, `entries` the size of its connection table, `uplink` whether its
-    way out answers (None: it cannot ask), `generation` conntrackd's process id (0: it does not
-    run). `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of
+    `priority` is the configured one, `entries` the size of its connection table, `quiet` for how many
+    seconds nothing outside has answered it (None: it cannot ask), `generation` conntrackd's
+    process id (0: it does not run). `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of
     the peer's that arrived in its own, and `replicas` whether its table is good enough for a takeover.
     """
 
@@ -24,7 +24,7 @@ class Beat:
     reason: str
     priority: int
     entries: int
-    uplink: bool | None
+    quiet: float | None
     generation: int
     canary: int
     seen: int
@@ -46,7 +46,9 @@ def unpack(datagram: bytes) -> Beat | None:
         return None
     numbers = (beat.priority, beat.entries, beat.generation, beat.canary, beat.seen)
     texts = (beat.node, beat.role, beat.reason, beat.config)
-    sound = all(type(number) is int for number in numbers) and all(
-        isinstance(text, str) for text in texts
+    sound = (
+        all(type(number) is int for number in numbers)
+        and all(isinstance(text, str) for text in texts)
+        and (beat.quiet is None or type(beat.quiet) is float)
     )
     return beat if sound else None

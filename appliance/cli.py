@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from appliance import ApplianceError, NotConverged, __version__, config, system
+from appliance import ApplianceError, NotConverged, __version__, config, operate, system
 from appliance.lab import commands as lab
 from appliance.model import Config, Role
 
 if TYPE_CHECKING:
     from appliance.plan import Plan, Site
-    from appliance.status import Snapshot
 
 app = typer.Typer(
     name="vgw",
@@ -154,7 +153,9 @@ def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
     from appliance.drivers import daemons
 
     _, _, site, plan = _prepared(file, node, role, loading=True)
-    if daemons.states(site.run_dir) and (held := _last_snapshot().config) != str(site.config_path):
+    if daemons.states(site.run_dir) and (held := operate.last_snapshot().config) != str(
+        site.config_path
+    ):
         raise ApplianceError(
             f"the agent that runs here goes by {held} and would undo this; change that file and "
             "apply it, or stop the node and start it with this one"
@@ -206,58 +207,6 @@ def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     system.become([sys.executable, "-m", "appliance.supervise", str(site.run_dir)])
 
 
-def _last_snapshot() -> "Snapshot":
-    from appliance import here
-    from appliance import status as faces
-
-    path = here.run_dir() / faces.FILE
-    text = system.read(path)
-    if text is None:
-        raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
-    return faces.from_json(text)
-
-
-@app.command()
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
-    """Tell this node's role, why it has it, and what was repaired."""
-    from appliance import status as faces
-
-    snapshot = _last_snapshot()
-    if as_json:
-        sys.stdout.write(faces.to_json(snapshot))
-        return
-    for name, value in faces.rows(snapshot, system.wall()):
-        _say(f"{name:9} {value}")
-
-
-@app.command()
-def events(
-    as_json: Annotated[bool, typer.Option("--json", help="The JSON lines as they are.")] = False,
-) -> None:
-    """Tell each change of role: when, why, how long it took, and how many flows were carried."""
-    from appliance import here, ledger
-
-    if as_json:
-        sys.stdout.write(system.read(here.run_dir() / ledger.FILE) or "")
-        return
-    for event in ledger.read(here.run_dir()):
-        _say(f"{system.time_of_day(event.at)} {ledger.row(event)}")
-
-
-@app.command()
-def switchover(
-    to: Annotated[
-        str | None, typer.Option("--to", help="Who is to be MASTER; the peer unless said.")
-    ] = None,
-) -> None:
-    """Hand the VGW to the peer without losing a packet; run it on the MASTER."""
-    from appliance import handover, here
-
-    _say(handover.switchover(here.run_dir(), to))
-
-
 @app.command("agent")
 def agent_(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     """Follow keepalived's roles and keep the machine to the plan, as supervisord has it done."""
@@ -266,16 +215,8 @@ def agent_(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     agent.main(file, node)
 
 
-@app.command()
-def health() -> None:
-    """End with 0 where this node works as MASTER or could, else with 1 and the reason."""
-    from appliance import status as faces
-
-    snapshot = _last_snapshot()
-    reason = faces.sickness(snapshot, system.wall())
-    if reason:
-        raise ApplianceError(f"{snapshot.node} is not healthy: {reason}")
-    _say(f"{snapshot.node} is {snapshot.role} and healthy")
+for _name, _command in operate.COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _print_version(wanted: bool) -> None:

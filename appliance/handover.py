@@ -28,7 +28,8 @@ def switchover(run_dir: Path, to: str | None) -> str:
     number = snapshot.pair["canary"]
     _wait(
         run_dir,
-        lambda now: bool(now.pair["peer"]) and now.pair["peer"]["seen"] > number,
+        # The next canary may have been planted before this command began; the one after was not.
+        lambda now: bool(now.pair["peer"]) and now.pair["peer"]["seen"] > number + 1,
         BARRIER_SECONDS,
         f"{peer} did not tell that it has all flows; `vgw status` there may tell why",
     )
@@ -46,7 +47,7 @@ def switchover(run_dir: Path, to: str | None) -> str:
         raise
     done = system.monotonic()
     return (
-        f"{peer} is MASTER and {snapshot.node} is {moved.role}: {moved.pair['entries']} flows, "
+        f"{peer} is MASTER and {snapshot.node} is {moved.role}: {moved.pair['entries']} entries, "
         f"barrier {synced - began:.1f} s, handed over in {done - synced:.1f} s; "
         f"`vgw switchover` on {peer} gives it back"
     )

@@ -1,4 +1,4 @@
-"""The event ledger: a JSON line for each change of role, for people and for programs."""
+"""The event ledger: a JSON line for each change of role or of the replication's health."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -64,5 +64,5 @@ def row(event: Event) -> str:
         if value is not None
     ]
     if event.flows is not None:
-        figures.append(f"{event.flows} flows in the table")
+        figures.append(f"{event.flows} entries in the table")
     return event.sentence + (f" [{', '.join(figures)}]" if figures else "")

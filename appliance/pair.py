@@ -1,19 +1,26 @@
 """The node's side of the pair: beats, the way out, and what follows for its own readiness."""
 
+import logging
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from appliance import ApplianceError, beat, readiness, replicas, system
+from appliance import ApplianceError, beat, ledger, readiness, replicas, system
 from appliance.beat import Beat
 from appliance.drivers import conntrack, daemons
 from appliance.drivers.adverts import Adverts
 from appliance.drivers.heartbeat import Heart
 from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
+from appliance.ledger import Event
 from appliance.model import Config, Failback, Role
 from appliance.standby import Standby
+
+WATCH = 0.01  # seconds between two looks for a canary that was just announced
+FULL = 0.85  # the part of the table's limit from which new flows are in danger
+
+log = logging.getLogger("vgw")
 
 
 class Pair:
@@ -21,7 +28,7 @@ class Pair:
 
     def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
         self.node, self.run_dir = node, run_dir
-        self.take_up(config)
+        self.take_up(config, now)
         self.role = Role.BACKUP
         self.cut = False
         self.peer: Beat | None = None
@@ -32,11 +39,12 @@ class Pair:
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
         self.replicas = replicas.remembered(run_dir)
         self.timers = self.replicas.timers
+        self.electable = True
         self.degraded = ""
         self.unheard = ""
         self.trouble = ""
 
-    def take_up(self, config: Config) -> None:
+    def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on."""
         me, peer = config.nodes[self.node], config.nodes[config.peer_of(self.node)]
         self.config = config
@@ -45,7 +53,7 @@ class Pair:
         self.standby = Standby(config)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
         targets = {config.wan.gateway, *config.wan.probes}
-        self.uplink = Uplink(me.wan.ip, targets) if me.wan else None
+        self.uplink = Uplink(me.wan.ip, targets, now) if me.wan else None
 
     def filenos(self) -> tuple[int, ...]:
         """What to wait on."""
@@ -54,6 +62,8 @@ class Pair:
     def wait(self, now: float) -> float:
         """Seconds until there is something to do."""
         ends = [self.timers.beat + beat.INTERVAL]
+        if self.replicas.imminent(now) or self.replicas.orders.busy:
+            ends.append(now + WATCH)
         if self.uplink:
             ends.append(self.timers.sample + SAMPLE_INTERVAL)
         return max(0.0, min(ends) - now)
@@ -63,25 +73,36 @@ class Pair:
         before = (self.verdict.ready, self.verdict.aside, bool(self.degraded))
         self._hear(now)
         if self.uplink:
-            self.uplink.receive()
+            self.uplink.receive(now)
             if self.timers.due("sample", SAMPLE_INTERVAL, now):
-                self.uplink.sample()
-        self._follow_canaries(now)
+                self.uplink.sample(now)
+        self._follow(now)
         self.judge(now)
-        if self.timers.due("beat", beat.INTERVAL, now):
-            self.say()
+        if self.timers.canary == now or self.timers.due("beat", beat.INTERVAL, now):
+            self.say(now)
         return before != (self.verdict.ready, self.verdict.aside, bool(self.degraded))
 
     def judge(self, now: float) -> None:
         """Judge what is known now, and tell keepalived by its tracked files."""
-        facts = self._facts()
+        facts = self._facts(now)
         self.state, self.verdict = readiness.judge(self.state, facts, now)
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
-        self.degraded = self._degraded(facts, now)
+        before, self.degraded = self.degraded, self._degraded(facts, now)
+        if bool(before) != bool(self.degraded):
+            self._record_health(before)
         master = self.peer is not None and self.peer.role == Role.MASTER
         standby = self.role is not Role.MASTER
         self.unheard = self.standby.judge(now, listening=standby and master)
+
+    def _record_health(self, before: str) -> None:
+        sentence = f"replication is degraded: {self.degraded}"
+        if not self.degraded:
+            sentence = f"replication works again, it was degraded: {before}"
+        log.warning(sentence)
+        words = ("degraded", "works") if before else ("works", "degraded")
+        event = Event(system.wall(), self.node, "replication", *words, "found by looking", sentence)
+        ledger.append(self.run_dir, event)
 
     def become(self, role: Role, now: float) -> None:
         """Take note of a new role, and tell the peer at once."""
@@ -92,34 +113,36 @@ class Pair:
         self.role = role
         self.replicas.forget()
         self.judge(now)
-        self.say()
+        self.say(now)
 
-    def cable(self, *, carries: bool) -> None:
+    def cable(self, now: float, *, carries: bool) -> None:
         """Take note of whether the gateway's interfaces carry; a MASTER cut off tells the peer at once."""
         news, self.cut = self.cut is carries, not carries
         if news and self.cut and self.role is Role.MASTER:
-            self.say()
+            self.say(now)
 
     def settle(self, generation: int, now: float) -> None:
-        """Have conntrackd do what the role asks for; `generation` is its process id or 0.
-
-        Raises CommandFailed.
-        """
+        """Have conntrackd do what the role asks for; `generation` is its process id or 0."""
         known = self.replicas
         if known.changed(generation):
             self.state = readiness.replication_restarted(self.state, now)
-        if known.settle(self.role, now):
-            return
+        known.settle(self.role, now)
         peer = self.peer
-        if self.role is not Role.MASTER and peer and peer.role == Role.MASTER and peer.generation:
-            known.renew(peer, now, caught_up=self.state.caught_up)
+        follows = self.role is not Role.MASTER and peer and peer.role == Role.MASTER
+        if (
+            follows
+            and peer
+            and peer.generation
+            and known.renew(peer, now, caught_up=self.state.caught_up)
+        ):
+            self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
 
-    def say(self) -> None:
+    def say(self, now: float) -> None:
         """Send one beat."""
-        self.heart.send(beat.pack(self.beat()))
+        self.heart.send(beat.pack(self.beat(now)))
 
-    def beat(self) -> Beat:
+    def beat(self, now: float) -> Beat:
         """What this node has to say of itself."""
         return Beat(
             node=self.node,
@@ -128,7 +151,7 @@ class Pair:
             reason=self.verdict.reason,
             priority=self.config.nodes[self.node].priority,
             entries=conntrack.count(),
-            uplink=self._way_out(),
+            quiet=self.uplink.quiet(now) if self.uplink else None,
             generation=self.replicas.generation,
             canary=self.replicas.number if self.role is Role.MASTER else 0,
             seen=self.replicas.seen,
@@ -151,24 +174,35 @@ class Pair:
             "peer": asdict(self.peer) if self.peer else None,
         }
 
-    def _follow_canaries(self, now: float) -> None:
+    def _follow(self, now: float) -> None:
         try:
             if self.role is Role.MASTER:
                 self.replicas.plant(now)
             else:
                 self.replicas.look_out(now)
+            self.replicas.orders.advance(now)
             self.trouble = ""
         except ApplianceError as error:
+            if str(error) != self.trouble:
+                log.warning("%s", error)
             self.trouble = str(error)
 
     def _way_out(self) -> bool | None:
         return self.uplink.works() if self.uplink else None
+
+    def _peers_quiet(self, now: float) -> float | None:
+        if self.peer is None or self.peer.quiet is None:
+            return None
+        return self.peer.quiet + now - self.heard
 
     def _hear(self, now: float) -> None:
         for datagram in self.heart.receive():
             found = beat.unpack(datagram)
             if found and found.node == self.config.peer_of(self.node):
                 left = self.peer and self.peer.role == Role.MASTER and found.role == Role.FAULT
+                if self.peer is None or self.peer.generation != found.generation:
+                    # It cannot have seen what was planted before.
+                    self.replicas.planted.clear()
                 self.peer, self.heard = found, now
                 if left and self.role is Role.BACKUP and self.verdict.ready:
                     self.standby.claim()
@@ -177,7 +211,7 @@ class Pair:
             self.peer = None
             self.replicas.forget()
 
-    def _facts(self) -> readiness.Facts:
+    def _facts(self, now: float) -> readiness.Facts:
         vgw, nodes = self.config.vgw, self.config.nodes
         peer = nodes[self.config.peer_of(self.node)]
         advert = self.adverts.read()
@@ -185,8 +219,10 @@ class Pair:
         return readiness.Facts(
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
+            electable=self.electable,
             ruleset=self.ruleset,
-            uplink=self._way_out(),
+            quiet=self.uplink.quiet(now) if self.uplink else None,
+            peers_quiet=self._peers_quiet(now),
             role=self.role,
             peer=self.peer,
             advertised=bool(advert and advert.priority and system.wall() - advert.at < recent),
@@ -199,7 +235,12 @@ class Pair:
 
     def _degraded(self, facts: readiness.Facts, now: float) -> str:
         """Why a takeover now could lose flows; empty where replication works, or nobody is there."""
-        peer = self.peer
+        peer, limit = self.peer, conntrack.limit()
+        if facts.entries > FULL * limit:
+            return (
+                f"the connection table holds {facts.entries} of {limit} entries: raise "
+                "net.netfilter.nf_conntrack_max on the host"
+            )
         if self.state.late and self.role is not Role.MASTER:
             return self.state.late
         if peer is None:
@@ -219,12 +260,3 @@ class Pair:
             self.replicas.mend(waited, now)
         way = f"to {peer.node}" if master else f"from {peer.node}"
         return f"no flow {way} has arrived for {waited:.0f} s"
-
-
-def quietly(pair: Pair, generation: int, now: float) -> str:
-    """Settle, and return what went wrong, then or since, as a sentence instead of raising it."""
-    try:
-        pair.settle(generation, now)
-    except ApplianceError as error:
-        return str(error)
-    return pair.trouble

@@ -1,4 +1,4 @@
-"""From the configuration to the firewall: who may enter, and what is forwarded."""
+"""From the configuration to the firewall: who may enter, what is forwarded, what is translated."""
 
 from appliance import virtual
 from appliance.model import Config, ForwardRule, Interfaces, Node
@@ -27,6 +27,7 @@ from appliance.translation import (
 from appliance.virtual import Sides
 
 PINGS_PER_SECOND = 50
+FRAGMENTATION_NEEDED = 4  # a code of ICMP's destination unreachable (RFC 792)
 # The mark of a packet that our rules have seen: without it nothing from inside finds a way out.
 SEEN = 0x10000
 KNOWN = (CtState.ESTABLISHED, CtState.RELATED)
@@ -149,8 +150,19 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
                 Match(out_interface=interfaces.sync, protocol="udp", ports=((port, port + 1),)),
                 "state replication needs no tracking",
             ),
+            *(_no_error(name) for name in (interfaces.lan, interfaces.wan)),
         ),
     )
+
+
+def _no_error(interface: tuple[str, ...]) -> Rule:
+    # All but "too big", without which path MTU discovery (RFC 1191) finds a black hole.
+    error = Match(
+        out_interface=interface,
+        icmp_type="destination-unreachable",
+        icmp_code_not=FRAGMENTATION_NEEDED,
+    )
+    return Rule(Drop(), error, "would end a flow that the peer can carry", count=True)
 
 
 def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:

@@ -7,6 +7,10 @@ from appliance.model import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
 PATIENCE = 60.0  # seconds that a node waits at most for its replicas
+SILENT = (
+    0.75  # seconds without an answer after which the way out counts as dead: two samples and a half
+)
+AHEAD = 0.4  # seconds by which the peer's last answer must be younger: a sample, and its phase
 ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
 SPARE = 64  # entries that come and go while two tables are compared
 FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
@@ -19,8 +23,8 @@ class Facts:
     """What is known at one moment.
 
     `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
-    only a node that is not ready lets go. `uplink`: whether the way out
-    answers, None where it cannot be asked. `peer`: its last beat, None when it has fallen silent.
+    only a node that is not ready lets go. `electable`: keepalived runs. `quiet`: for how many seconds nothing outside has
+    answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
     `fresh`: a canary that the peer planted since this node's replication started has arrived.
     `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
     `asked`: a switchover asked it to stand by. `hold`: seconds before a failback.
@@ -28,8 +32,10 @@ class Facts:
 
     plain: bool
     never: bool
+    electable: bool
     ruleset: bool
-    uplink: bool | None
+    quiet: float | None
+    peers_quiet: float | None
     role: Role
     peer: Beat | None
     advertised: bool
@@ -69,7 +75,10 @@ def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
     if not facts.ruleset:
         return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
     if facts.plain:
-        return state, Verdict(True, False, "the ruleset is in force")
+        state, _ = _catch_up(state, facts, now)
+        return state, Verdict(True, False, "the ruleset is in force", state.late)
+    if not facts.electable:
+        return replace(state, well_since=None), Verdict(False, True, "keepalived does not run here")
     state, waiting = _catch_up(state, facts, now)
     if waiting:
         return replace(state, well_since=None), Verdict(False, True, waiting)
@@ -97,10 +106,12 @@ def replication_restarted(state: State, now: float) -> State:
 
 def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
     """Whether the replicas are there, or the sentence that tells what they are waited for."""
-    if state.caught_up or facts.role is Role.MASTER:
-        return replace(state, caught_up=True), ""
-    waited = now - state.began
     peer = facts.peer
+    whole = peer and facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries
+    if state.caught_up or facts.role is Role.MASTER:
+        over = whole or facts.role is Role.MASTER
+        return replace(state, caught_up=True, late="" if over else state.late), ""
+    waited = now - state.began
     if peer is None:
         if facts.advertised and waited < PATIENCE:
             return state, "the peer advertises, and is silent on the sync link"
@@ -110,9 +121,11 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
         return replace(state, caught_up=True, late=late), ""
     if peer.role != Role.MASTER:
         return replace(state, caught_up=True), ""
-    if facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries:
+    if whole:
         return replace(state, caught_up=True, late=""), ""
     missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
+    if not facts.fresh:
+        missing += ", and no new one has come yet"
     if waited < PATIENCE:
         return state, f"catching up with the peer: {missing}"
     late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"
@@ -122,16 +135,18 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
 def _way_out(facts: Facts) -> str:
     """Why the peer is the better way out; empty where it is not known to be.
 
-    A dead target that both nodes ask must not take both of them down.
+    A dead target that both nodes ask must not take both of them down: so the peer must have had an
+    answer when this node had none any more.
     """
-    if facts.uplink is False and facts.peer and facts.peer.uplink:
-        return "the way out is dead here and works for the peer"
-    return ""
+    own, peers = facts.quiet, facts.peers_quiet
+    if own is None or peers is None or own < SILENT or own - peers < AHEAD:
+        return ""
+    return "the way out is dead here and works for the peer"
 
 
 def hold(state: State, facts: Facts) -> float:
-    """Seconds that a failback waits: doubled for each takeover of a series."""
-    series = max(0, len(state.lost) - 1)
+    """Seconds that a failback waits: doubled for each takeover of a series, from the third on."""
+    series = max(0, len(state.lost) - 2)
     return min(float(facts.hold * 2**series), LONGEST_HOLD)
 
 

@@ -101,7 +101,7 @@ class Refresher:
         self._tell(
             kind,
             f"refreshing {done.sent} replicas of {kind} entries took {took:.0f} s, and {space:.0f} s "
-            "are allowed; replicas may expire on the peer; raise --rate, or lengthen the timeout"
+            "are allowed; replicas may expire on the peer; lengthen this timer under `timeouts`"
             if took > space
             else "",
         )
@@ -151,9 +151,7 @@ def options() -> argparse.ArgumentParser:
             metavar="SECONDS",
             help=f"net.netfilter's timer of {name} (default {seconds})",
         )
-    parser.add_argument(
-        "--rate", type=_positive, default=5000, help="touches a second, at most (default 5000)"
-    )
+    parser.add_argument("--rate", type=_positive, default=20_000, help="touches a second, at most")
     parser.add_argument("--once", action="store_true", help="one pass over everything, then end")
     return parser
 

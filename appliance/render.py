@@ -100,7 +100,7 @@ def keepalived(
         refresh=virtual.REFRESH if config.vgw.virtual_mac else GARP_REFRESH,
         run_dir=run_dir,
         Failback=Failback,
-        # Standing aside, a node must rank below the peer: also below one that stands aside itself.
+        # Standing aside, a node ranks below the peer.
         step_aside=abs(config.nodes[node].priority - peer_priority(config, node)) + 1,
         # Both words came with 2.2.8.
         knows_timer_expired_backup=versions.keepalived >= (2, 2, 8),

@@ -63,6 +63,11 @@ class Replicas:
     peers_generation: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
+    meant: Role | None = None
+
+    def __post_init__(self) -> None:
+        """Have a door to conntrackd."""
+        self.orders = replication.Orders(self.run_dir)
 
     def forget(self) -> None:
         """Drop the canaries that are on their way."""
@@ -114,45 +119,71 @@ class Replicas:
             return False
         if self.generation and generation:
             log.warning("conntrackd runs anew, as process %d", generation)
-        self.generation, self.fresh, self.seen = generation, False, 0
-        self.awaited.clear()
+        # What was awaited still is: a start that mends nothing must not look like a cure.
+        self.generation, self.fresh = generation, False
+        if generation:
+            replication.calm(generation)
         return True
 
-    def settle(self, role: Role, now: float) -> bool:
-        """Take the steps that are due for this role. Raises CommandFailed."""
+    def settle(self, role: Role, now: float) -> None:
+        """Have the steps taken that are due for this role; nobody waits for them."""
+        if self.orders.busy and self.meant is role:
+            return
         due = failover.steps(self.settled, role, self.generation)
         if not due:
-            return False
+            return
+        self.orders.drop()
         self._note(None)
-        replication.order(self.run_dir, due)
-        self._note(role)
+        self.meant = role
+        for step in due[:-1]:
+            self.orders.give(step)
+        self.orders.give(due[-1], lambda _: self._note(role))
         self.timers.request = now
-        return True
 
     def _note(self, role: Role | None) -> None:
         """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
+        self.meant = None
         self.settled = Settled(role, self.generation)
         system.replace(self.run_dir / SETTLED, f"{role or UNSETTLED} {self.generation}\n")
 
-    def renew(self, peer: Beat, now: float, *, caught_up: bool) -> None:
+    def imminent(self, now: float) -> bool:
+        """Whether a canary was announced just now and is looked out for."""
+        return bool(self.awaited) and now - max(self.awaited.values()) < CANARY_INTERVAL / 2
+
+    def renew(self, peer: Beat, now: float, *, caught_up: bool) -> bool:
         """Ask again for entries that do not come, and drop those that the peer lost track of.
 
-        Raises CommandFailed.
+        True where all are dropped.
         """
+        if self.orders.busy:
+            return False
         anew = self.peers_generation not in (0, peer.generation)
         self.peers_generation = peer.generation
         if anew:
             # While it did not run, nobody told of the flows that ended.
             log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
-            replication.order(self.run_dir, (Step.DISOWN, Step.FLUSH, Step.REQUEST))
+            for step in (Step.DISOWN, Step.FLUSH, Step.REQUEST):
+                self.orders.give(step)
             self.timers.request = now
+            self.fresh = False
         elif not caught_up and self.timers.due("request", REQUEST_INTERVAL, now):
-            replication.order(self.run_dir, (Step.REQUEST,))
+            self.orders.give(Step.REQUEST)
+        return anew
 
     def count(self, now: float) -> None:
-        """Read conntrackd's counters, when it is time. Raises CommandFailed."""
-        if self.generation and self.timers.due("count", COUNT_INTERVAL, now):
-            self.counters = replication.counters(self.run_dir)
+        """Ask for conntrackd's counters, when it is time."""
+        if (
+            self.generation
+            and not self.orders.busy
+            and self.timers.due("count", COUNT_INTERVAL, now)
+        ):
+            said: list[str] = []
+            for words in ("-s network", "-s queue"):
+                self.orders.give(words, said.append)
+            self.orders.give("-s", lambda last: self._take_counters("\n".join([*said, last])))
+
+    def _take_counters(self, said: str) -> None:
+        self.counters = replication.counters(said)
 
 
 def remembered(run_dir: Path) -> Replicas:

@@ -98,6 +98,7 @@ class Match:
     ct_translated: bool = False  # the flow's destination was translated by us
     no_return_route: bool = False  # no route back to the source by the interface it came in on
     icmp_type: str | None = None
+    icmp_code_not: int | None = None
     per_second: int | None = None
 
 

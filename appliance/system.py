@@ -75,6 +75,40 @@ def run(argv: Sequence[str], text: str | None = None, timeout: float = 30.0) -> 
     return result.stdout
 
 
+class Child:
+    """A program that was started and is looked after from time to time; its output goes to a file."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - until `result`
+        self._process = subprocess.Popen(
+            [program(argv[0]), *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        """Kill it."""
+        self._process.kill()
+        self.result()
+
+    def result(self) -> Result:
+        """How it ended, and what it printed, on either stream; waits for its end."""
+        with self._output as output:
+            returncode = self._process.wait()
+            output.seek(0)
+            return Result(returncode, output.read(), "")
+
+
+def child(argv: Sequence[str]) -> Child:
+    """Start a program and go on. Raises MissingProgram."""
+    return Child(argv)
+
+
 def become(argv: Sequence[str]) -> NoReturn:
     """Replace this process by a program that finds the administrators' programs on its PATH."""
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMIN_PATHS))
@@ -129,7 +163,7 @@ def wall() -> float:
 
 def time_of_day(at: float) -> str:
     """A time in seconds since 1970 as people here write it, to the millisecond."""
-    return time.strftime("%F %T", time.localtime(at)) + f".{at % 1 * 1000:03.0f}"
+    return time.strftime("%F %T", time.localtime(at)) + f".{int(at % 1 * 1000):03}"
 
 
 def pause(seconds: float) -> None:

@@ -24,21 +24,29 @@ class Takeover:
     """One change of role from the agent's first word of it until its event is written.
 
     `began` on the monotonic clock; an advert's time is the wall clock's, read together with it.
+    `interval` is the seconds between two adverts.
     """
 
-    def __init__(self, run_dir: Path, event: Event, began: float, last: Advert | None) -> None:
+    def __init__(
+        self, run_dir: Path, event: Event, began: float, last: Advert | None, interval: float
+    ) -> None:
         self.run_dir, self.began = run_dir, began
         self.packets = forwarded()
         event = replace(event, flows=conntrack.count())
         if last and event.now == Role.MASTER:
             noticed = event.at - (system.monotonic() - began) - last.at
             # A peer that is outranked advertises on until it hears of it: nothing was to be noticed.
+            missed = noticed > interval or last.priority == 0
             event = replace(
                 event,
-                detection_ms=round(noticed * 1000, 1) if noticed > 0 else None,
+                detection_ms=round(noticed * 1000, 1) if missed else None,
                 farewell=last.priority == 0,
             )
         self.event = event
+
+    def end(self) -> None:
+        """Write the event as it is: the next change of role is there already."""
+        ledger.append(self.run_dir, self.event)
 
     def over(self, now: float) -> bool:
         """Whether there is no more to wait for; then the event is in the ledger."""
@@ -47,5 +55,5 @@ class Takeover:
                 return False
             elapsed = round((now - self.began) * 1000, 1)
             self.event = replace(self.event, forwarded_ms=elapsed)
-        ledger.append(self.run_dir, self.event)
+        self.end()
         return True

@@ -1,4 +1,4 @@
-"""What is translated, and the last look at what leaves: the part of the firewall about addresses."""
+"""From the configuration to address translation, and to the last look at what leaves untranslated."""
 
 from ipaddress import IPv4Address, IPv4Network
 
@@ -8,12 +8,12 @@ from appliance.virtual import Sides
 
 
 def host(address: IPv4Address) -> tuple[IPv4Network, ...]:
-    """One address as a match wants it."""
+    """One address, as a match takes it."""
     return (IPv4Network(address),)
 
 
 def inside(config: Config) -> tuple[IPv4Network, ...]:
-    """The prefixes that are translated."""
+    """The prefixes whose traffic is translated."""
     return tuple(sorted({rule.from_ for rule in config.nat.source}))
 
 
@@ -23,14 +23,14 @@ def networks_within(config: Config) -> tuple[IPv4Network, ...]:
     return tuple(sorted({*inside(config), config.vgw.address.network, *sync}))
 
 
-def _node_addresses(config: Config) -> tuple[IPv4Network, ...]:
+def node_addresses(config: Config) -> tuple[IPv4Network, ...]:
     """The pair's own LAN addresses, which are inside but are nobody's to translate."""
     owned = {node.lan.ip for node in config.nodes.values()} | {config.vgw.address.ip}
     return tuple(IPv4Network(address) for address in sorted(owned))
 
 
 def redirected(config: Config, interfaces: Sides) -> Chain:
-    """The ports of the WAN VIP that lead to machines behind."""
+    """What comes to the WAN VIP and leads to a machine behind."""
     table = tuple(
         (rule.protocol, rule.port, rule.to, rule.to_port)
         for rule in sorted(config.nat.destination, key=lambda rule: (rule.protocol, rule.port))
@@ -44,7 +44,7 @@ def _snat(rule: SourceNat, config: Config, interfaces: Sides) -> list[Rule]:
     match = Match(
         out_interface=interfaces.wan,
         source=(rule.from_,),
-        source_not=_node_addresses(config),
+        source_not=node_addresses(config),
         destination_not=rule.except_,
     )
     # A range of ports binds what has ports; the rest, such as ping, is translated without one.
@@ -53,7 +53,7 @@ def _snat(rule: SourceNat, config: Config, interfaces: Sides) -> list[Rule]:
 
 
 def translated(config: Config, node: Node, peer: Node, interfaces: Sides) -> Chain:
-    """What leaves with the WAN VIP as its source."""
+    """What leaves by the WAN gets the address that floats with the role."""
     rules = [line for rule in config.nat.source for line in _snat(rule, config, interfaces)]
     if node.wan is None:
         match = Match(out_interface=interfaces.wan, source=host(peer.sync.ip))

@@ -7,6 +7,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no error: what may take how long is said by a test's own timeout.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 HERE = Path(__file__).parent
 
@@ -70,6 +75,8 @@ def pytest_terminal_summary(
         ran = sum(counts[tier].values()) > counts[tier]["skipped"]
         if counts[tier] and not ran:
             told = f"NOT RUN: {told}"
+        elif counts[tier]["skipped"]:
+            told = f"NOT ALL RUN: {told}"
         terminalreporter.write_line(f"{tier:<13} {told}")
         for reason, number in reasons[tier].most_common():
             terminalreporter.write_line(f"{'':<13} {number} skipped: {reason}")

@@ -10,7 +10,7 @@ _IP_FREEBIND = 15  # linux/in.h; the socket module does not name it
 class Heart:
     """A UDP socket between the two nodes' sync addresses, on one port at both ends.
 
-    Made anew by itself when the address comes back: `send` and `receive` never raise.
+    It needs no address to be there, so it outlives a link that goes; `send` and `receive` never raise.
     """
 
     def __init__(self, own: IPv4Address, peer: IPv4Address, port: int) -> None:

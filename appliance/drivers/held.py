@@ -18,7 +18,8 @@ def holds(address: str) -> bool:
     """Whether this machine takes packets for this IPv4 address as its own now. Raises CommandFailed.
 
     Asks the kernel how it would route a packet there: to itself, or not. (A trial bind(2) would be
-    simpler, but net.ipv4.ip_nonlocal_bind makes it succeed anywhere.)
+    simpler, but net.ipv4.ip_nonlocal_bind makes it succeed anywhere.) On `lo` alone the kernel takes
+    the whole prefix of an address as its own.
     """
     destination = struct.pack("=HH", 8, _DESTINATION) + socket.inet_aton(address)
     body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0) + destination

@@ -84,6 +84,8 @@ def _match(match: Match) -> list[str]:
         words.append(f"ip ttl {match.ttl}")
     if match.icmp_type:
         words.append(f"icmp type {match.icmp_type}")
+    if match.icmp_code_not is not None:
+        words.append(f"icmp code != {match.icmp_code_not}")
     if match.no_return_route:
         words.append("meta nfproto ipv4 fib saddr . mark . iif oif missing")
     if match.ct_state:

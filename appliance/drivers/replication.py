@@ -1,38 +1,98 @@
 """conntrackd, which keeps the standby's connection table warm: its orders and its counters."""
 
+import contextlib
+import os
 import re
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance import CommandFailed, system
 from appliance.render import CONNTRACKD
 
-_SECONDS = 3.0  # a conntrackd that is alive answers at once
-_LOST = re.compile(r"Packets lost:\s+(\d+)")
-_FULL = re.compile(r"not enough space errors:\s+(\d+)")
-_REFUSED = re.compile(r"connections (?:created|updated|destroyed):\s+\d+\s+failed:\s+(\d+)")
+_SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
+_FAULTS = {
+    "messages_lost": re.compile(r"Packets lost:\s+(\d+)"),
+    "messages_unsent": re.compile(r"not enough space errors:\s+(\d+)"),
+    "entries_refused": re.compile(
+        r"connections (?:created|updated|destroyed):\s+\d+\s+failed:\s+(\d+)"
+    ),
+}
+
+Then = Callable[[str], None]
 
 
-def order(run_dir: Path, steps: Iterable[str]) -> None:
-    """Give conntrackd these orders, one after the other. Raises CommandFailed where it is deaf."""
-    for step in steps:
-        _ask(run_dir, step)
+class Orders:
+    """Orders to conntrackd, one after the other, which nobody waits for: it may take seconds to answer."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.config = run_dir / CONNTRACKD
+        self.waiting: deque[tuple[str, Then | None]] = deque()
+        self.running: system.Child | None = None
+        self.since = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is an order that has not been carried out."""
+        return bool(self.running or self.waiting)
+
+    def give(self, words: str, then: Then | None = None) -> None:
+        """Add an order in conntrackd's own words; `then` hears what it answered."""
+        self.waiting.append((words, then))
+
+    def drop(self) -> None:
+        """Forget the orders that wait; one that is being carried out goes on."""
+        while len(self.waiting) > (1 if self.running else 0):
+            self.waiting.pop()
+
+    def advance(self, now: float) -> None:
+        """Take up what was answered, and give the next order.
+
+        Raises CommandFailed where conntrackd refused one or gave no answer; all others are dropped then.
+        """
+        if self.running and self.running.ended():
+            self._take_answer(self.running)
+        elif self.running and now - self.since > _SECONDS:
+            self.running.end()
+            self._give_up(f"gave no answer for {_SECONDS:.0f} s")
+        if self.running is None and self.waiting:
+            words = self.waiting[0][0]
+            self.running = system.child(["conntrackd", "-C", str(self.config), *words.split()])
+            self.since = now
+
+    def _take_answer(self, child: system.Child) -> None:
+        result = child.result()
+        if result.returncode != 0:
+            self._give_up(f"refused: {result.output or 'no word'}")
+        self.running = None
+        _, then = self.waiting.popleft()
+        if then:
+            then(result.stdout)
+
+    def _give_up(self, why: str) -> None:
+        words = self.waiting[0][0]
+        self.waiting.clear()
+        self.running = None
+        raise CommandFailed(f"conntrackd, asked for `{words}`, {why}")
 
 
-def counters(run_dir: Path) -> dict[str, int]:
-    """What went wrong since conntrackd started: messages lost or unsent, entries the kernel refused."""
-    network, queue = _ask(run_dir, "-s network"), _ask(run_dir, "-s queue")
-    injected = _ask(run_dir, "-s").partition("external inject")[2]
+def counters(said: str) -> dict[str, int]:
+    """What went wrong since conntrackd started, out of its `-s`, `-s network` and `-s queue`.
+
+    Messages lost or unsent, and entries that the kernel refused to take.
+    """
+    injected = said.partition("external inject")[2]
+    text = {"entries_refused": injected.partition("\n\n")[0]}
     return {
-        "messages_lost": sum(map(int, _LOST.findall(network))),
-        "messages_unsent": sum(map(int, _FULL.findall(queue))),
-        "entries_refused": sum(map(int, _REFUSED.findall(injected))),
+        name: sum(map(int, pattern.findall(text.get(name, said))))
+        for name, pattern in _FAULTS.items()
     }
 
 
-def _ask(run_dir: Path, words: str) -> str:
-    argv = ["conntrackd", "-C", str(run_dir / CONNTRACKD), *words.split()]
-    result = system.attempt(argv, timeout=_SECONDS)
-    if result.returncode != 0:
-        raise CommandFailed(f"conntrackd did not take `{words}`: {result.output or 'no word'}")
-    return result.stdout
+def calm(pid: int) -> None:
+    """Let conntrackd run as any process does; by itself it takes the highest realtime priority.
+
+    A bulk update would then keep keepalived and the agent from running for seconds.
+    """
+    with contextlib.suppress(OSError):  # it is gone already
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))

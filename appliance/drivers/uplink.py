@@ -21,11 +21,13 @@ class Uplink:
     A single far target that is dead proves nothing, so only silence of all of them counts.
     """
 
-    def __init__(self, own: IPv4Address, targets: Iterable[IPv4Address]) -> None:
+    def __init__(self, own: IPv4Address, targets: Iterable[IPv4Address], now: float) -> None:
         self.targets = frozenset(map(str, targets))
         self.samples: deque[bool] = deque(maxlen=_SAMPLES)
         self.mark = os.getpid() & 0xFFFF
         self.number = 0
+        self.last_answer = now
+        self.sampled = now
         self.answered = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.socket.setblocking(False)
@@ -36,18 +38,22 @@ class Uplink:
         """For select."""
         return self.socket.fileno()
 
-    def sample(self) -> None:
+    def sample(self, now: float) -> None:
         """End the former sample and begin the next one."""
-        self.receive()
-        if self.number:
+        self.receive(now)
+        if now - self.sampled > 2 * INTERVAL:
+            # Whoever did not ask, for it was not let run, cannot say that nobody answered.
+            self.last_answer = now
+        elif self.number:
             self.samples.append(self.answered)
+        self.sampled = now
         self.answered = False
         self.number = self.number % 0xFFFF + 1
         for target in self.targets:
             with contextlib.suppress(OSError):
                 self.socket.sendto(_request(self.mark, self.number), (target, 0))
 
-    def receive(self) -> None:
+    def receive(self, now: float) -> None:
         """Read the answers that have come; one to an earlier sample came too late."""
         with contextlib.suppress(OSError):
             while True:
@@ -57,7 +63,11 @@ class Uplink:
                     continue
                 kind, _, _, mark, number = struct.unpack("!BBHHH", packet[start : start + 8])
                 if (kind, mark, number) == (_REPLY, self.mark, self.number):
-                    self.answered = True
+                    self.answered, self.last_answer = True, now
+
+    def quiet(self, now: float) -> float:
+        """Seconds since the last answer, or since the start while there was none."""
+        return round(now - self.last_answer, 3)
 
     def works(self) -> bool | None:
         """Whether the way out works, by two of the last three samples; None before there are two."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from appliance import ApplianceError, NotConverged
+from appliance.lab import options
 
 if TYPE_CHECKING:
     from appliance.lab.capture import Capture
@@ -21,12 +22,6 @@ lab_app = typer.Typer(
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
-EngineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--engine", help="What nodes are made of: namespaces (the default) or containers."
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
@@ -64,7 +59,7 @@ def up(
         bool | None,
         typer.Option(help="Whether each gateway has a WAN address of its own (it has)."),
     ] = None,
-    engine: EngineOption = None,
+    engine: options.Engine = None,
     build: Annotated[
         bool, typer.Option("--build", help="Build the containers' images anew, from this source.")
     ] = False,
@@ -178,21 +173,23 @@ def start(
 @lab_app.command("drill")
 def run_drill(
     context: typer.Context,
-    fault: Annotated[
-        str, typer.Argument(help="Which drill, or `all`; a wrong name lists them.")
-    ] = "power-off",
+    fault: options.Drill = "power-off",
     times: Annotated[int, typer.Option(min=1, max=1000, help="How often each.")] = 1,
+    flows: options.Flows = False,
+    scale: options.Scale = 1.0,
+    background: options.Background = 0,
     name: Name = "lab",
     as_json: AsJson = False,
 ) -> None:
     """Inject a fault into the MASTER, measure what it costs, and put it right again."""
-    from appliance.lab import drill, faults, labs, report
+    from appliance.lab import drill, faults, labs, load, report
 
-    chosen = list(faults.FAULTS.values()) if fault == "all" else [faults.fault(fault)]
+    burden = load.Load(scale if flows else 0.0, background)
     lab = _open(context, name)
+    chosen = faults.apply_to(lab) if fault == "all" else [faults.fault(fault)]
     say = (lambda _: None) if as_json else report.Stage().done
     with labs.alone(lab):
-        verdicts = [drill.drill(lab, one, say) for one in chosen for _ in range(times)]
+        verdicts = [drill.drill(lab, one, say, burden) for one in chosen for _ in range(times)]
     if as_json:
         typer.echo(json.dumps(report.verdicts_as_data(lab, verdicts), indent=2))
     else:

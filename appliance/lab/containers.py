@@ -66,6 +66,10 @@ class ContainerNode:
             with engine.saying(f"{self.spec.name}: kill"):
                 container.kill()
 
+    def crash(self) -> None:
+        """SIGKILL to all of its processes: what `docker kill` is."""
+        self.stop()
+
     def shut_down(self) -> None:
         """Ask it to end, by `docker stop`: SIGTERM to its first process, then SIGKILL."""
         container = self.container

@@ -8,13 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from appliance import CommandFailed
-from appliance.lab import faults, witness
+from appliance.lab import faults, invariants, load, witness
 from appliance.lab.faults import Fault
 from appliance.lab.probe import Tally
-from appliance.lab.running import HEALTHY_SECONDS, Lab
+from appliance.lab.running import Lab
 from appliance.lab.world import wait_until
 
 _BASELINE_SECONDS = 0.2
@@ -30,7 +30,9 @@ class Verdict:
 
     `gap` is the probe's longest outage, `takeover` VRRP's own: from the fault, or from the advert
     that announces it, to the new MASTER's first advert. `prediction` is what the formula says,
-    `bar` what the gap may be. The `return_…` values are the same for the node's return.
+    `bar` what the gap may be. The `return_…` values are the same for the node's return. `flows` says
+    how those fared that were asked for, at the takeover and at the return; `refused` how many
+    packets of other people's flows a gateway answered itself, with a RST or an unreachable.
     """
 
     drill: str
@@ -47,6 +49,8 @@ class Verdict:
     return_lost: int
     return_gap: float
     broken: tuple[str, ...]
+    flows: dict[str, load.Tallies]
+    refused: int
 
     @property
     def held(self) -> bool:
@@ -114,7 +118,12 @@ def observe(
     record.sights = witness.read(watched.splitlines())
 
 
-def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -> Verdict:
+def drill(
+    lab: Lab,
+    fault: Fault,
+    say: Callable[[str], None] = lambda _: None,
+    burden: load.Load = load.NONE,
+) -> Verdict:
     """Inject a fault into the MASTER, measure, put it right, and judge.
 
     Raises NotConverged when a node is off or the pair not healthy before, or not again afterwards.
@@ -122,9 +131,15 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
     lab.require_on()
     before = lab.wait_healthy()
     standby = lab.other(before)
+    if burden.entries:
+        load.fill(lab, before, burden.entries)
     seen = lab.capture().untranslated
     lab.arm(before)
-    with mended_when_broken_off(lab, fault, before):
+    with (
+        invariants.watching(lab) as watch,
+        load.flowing(lab, burden) as flows,
+        mended_when_broken_off(lab, fault, before),
+    ):
         with observe(lab, standby) as record:
             # A fault has no respect for the advert timer: meet it at any phase.
             time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
@@ -134,14 +149,23 @@ def drill(lab: Lab, fault: Fault, say: Callable[[str], None] = lambda _: None) -
                 fault.inject(lab, before)
             moved = _wait_for(lab, fault, standby)
             time.sleep(_BASELINE_SECONDS)
+        flows.check("takeover")
         after = standby if moved else before
         say(f"{after} is MASTER; {before} is put right")
         with observe(lab, standby) as returning:
             fault.mend(lab, before)
-            lab.wait_healthy(HEALTHY_SECONDS)
+            lab.wait_healthy(burden.healthy_seconds)
             time.sleep(_BASELINE_SECONDS)
+        flows.check("return")
     untranslated = lab.capture().untranslated - seen
-    return _judge(lab, fault, (before, after), since, record, returning.train, untranslated)
+    verdict = _judge(lab, fault, (before, after), since, record, returning.train, untranslated)
+    sentences = (*load.broken(flows.phases), *invariants.judge(lab, watch, since))
+    return replace(
+        verdict,
+        broken=(*verdict.broken, *sentences),
+        flows=flows.phases,
+        refused=watch.refused,
+    )
 
 
 @contextmanager
@@ -212,6 +236,8 @@ def _judge(
         return_lost=back.lost,
         return_gap=back.gap_ms,
         broken=tuple(broken),
+        flows={},
+        refused=0,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from appliance import ApplianceError, CommandFailed
 from appliance.lab.running import Lab
-from appliance.model import PROFILES
+from appliance.model import PROFILES, Failback
 
 _SUPERVISOR = "unix:///run/vgw/supervisor.sock"
 # How long a takeover after a silent fault may take, in seconds: three adverts, skew, and scheduling.
@@ -15,6 +15,7 @@ SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.40, "classic": 3.7}
 RELEASE_FACTOR = 1.5
 # With virtual MACs nobody waits for VRRP where the MASTER's ports go down: the bridges tell the standby.
 VIRTUAL_MAC_BAR = 0.040
+SWITCHOVER = "switchover"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ def _power_off(lab: Lab, node: str) -> None:
 
 def _power_on(lab: Lab, node: str) -> None:
     lab.node(node).start()
+
+
+def _crash(lab: Lab, node: str) -> None:
+    lab.node(node).crash()
 
 
 def _shut_down(lab: Lab, node: str) -> None:
@@ -69,12 +74,24 @@ def _kill_keepalived(lab: Lab, node: str) -> None:
     lab.node(node).kill("keepalived")
 
 
+def _hand_over(lab: Lab, node: str) -> None:
+    done = lab.node(node).run(["vgw", "switchover"])
+    if done.returncode != 0:
+        raise CommandFailed(f"{node}: vgw switchover: {done.output}")
+
+
+def _take_back(lab: Lab, node: str) -> None:
+    if node not in lab.holders():
+        _hand_over(lab, lab.other(node))
+
+
 def _nothing(lab: Lab, node: str) -> None:
     """The node mends itself."""
 
 
 _ALL = (
     Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on, unplugs=True),
+    Fault(SWITCHOVER, "the VGW is handed over", "announced", _hand_over, _take_back),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
         "stop-keepalived",
@@ -95,6 +112,7 @@ _ALL = (
     ),
     # supervisord starts it again at once, perhaps before the BACKUP misses anything.
     Fault("kill-keepalived", "keepalived is killed", "silent", _kill_keepalived, _nothing, False),
+    Fault("kill-all", "all its processes are killed", "silent", _crash, _power_on),
 )
 FAULTS = {one.name: one for one in _ALL}
 
@@ -104,6 +122,12 @@ def fault(name: str) -> Fault:
     if name not in FAULTS:
         raise ApplianceError(f"{name}: no such drill; there are {', '.join(FAULTS)}")
     return FAULTS[name]
+
+
+def apply_to(lab: Lab) -> list[Fault]:
+    """All faults that the lab can have: where the VGW comes back by itself, none can be handed over."""
+    plain = lab.topology.failback == Failback.PLAIN
+    return [one for one in _ALL if not (plain and one.name == SWITCHOVER)]
 
 
 def bar(lab: Lab, fault: Fault, standby: str) -> float:

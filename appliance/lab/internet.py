@@ -1,5 +1,7 @@
 """A small internet: echo on port 7, HTTP on 80, names on 53; ping is the kernel's. Runs as a node.
 
+Long-lived flows have services in a process of their own, which keeps the echo prompt.
+
 It has no route to anything inside, so only translated packets are ever answered.
 """
 
@@ -14,6 +16,8 @@ from collections.abc import Sequence
 
 from dnslib import QTYPE, RR, A, DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
+
+from appliance.lab import service
 
 PORT = 7
 NAMES = {
@@ -80,6 +84,8 @@ def echo_datagrams(address: str) -> None:
 def serve(addresses: Sequence[str]) -> None:
     """Run all services on these addresses until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if os.fork() == 0:  # before there are threads; it ends with the node's first process
+        service.usual(addresses).serve()
     quiet = DNSLogger(log="-request,-reply,-truncated,-error,-recv,-send,-data")
     for address in addresses:
         for tcp in (False, True):

@@ -91,5 +91,9 @@ class NamespaceLab(Lab):
         """Start the witness on the LAN, beside the bridge."""
         return self.world.popen([sys.executable, "-m", "appliance.lab.witness"])
 
+    def look_on(self, words: Sequence[str]) -> Child | None:
+        """Start the look at the invariants, beside the bridges and all nodes' processes."""
+        return self.world.popen([sys.executable, "-m", "appliance.lab.looker", *words])
+
     def _entrance(self, node: str, pid: int, argv: Sequence[str]) -> Entrance:
         return Entrance([*entry.prefix(pid), *argv], entry.environment(self.name, node))

@@ -35,6 +35,9 @@ class Node(Protocol):
     def stop(self) -> None:
         """Cut its power: from one moment to the next it neither hears nor says anything."""
 
+    def crash(self) -> None:
+        """SIGKILL to all of its processes: its network is left to the kernel, which may take a moment."""
+
     def shut_down(self) -> None:
         """Ask it to end, as `docker stop` does: SIGTERM to its first process, then SIGKILL."""
 
@@ -100,6 +103,10 @@ class NamespaceNode:
         self._end(signal.SIGKILL)
         # Done before we return: a start that follows makes ports of the same names.
         self._world.run(["ip", "-force", "-batch", "-"], "".join(f"link del {p}\n" for p in ports))
+
+    def crash(self) -> None:
+        """SIGKILL to all of its processes: the kernel sends it to the rest when the first dies."""
+        self._end(signal.SIGKILL)
 
     def shut_down(self) -> None:
         """Ask it to end, as `docker stop` does: SIGTERM to its first process, then SIGKILL."""

@@ -151,6 +151,9 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
         )
     out = console()
     out.print(table)
+    if any(verdict.flows for verdict in verdicts):
+        out.print()
+        out.print(_flows(verdicts))
     for verdict in verdicts:
         for sentence in verdict.broken:
             out.print(f"{verdict.drill}: {sentence}")
@@ -164,6 +167,34 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
                 f"{name}, {len(gaps)} times: longest gap {figures['median']:.0f} ms in the median, "
                 f"{figures['min']:.0f} to {figures['max']:.0f} ms"
             )
+
+
+def _flows(verdicts: Sequence[Verdict]) -> Table:
+    """How the flows fared: broken and moved ones, and the longest wait of one that lives."""
+    table = Table(
+        title="flows: takeover/return, stalls in ms",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
+    )
+    for heading in ("drill", "kind", "flows", "broken", "moved", "stall"):
+        left = heading in ("drill", "kind")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for verdict in verdicts:
+        phases = [verdict.flows[phase] for phase in ("takeover", "return")] if verdict.flows else []
+        for kind in phases[0] if phases else ():
+            tallies = [phase[kind] for phase in phases]
+            table.add_row(
+                verdict.drill,
+                kind,
+                str(tallies[0].flows),
+                "/".join(str(sum(tally.broken.values())) for tally in tallies),
+                "/".join(str(tally.changed) for tally in tallies),
+                "/".join(f"{tally.stall_ms:.0f}" for tally in tallies),
+            )
+    return table
 
 
 def verdicts_as_data(lab: Lab, verdicts: Sequence[Verdict]) -> dict[str, Any]:

@@ -102,6 +102,10 @@ class Lab(ABC):
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, where no fault of `standby`'s peer can reach it."""
 
+    def look_on(self, words: Sequence[str]) -> Child | None:
+        """Start the look at the invariants, with its options; None where an engine has no place."""
+        return None
+
     @property
     def topology(self) -> Topology:
         """What the lab is wired after; of a running lab, read back from it."""

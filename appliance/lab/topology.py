@@ -26,7 +26,7 @@ _NODE_LINES = (
     "  backup: {{priority: 90, lan: 192.168.100.3/24, {wan3}sync: 10.99.0.3/24}}\n"
 )
 _GATEWAY_YAML = """\
-vgw: {{address: 192.168.100.99/24, virtual_router_id: 51, profile: {profile}}}
+vgw: {{address: 192.168.100.99/24, virtual_router_id: 51, profile: {profile}{hold}}}
 lan: {{interface: eth1}}
 wan: {{interface: eth0, address: 203.0.113.99/24, gateway: 203.0.113.1, probes: [203.0.113.1]}}
 sync: {{interface: eth2}}
@@ -49,7 +49,9 @@ def gateway_yaml(profile: str = "standard", node_wan: bool = True) -> str:
         # The course sheet's keepalived.conf says so; elsewhere the election decides.
         state=", initial_state: MASTER" if profile == "classic" else "",
     )
-    return _GATEWAY_YAML.format(profile=profile, nodes=nodes)
+    # One drill after the other is what a hold is there to slow down.
+    hold = ", hold: 0" if PROFILES[profile]["failback"] == "gated" else ""
+    return _GATEWAY_YAML.format(profile=profile, hold=hold, nodes=nodes)
 
 
 @dataclass(frozen=True)
@@ -258,9 +260,8 @@ class _Reader:
 
     def wire_address(self, name: str, bridge: str) -> IPv4Interface | None:
         path = f"nodes.{name}.{bridge}"
-        if bridge == "wan" and self.value(path, None) is None:
-            return None
-        return self.interface(path)
+        none = bridge == "wan" and self.value(path, None) is None
+        return None if none else self.interface(path)
 
     def machines(self) -> Iterator[NodeSpec]:
         vgw = self.interface("vgw.address")

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,12 +72,12 @@ def takeover(sights: Iterable[Sight], source: str, vrid: int, since: float) -> f
     return None
 
 
-def _listener(interface: str) -> socket.socket:
-    """A socket that hears all adverts and ARPs on an interface, whomever they are for (packet(7))."""
-    program = b"".join(struct.pack("HBBI", *step) for step in _FILTER)
+def listener_on(interface: str, steps: Sequence[tuple[int, int, int, int]]) -> socket.socket:
+    """A socket that hears what passes a filter on an interface, whomever it is for (packet(7))."""
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
     buffer = ctypes.create_string_buffer(program)
     listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    attached = struct.pack("HL", len(_FILTER), ctypes.addressof(buffer))
+    attached = struct.pack("HL", len(steps), ctypes.addressof(buffer))
     listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, attached)
     listener.bind((interface, _ETH_P_ALL))
     # Unicast adverts pass the bridge by; a bridge in promiscuous mode hands us those too.
@@ -89,7 +89,7 @@ def _listener(interface: str) -> socket.socket:
 def listen(interface: str) -> list[Sight]:
     """All that is seen until standard input ends."""
     sights: list[Sight] = []
-    with _listener(interface) as listener:
+    with listener_on(interface, _FILTER) as listener:
         print("listening", time.monotonic(), flush=True)
         while True:
             ready = select.select([listener, sys.stdin], [], [])[0]

@@ -115,8 +115,9 @@ class Pair:
 
     def started(self, service: str) -> float:
         """When a container was started, in seconds since 1970."""
-        text = self.container(service).attrs["State"]["StartedAt"]
-        return datetime.fromisoformat(text[:19] + "Z").timestamp()  # whole seconds, rounded down
+        return datetime.fromisoformat(
+            self.container(service).attrs["State"]["StartedAt"]
+        ).timestamp()
 
     def await_first_answers(self) -> None:
         """Note when 8.8.8.8 first answers each machine."""

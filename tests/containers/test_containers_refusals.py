@@ -16,7 +16,7 @@ from tests.containers.pair import Pair, eventually
             "sysctls: {net.ipv4.conf.all.arp_ignore: 0}",
             13,
             "net.ipv4.conf.all.arp_ignore",
-            "net.ipv4.conf.all.arp_ignore=1",
+            "sysctls: [net.ipv4.conf.all.arp_ignore=1]",
         ),
         ("environment: {VGW_NODE: third}", 1, "third", "VGW_NODE"),
     ],

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.drivers import conntrack, ctnetlink, held
-from appliance.drivers.ctnetlink import ASSURED, CONFIRMED, SEEN_REPLY, TCP, Flow
+from appliance.drivers.ctnetlink import ASSURED, CONFIRMED, SEEN_REPLY, TCP, UDP, Flow
 from tests.kernel.connections import fill, insert, setting, table, until, updates
 
 Namespace = Callable[[Callable[[], None]], None]
@@ -94,6 +94,16 @@ def test_an_entry_that_has_ended_is_counted_and_not_made_again(tracked: Namespac
             assert conntrack.touch([[ctnetlink.origin(gone), there]], rate=100) == (2, 1)
             assert [entry.origin for entry in heard()] == [there]
         assert conntrack.count() == 1
+
+    tracked(body)
+
+
+def test_a_kernel_that_refuses_the_filter_shows_everything(tracked: Namespace) -> None:
+    def body() -> None:
+        insert("-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 30")
+        unknown = ctnetlink.attribute(25 | 0x8000, ctnetlink.attribute(1, b"\xff" * 4))
+        request = ctnetlink.message(0x101, ctnetlink.DUMP, unknown)
+        assert [entry.protocol for buffer in conntrack._dump(request) for entry in buffer] == [UDP]
 
     tracked(body)
 
@@ -208,6 +218,36 @@ def test_the_program_refreshes_while_it_holds_the_address_and_ends_at_once(
                 _, said = program.communicate(timeout=5)
             assert (program.returncode, said) == (0, "")
             assert time.monotonic() - began < 1
+
+    tracked(body)
+
+
+def test_a_long_pass_lets_quicker_kinds_between_and_ends_with_the_role(
+    tracked: Namespace,
+) -> None:
+    def body() -> None:
+        subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
+        fill(1000, TIMERS["udp_stream"], status=CONFIRMED | SEEN_REPLY | ASSURED)
+        insert("-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 100")
+        command = [*REFRESH, "--once", "--udp", "3", "--udp-stream", "180", "--rate", "200"]
+        with updates() as heard, subprocess.Popen(command) as program:
+            streams, others = 0, 0
+
+            def hear() -> None:
+                nonlocal streams, others
+                reported = [bool(entry.status & ASSURED) for entry in heard()]
+                streams, others = streams + sum(reported), others + reported.count(False)
+
+            def interleaved() -> bool:
+                hear()
+                return streams > 100 and others > 1
+
+            until(interleaved, 10, "udp is touched again while the pass over udp_stream goes on")
+            assert program.poll() is None and streams < 1000
+            subprocess.run(["ip", "addr", "del", f"{VGW}/24", "dev", "eth1"], check=True)
+            assert program.wait(timeout=10) == 0
+            hear()
+            assert streams < 1000
 
     tracked(body)
 

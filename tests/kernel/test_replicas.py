@@ -1,6 +1,7 @@
 """Two real conntrackds: the replica of a flow that lives outlives its own timer, if it is refreshed."""
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from tests.kernel.connections import setting, table, until
 Namespace = Callable[[Callable[[], None]], None]
 IN_PEER = ["ip", "netns", "exec", "peer"]
 VGW = "192.168.100.99"
-TIMER = 6  # seconds, of a UDP entry here
+TIMER = 6  # seconds, of UDP and of established TCP here
+PORT = 5000  # of both servers
 
 CONFIGURATION = """
 Sync {{
@@ -63,7 +65,7 @@ def pair() -> Iterator[None]:
         ip netns exec peer sh -c "echo 1 > /proc/sys/net/netfilter/nf_conntrack_events"
         nft add table ip t
         nft add chain ip t o "{ type filter hook output priority 0; }"
-        nft add rule ip t o udp dport 5000 ct state new counter
+        nft add rule ip t o ct state new counter
         nft add chain ip t raw "{ type filter hook output priority raw; }"
         nft add rule ip t raw udp dport 3780 notrack
         nft add chain ip t early "{ type filter hook prerouting priority raw; }"
@@ -87,65 +89,76 @@ def pair() -> Iterator[None]:
         yield
 
 
-def replica() -> int:
-    """Seconds that the peer's kernel still gives the flow; 0 without a replica."""
+def replicas() -> list[int]:
+    """Seconds that the peer's kernel still gives the two flows; 0 without a replica."""
     shown = subprocess.run(
-        [*IN_PEER, "conntrack", "-L", "-p", "udp"], capture_output=True, text=True, check=True
-    )
-    lines = [line for line in shown.stdout.splitlines() if "dport=5000" in line]
-    return int(lines[0].split()[2]) if lines else 0
+        [*IN_PEER, "conntrack", "-L"], capture_output=True, text=True, check=True
+    ).stdout
+    found = {
+        protocol: int(seconds)
+        for protocol, seconds in re.findall(
+            rf"^(\w+) +\d+ (\d+) .*dport={PORT}", shown, re.MULTILINE
+        )
+    }
+    return [found.get("udp", 0), found.get("tcp", 0)]
 
 
-def refresh() -> list[str]:
-    """The command of a refresh that knows this timer."""
-    module = [sys.executable, "-m", "appliance.refresh", "--address", VGW]
-    return [*module, "--udp", str(TIMER), "--icmp", str(TIMER)]
+@contextlib.contextmanager
+def flows() -> Iterator[Callable[[], None]]:
+    """A UDP flow and a TCP connection with this machine; gives what sends on both."""
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as receiver,
+        socket.create_server((VGW, PORT)),
+        socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        socket.create_connection((VGW, PORT)) as stream,
+    ):
+        receiver.bind((VGW, PORT))
+        datagrams.connect((VGW, PORT))
+
+        def send() -> None:
+            datagrams.send(b"x")
+            stream.send(b"x")
+            ours = [e.remaining for e in table().values() if e.origin[48:50] == b"\x13\x88"]
+            assert len(ours) == 2 and min(ours) >= TIMER - 1, ours
+
+        yield send
 
 
 def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) -> None:
     def body() -> None:
         setting("udp_timeout", TIMER)
+        setting("tcp_timeout_established", TIMER)
         subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
-        with (
-            pair(),
-            socket.socket(type=socket.SOCK_DGRAM) as server,
-            socket.socket(type=socket.SOCK_DGRAM) as client,
-        ):
-            server.bind((VGW, 5000))
-            client.connect((VGW, 5000))
+        refresh = [sys.executable, "-m", "appliance.refresh", "--address", VGW]
+        refresh += ["--udp", f"{TIMER}", "--icmp", f"{TIMER}", "--tcp-established", f"{TIMER}"]
+        timers = {"udp": TIMER, "tcp_established": TIMER}
 
-            def live() -> int:
-                """Send a datagram; seconds that our own kernel gives the flow then."""
-                client.send(b"x")
-                entry = next(e for e in table().values() if e.origin[48:50] == b"\x13\x88")
-                return entry.remaining
+        with pair(), flows() as send:
 
-            def traffic_until(true: Callable[[], bool], seconds: float, what: str) -> None:
+            def with_traffic(true: Callable[[list[int]], bool], seconds: float, what: str) -> None:
                 def sent() -> bool:
-                    assert live() >= TIMER - 1
-                    return true()
+                    send()
+                    return true(replicas())
 
                 until(sent, seconds, what)
 
-            # What is wrong without a refresh: the flow lives, its replica does not.
-            traffic_until(lambda: replica() > 0, 10, "the replica has arrived")
-            traffic_until(lambda: replica() <= TIMER - 4, 10, "traffic does not arm the replica")
-            # One touch arms it again (a message has whole seconds, rounded down, and so has a view).
-            stale = conntrack.stale("udp", {"udp": TIMER}, time.monotonic() - 2)
-            assert conntrack.touch(stale, rate=100) == (1, 0)
-            traffic_until(lambda: replica() >= TIMER - 2, 2, "the touch armed the replica")
+            # What is wrong without a refresh: the flows live, their replicas do not.
+            with_traffic(lambda left: min(left) > 0, 10, "the replicas have arrived")
+            with_traffic(lambda left: max(left) <= TIMER - 4, 10, "traffic does not arm them")
+            # One touch arms them again (a message has whole seconds, rounded down; so has a view).
+            for kind in timers:
+                stale = conntrack.stale(kind, timers, time.monotonic() - 2)
+                assert conntrack.touch(stale, rate=100) == (1, 0)
+            with_traffic(lambda left: min(left) >= TIMER - 2, 2, "the touches armed the replicas")
             # The program does so for as long as there is traffic, and no longer.
-            with running(refresh()):
+            with running(refresh):
                 end = time.monotonic() + 2 * TIMER
-                lowest = TIMER
                 while time.monotonic() < end:
-                    assert live() >= TIMER - 1
-                    lowest = min(lowest, replica())
+                    send()
+                    # A third of the timer, a second to look at what is due, and the rounding.
+                    assert min(replicas()) >= 1
                     time.sleep(0.1)
-                assert lowest >= 1, (
-                    "it lags by a third of the timer, a second to look, and rounding"
-                )
-                until(lambda: replica() == 0, 2 * TIMER, "the replica of a flow that ended ends")
+                until(lambda: max(replicas()) == 0, 2 * TIMER, "replicas of quiet flows expire")
 
     tracked(body)
 

@@ -17,7 +17,7 @@ PEER = Beat(
     reason="all is well",
     priority=90,
     entries=1000,
-    uplink=True,
+    quiet=0.1,
     generation=17,
     canary=5,
     seen=0,
@@ -27,8 +27,10 @@ PEER = Beat(
 FACTS = Facts(
     plain=False,
     never=False,
+    electable=True,
     ruleset=True,
-    uplink=True,
+    quiet=0.1,
+    peers_quiet=0.2,
     role=Role.BACKUP,
     peer=PEER,
     advertised=True,
@@ -71,7 +73,11 @@ def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
     assert verdicts(coming, 1.0)[0] == Verdict(
         False, True, "catching up with the peer: 200 of the peer's 1000 entries are here"
     )
-    assert not verdicts(replace(FACTS, fresh=False), 1.0)[0].ready, "an old table is no proof"
+    old = verdicts(replace(FACTS, fresh=False), 1.0)[0]
+    assert not old.ready, "an old table is no proof"
+    assert old.reason.endswith(
+        "1000 of the peer's 1000 entries are here, and no new one has come yet"
+    )
     assert verdicts(FACTS, 1.0)[0].ready
 
 
@@ -82,6 +88,25 @@ def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
     assert after.degraded == (
         "the replicas did not catch up in 60 s: 200 of the peer's 1000 entries are here"
     )
+
+
+def test_what_was_late_may_still_come() -> None:
+    state, verdict = judge(State(0.0), replace(FACTS, entries=200), 61.0)
+    assert verdict.degraded
+    _, verdict = judge(state, FACTS, 62.0)
+    assert verdict == Verdict(True, True, "takes over again in 2 s")
+
+
+def test_without_keepalived_nobody_can_take_over() -> None:
+    assert verdicts(replace(FACTS, electable=False), 9.0)[0] == Verdict(
+        False, True, "keepalived does not run here"
+    )
+
+
+def test_plain_is_always_ready_and_knows_whether_it_caught_up() -> None:
+    state, verdict = judge(State(0.0), replace(FACTS, plain=True), 1.0)
+    assert verdict == Verdict(True, False, "the ruleset is in force")
+    assert state.caught_up
 
 
 def test_a_peer_that_advertises_but_is_silent_is_waited_for_too() -> None:
@@ -116,18 +141,19 @@ def test_a_series_of_takeovers_doubles_the_hold_and_no_more_than_five_minutes() 
     for number in range(10):
         state = readiness.left_mastership(state, 10.0 * number)
         holds.append(readiness.hold(state, FACTS))
-    assert holds[:4] == [3.0, 6.0, 12.0, 24.0]
+    assert holds[:5] == [3.0, 3.0, 6.0, 12.0, 24.0]
     assert max(holds) == readiness.LONGEST_HOLD
     calm = readiness.left_mastership(state, 10_000.0)
     assert readiness.hold(calm, FACTS) == 3.0
 
 
 def test_a_dead_way_out_costs_the_readiness_only_where_the_peer_has_a_better_one() -> None:
-    dead = replace(FACTS, uplink=False)
+    dead = replace(FACTS, quiet=0.9)
     assert verdicts(dead, 1.0)[0].reason == "the way out is dead here and works for the peer"
-    both = replace(dead, peer=replace(PEER, uplink=False))
-    unknown = replace(dead, peer=replace(PEER, uplink=None))
-    for facts in (both, unknown, replace(dead, peer=None, advertised=False)):
+    both = replace(dead, peers_quiet=0.6)
+    unknown = replace(dead, peers_quiet=None)
+    assert verdicts(replace(dead, quiet=0.7), 1.0)[0].ready, "two lost samples are no proof"
+    for facts in (both, unknown, replace(dead, peer=None, peers_quiet=None, advertised=False)):
         assert verdicts(facts, 5.0)[0].ready
     master = replace(dead, role=Role.MASTER, peer=replace(PEER, role="BACKUP"))
     assert not verdicts(master, 1.0)[0].ready
@@ -166,7 +192,7 @@ BEATS = st.builds(
     reason=st.text(),
     priority=st.integers(1, 254),
     entries=st.integers(0, 10**6),
-    uplink=st.none() | st.booleans(),
+    quiet=st.none() | st.floats(0, 1e6),
     generation=st.integers(0, 99),
     canary=st.integers(0, 99),
     seen=st.integers(0, 99),
@@ -177,8 +203,10 @@ FACTS_OF_ANY_KIND = st.builds(
     Facts,
     plain=st.booleans(),
     never=st.booleans(),
+    electable=st.booleans(),
     ruleset=st.booleans(),
-    uplink=st.none() | st.booleans(),
+    quiet=st.none() | st.floats(0, 60),
+    peers_quiet=st.none() | st.floats(0, 60),
     role=st.sampled_from(Role),
     peer=st.none() | BEATS,
     advertised=st.booleans(),

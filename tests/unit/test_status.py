@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from appliance import metrics
 from appliance.status import Snapshot, from_json, rows, sickness, to_json
 
 SNAPSHOT = Snapshot(
@@ -64,3 +65,55 @@ def test_health() -> None:
     )
     fault = replace(SNAPSHOT, role="FAULT", sentence="now FAULT: the node is not ready")
     assert sickness(fault, 1060.0) == "now FAULT: the node is not ready"
+
+
+def test_the_pair_is_told_where_the_agent_knows_of_it() -> None:
+    told = {
+        "reason": "takes over again in 2 s",
+        "aside": True,
+        "uplink": True,
+        "entries": 12,
+        "entries_limit": 262144,
+        "canary": 7,
+        "lag_ms": 4.0,
+        "degraded": "",
+        "counters": {"messages_lost": 3},
+        "peer": {
+            "node": "backup",
+            "role": "MASTER",
+            "reason": "all is well",
+            "entries": 13,
+            "ready": True,
+        },
+    }
+    standby = replace(SNAPSHOT, role="BACKUP", pair=told)
+    found = dict(rows(standby, 1060.0))
+    assert found["ready"] == "yes: takes over again in 2 s"
+    assert found["peer"] == "backup is MASTER: all is well"
+    assert found["way out"] == "works"
+    assert found["flows"] == (
+        "12 of at most 262144 here, 13 on backup; a new one is here after 4 ms"
+    )
+    assert "degraded" not in found
+    alone = replace(standby, pair={**told, "peer": None, "uplink": None, "degraded": "no word"})
+    found = dict(rows(alone, 1060.0))
+    assert (found["peer"], found["way out"], found["degraded"]) == (
+        "silent",
+        "not asked",
+        "no word",
+    )
+    assert from_json(to_json(standby)) == standby
+    lines = metrics.text(standby, 1060.0).splitlines()
+    for line in (
+        'vgw_role{role="BACKUP"} 1.0',
+        'vgw_role{role="MASTER"} 0.0',
+        "vgw_role_seconds 60.0",
+        "vgw_entries 12.0",
+        "vgw_peer_ready 1.0",
+        "vgw_replication_lag_seconds 0.004",
+        "vgw_replication_messages_lost 3.0",
+        "vgw_replication_degraded 0.0",
+    ):
+        assert line in lines
+    assert "vgw_peer_up 0.0" in metrics.text(alone, 1060.0)
+    assert "vgw_entries" not in metrics.text(SNAPSHOT, 1060.0), "an agent that told nothing yet"

@@ -1,0 +1,81 @@
+"""No established flow breaks when a gateway fails, nor when it comes back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.lab import load, topology
+
+from .conftest import Lab, judged
+
+SCALE = 0.1
+KINDS = {kind for mode in load.USUAL for kind in (mode, f"{mode}, same port")}
+
+
+@pytest.fixture(scope="module")
+def open_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with a port of the WAN VIP that leads to a machine."""
+    file: Path = tmp_path_factory.mktemp("flows") / "gateway.yaml"
+    rule = "  destination: [{protocol: tcp, port: 8080, to: 192.168.100.20, to_port: 80}]\n"
+    file.write_text(topology.gateway_yaml().replace("nat:\n", f"nat:\n{rule}"))
+    lab = Lab("open")
+    lab.must("up", "--config", str(file))
+    yield from judged(lab)
+
+
+def drilled(lab: Lab, fault: str, *words: str) -> dict[str, Any]:
+    """The verdict of one drill with flows, which all were open when it began."""
+    found = lab.json("drill", fault, "--flows", "--scale", str(SCALE), *words)
+    verdict: dict[str, Any] = found["verdicts"][0]
+    assert (verdict["before"], verdict["after"]) == ("master", "backup"), verdict
+    assert set(verdict["flows"]) == {"takeover", "return"}
+    for tallies in verdict["flows"].values():
+        for kind in KINDS:
+            assert tallies[kind]["flows"] > 0, tallies
+            assert tallies[kind]["stall_ms"] < 5000, tallies
+    return verdict
+
+
+def judge(verdict: dict[str, Any]) -> None:
+    for phase, tallies in verdict["flows"].items():
+        for kind, tally in tallies.items():
+            assert (tally["broken"], tally["changed"]) == ({}, 0), (phase, kind, tally)
+            assert tally["alive"] == tally["flows"], (phase, kind, tally)
+    assert verdict["refused"] == 0, verdict["broken"]
+    assert verdict["untranslated"] == 0
+    unkept = [sentence for sentence in verdict["broken"] if "longest gap" not in sentence]
+    assert not unkept, "a gap is for the drills without load to judge"
+
+
+@pytest.mark.parametrize("fault", ["power-off", "kill-all", "clean-stop", "lan-down"])
+def test_no_flow_breaks_and_none_moves(standard_lab: Lab, fault: str) -> None:
+    judge(drilled(standard_lab, fault))
+
+
+def test_no_flow_from_outside_breaks(open_lab: Lab) -> None:
+    verdict = drilled(open_lab, "power-off")
+    assert verdict["flows"]["takeover"]["inbound"]["flows"] == load.INBOUND
+    judge(verdict)
+
+
+def test_no_flow_breaks_when_the_table_is_full_of_others(standard_lab: Lab) -> None:
+    verdict = drilled(standard_lab, "power-off", "--background", "20000")
+    judge(verdict)
+    for gateway in ("master", "backup"):
+        assert int(standard_lab.exec(gateway, "conntrack", "-C").stdout) >= 20000, gateway
+
+
+def test_more_entries_than_the_machine_holds_are_refused(standard_lab: Lab) -> None:
+    done = standard_lab("drill", "power-off", "--background", "999999999")
+    assert done.returncode == 1
+    assert "net.netfilter.nf_conntrack_max is" in done.stderr
+
+
+def test_a_table_for_people_shows_the_flows_on_80_columns(standard_lab: Lab) -> None:
+    done = standard_lab("drill", "clean-stop", "--flows", "--scale", str(SCALE))
+    table = [line for line in done.stdout.splitlines() if line.startswith(("drill", "clean-stop "))]
+    assert any("server, same port" in line for line in table), done.stdout
+    assert all(len(line) <= 80 for line in table)
+    assert "server" not in standard_lab("drill", "clean-stop").stdout

@@ -1,0 +1,289 @@
+"""The standby knows every flow: in time, for as long as it lives, and whatever becomes of a daemon."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.lab import service, topology
+
+from .conftest import REPOSITORY, Lab, eventually, judged
+
+SECONDS = 3  # the UDP timers of the lab whose flows must outlive them
+# Asks who it seems to be, twice a second until its input ends, and prints each new answer once.
+ASK = f"""
+import select, socket, struct, sys
+known = set()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flow:
+    flow.bind(("", 5555))
+    flow.connect(("8.8.8.8", {service.WHO}))
+    number = 0
+    while sys.stdin not in select.select([sys.stdin], [], [], 0.5)[0]:
+        number += 1
+        flow.send(struct.pack("!Q", number).ljust({service.FRAME}, b"\\0"))
+        while select.select([flow], [], [], 0.05)[0]:
+            name = flow.recv(2048)[8:].rstrip(b"\\0").decode()
+            if name not in known:
+                known.add(name)
+                print(name, flush=True)
+"""
+
+
+def told(lab: Lab, node: str) -> dict[str, Any]:
+    """A node's own status, as it is this moment."""
+    found: dict[str, Any] = json.loads(lab.exec(node, "cat", "/run/vgw/status.json").stdout)
+    return found
+
+
+def pair(lab: Lab, node: str) -> dict[str, Any]:
+    """What a node says of the pair."""
+    found: dict[str, Any] = told(lab, node)["pair"]
+    return found
+
+
+def must(lab: Lab, node: str, *command: str) -> str:
+    """What a program that has to succeed printed on a node."""
+    done = lab.exec(node, *command)
+    assert done.returncode == 0, f"{node}: {command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def kill(lab: Lab, node: str, program: str) -> None:
+    """End one of a node's programs as a crash would."""
+    socket = "unix:///run/vgw/supervisor.sock"
+    said = must(lab, node, "supervisorctl", "-s", socket, "signal", "KILL", program)
+    assert said == f"{program}: signalled\n"
+
+
+def at_rest(lab: Lab) -> bool:
+    """Whether the pair is as it should be: one MASTER, one BACKUP that could follow it."""
+    try:
+        master, backup = told(lab, "master"), told(lab, "backup")
+    except ValueError:
+        return False  # one that starts has told nothing yet
+    return (
+        (master["role"], backup["role"]) == ("MASTER", "BACKUP")
+        and backup["ready"]
+        and not (master["pair"]["degraded"] or backup["pair"]["degraded"])
+    )
+
+
+@pytest.fixture
+def lab(standard_lab: Lab) -> Lab:
+    assert eventually(lambda: at_rest(standard_lab), 40), standard_lab.must("status")
+    return standard_lab
+
+
+@contextmanager
+def asking(lab: Lab, machine: str) -> Iterator[Callable[[], list[str]]]:
+    """A UDP flow that asks who it is; the function ends it and returns all the answers there were."""
+    asker = subprocess.Popen(
+        lab.argv("exec", machine, "--", "python3", "-c", ASK),
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def answers() -> list[str]:
+        return asker.communicate(timeout=10)[0].split()
+
+    try:
+        yield answers
+    finally:
+        if asker.poll() is None:
+            asker.communicate(timeout=10)
+
+
+def flow_on(lab: Lab, node: str, source: str) -> str:
+    """The asker's entry in a node's table, or nothing."""
+    words = ("-L", "-p", "udp", "--orig-port-src", "5555", "--orig-src", source)
+    return lab.exec(node, "conntrack", *words).stdout
+
+
+@pytest.fixture
+def short_lab(tmp_path: Path) -> Iterator[Lab]:
+    file = tmp_path / "gateway.yaml"
+    timers = f"timeouts: {{udp: {SECONDS}, udp_stream: {SECONDS}}}\n"
+    file.write_text(topology.gateway_yaml() + timers)
+    lab = Lab("short")
+    lab.must("up", "--config", str(file))
+    yield from judged(lab)
+
+
+def test_a_udp_flow_outlives_its_timer_a_dead_conntrackd_and_the_master(short_lab: Lab) -> None:
+    lab = short_lab
+    destroyed = "conntrack -E -e DESTROY -p udp --orig-port-src 5555 & read _; kill $!; wait"
+    watching = subprocess.Popen(
+        lab.argv("exec", "master", "--", "sh", "-c", destroyed),
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with asking(lab, "noeud1") as first, asking(lab, "noeud2") as second:
+        sources = ("192.168.100.10", "192.168.100.20")
+        assert eventually(lambda: all(flow_on(lab, "backup", source) for source in sources))
+
+        def lives(seconds: float) -> None:
+            """The replicas are there all the time."""
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                assert all(flow_on(lab, "backup", source) for source in sources)
+
+        lives(5 * SECONDS)
+        kill(lab, "backup", "conntrackd")
+        assert eventually(lambda: all(flow_on(lab, "backup", source) for source in sources), 15)
+        lives(5 * SECONDS)
+        assert eventually(lambda: at_rest(lab), 20)
+        assert watching.communicate("\n", timeout=10)[0] == "", "a live flow ended on the MASTER"
+        lab.must("drill", "power-off")
+        answers = [first(), second()]
+    assert [len(names) for names in answers] == [1, 1], "a flow changed its outside port"
+    assert answers[0] != answers[1], "both have the same source port, so one was given another"
+
+
+def test_a_switchover_hands_over_and_comes_back_by_request_only(lab: Lab) -> None:
+    said = must(lab, "master", "vgw", "switchover")
+    assert said.startswith("backup is MASTER and master is BACKUP"), said
+    assert eventually(lambda: told(lab, "backup")["role"] == "MASTER")
+    standing = told(lab, "master")
+    assert standing["ready"], "it still covers a crash of the peer"
+    assert standing["pair"]["reason"] == "a switchover gave the VGW to the peer"
+    refused = lab.exec("master", "vgw", "switchover")
+    assert refused.returncode == 1
+    assert "only the MASTER can hand over; backup is: run `vgw switchover` there" in refused.stderr
+    stranger = lab.exec("backup", "vgw", "switchover", "--to", "nobody")
+    assert "there is no such node; the peer is master" in stranger.stderr
+    assert (
+        must(lab, "backup", "vgw", "switchover", "--to", "backup") == "backup is MASTER already\n"
+    )
+    must(lab, "backup", "vgw", "switchover", "--to", "master")
+    assert eventually(lambda: at_rest(lab))
+    assert any("now BACKUP" in line for line in events(lab, "master"))
+    assert eventually(lambda: "now MASTER" in events(lab, "master")[-1])
+
+
+def test_a_switchover_to_a_peer_that_is_not_ready_is_refused(lab: Lab) -> None:
+    lab.must("stop", "backup")
+    try:
+        assert eventually(lambda: pair(lab, "master")["peer"] is None)
+        refused = lab.exec("master", "vgw", "switchover")
+        assert refused.returncode == 1
+        assert "nobody is there to take over" in refused.stderr
+    finally:
+        lab.must("start", "backup")
+
+
+def test_an_agent_that_is_killed_changes_nothing(lab: Lab) -> None:
+    for node in ("master", "backup"):
+        before = told(lab, node)
+        lines = len(events(lab, node))
+        kill(lab, node, "agent")
+        assert eventually(partial(wrote_since, lab, node, before["written"]))
+        assert eventually(lambda: at_rest(lab))
+        assert eventually(lambda node=node, at=lines: len(events(lab, node)) > at)  # type: ignore[misc]
+        roles = [line.split()[3] for line in events(lab, node)[lines:]]
+        assert roles == [before["role"] + ":"], "it found its role, and had no other in between"
+
+
+def events(lab: Lab, node: str) -> list[str]:
+    """A node's event ledger, as people read it."""
+    return must(lab, node, "vgw", "events").splitlines()
+
+
+def wrote_since(lab: Lab, node: str, written: float) -> bool:
+    """Whether a node's agent has written its status since."""
+    return bool(told(lab, node)["written"] > written)
+
+
+def block(lab: Lab, node: str, rule: str) -> None:
+    """Drop what fits a rule, in a table that is not the gateway's."""
+    lines = (
+        "table inet block { chain lose { type filter hook prerouting priority -400; %s drop; }; }"
+    )
+    must(lab, node, "nft", lines % rule)
+
+
+def unblock(lab: Lab, node: str) -> None:
+    must(lab, node, "nft", "delete table inet block")
+
+
+def test_replication_that_dies_silently_is_found_and_the_roles_stay(lab: Lab) -> None:
+    block(lab, "backup", "udp dport 3780")
+    try:
+        began = time.monotonic()
+        assert eventually(lambda: pair(lab, "backup")["degraded"], 20)
+        took = time.monotonic() - began
+        print(f"found after {took:.1f} s")
+        assert took <= 15
+        assert eventually(lambda: pair(lab, "master")["degraded"], 15)
+        assert (told(lab, "master")["role"], told(lab, "backup")["role"]) == ("MASTER", "BACKUP")
+        assert "vgw_replication_degraded 1.0" in must(lab, "backup", "vgw", "metrics")
+        assert "degraded" in must(lab, "backup", "vgw", "status")
+    finally:
+        unblock(lab, "backup")
+    assert eventually(lambda: at_rest(lab), 90)
+    said = "\n".join(events(lab, "backup"))
+    assert "replication is degraded: no flow from master has arrived" in said
+    assert "replication works again" in said
+
+
+def test_a_dead_way_out_moves_the_vgw_only_where_the_peers_works(lab: Lab) -> None:
+    block(lab, "master", 'iifname "eth0"')
+    try:
+        began = time.monotonic()
+        assert eventually(lambda: told(lab, "backup")["role"] == "MASTER", 5)
+        print(f"the peer was MASTER after {time.monotonic() - began:.1f} s")
+        assert eventually(lambda: told(lab, "master")["role"] == "FAULT")
+        assert "the way out is dead here" in pair(lab, "master")["reason"]
+    finally:
+        unblock(lab, "master")
+    assert eventually(lambda: at_rest(lab), 20)
+
+
+def test_a_target_that_is_dead_for_both_moves_nobody(lab: Lab) -> None:
+    changes = [told(lab, node)["role_changes"] for node in ("master", "backup")]
+    block(lab, "internet", "icmp type echo-request")
+    try:
+        assert eventually(lambda: pair(lab, "master")["uplink"] is False)
+        assert eventually(lambda: pair(lab, "backup")["uplink"] is False)
+    finally:
+        unblock(lab, "internet")
+    assert eventually(lambda: pair(lab, "master")["uplink"] and pair(lab, "backup")["uplink"])
+    roles = [told(lab, node) for node in ("master", "backup")]
+    print(roles[0]["sentence"], roles[1]["sentence"])
+    assert at_rest(lab)
+    assert roles[0]["role_changes"] == changes[0], "the MASTER stayed"
+
+
+def test_both_nodes_start_together_and_never_two_hold_the_vgw(lab: Lab) -> None:
+    for node in ("backup", "master"):
+        lab.must("stop", node)
+    starting = [
+        subprocess.Popen(lab.argv("start", node), cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+        for node in ("master", "backup")
+    ]
+    began = time.monotonic()
+    holders: list[str] = []
+    while len(holders) < 1:
+        assert time.monotonic() - began < 20
+        holders = holding(lab)
+        assert len(holders) <= 1
+    print(f"MASTER after {time.monotonic() - began:.1f} s, the processes' own start included")
+    assert [one.wait(timeout=20) for one in starting] == [0, 0]
+    assert eventually(lambda: at_rest(lab), 20)
+    assert holding(lab) == ["master"]
+
+
+def holding(lab: Lab) -> list[str]:
+    """The nodes that have the VGW on an interface."""
+    nodes = lab.json("status")["nodes"]
+    return [name for name, node in nodes.items() if node.get("holds_vgw")]
