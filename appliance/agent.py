@@ -142,7 +142,7 @@ def look(agent: Agent, cause: str, began: float) -> None:
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     was, sight = agent.state.role, _sight(agent)
-    agent.pair.cable(carries=sight.links_up)
+    agent.pair.cable(began, carries=sight.links_up)
     agent.state, sentence = failover.decide(agent.state, sight, cause, began)
     if sentence:
         role = failover.role_of(sight)

@@ -115,11 +115,11 @@ class Pair:
         self.judge(now)
         self.say(now)
 
-    def cable(self, *, carries: bool) -> None:
+    def cable(self, now: float, *, carries: bool) -> None:
         """Take note of whether the gateway's interfaces carry; a MASTER cut off tells the peer at once."""
         news, self.cut = self.cut is carries, not carries
         if news and self.cut and self.role is Role.MASTER:
-            self.say(system.monotonic())
+            self.say(now)
 
     def settle(self, generation: int, now: float) -> None:
         """Have conntrackd do what the role asks for; `generation` is its process id or 0."""

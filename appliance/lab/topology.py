@@ -259,9 +259,8 @@ class _Reader:
 
     def wire_address(self, name: str, bridge: str) -> IPv4Interface | None:
         path = f"nodes.{name}.{bridge}"
-        if bridge == "wan" and self.value(path, None) is None:
-            return None
-        return self.interface(path)
+        none = bridge == "wan" and self.value(path, None) is None
+        return None if none else self.interface(path)
 
     def machines(self) -> Iterator[NodeSpec]:
         vgw = self.interface("vgw.address")
