@@ -110,8 +110,9 @@ class Pair:
             self.state = readiness.left_mastership(self.state, now)
         if role is Role.MASTER:
             daemons.ask_aside(self.run_dir, asked=False)
+        if Role.MASTER in (self.role, role):
+            self.replicas.forget()
         self.role = role
-        self.replicas.forget()
         self.judge(now)
         self.say(now)
 

@@ -30,10 +30,15 @@ _templates = Environment(
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions of the programs that read what we render, as tuples of numbers."""
+    """The versions of the programs that read what we render, as tuples of numbers, and what one may.
+
+    `large_buffers`: conntrackd may have socket buffers above the system's limit. It ends where it asks
+    for them in vain, as in a user namespace.
+    """
 
     keepalived: tuple[int, ...] = (2, 2, 7)
     nft: tuple[int, ...] = (1, 0, 6)
+    large_buffers: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,15 @@ def files(
 ) -> tuple[File, ...]:
     """The files of one node's daemons; they are the same in every role."""
     return (
-        File(CONNTRACKD, conntrackd(config, node, interfaces, run_dir)),
+        File(CONNTRACKD, conntrackd(config, node, interfaces, versions, run_dir)),
         File(KEEPALIVED, keepalived(config, node, interfaces, versions, run_dir)),
         File(SUPERVISORD, supervisord(config, node, run_dir, python, config_path)),
     )
 
 
-def conntrackd(config: Config, node: str, interfaces: Interfaces, run_dir: Path) -> str:
+def conntrackd(
+    config: Config, node: str, interfaces: Interfaces, versions: Versions, run_dir: Path
+) -> str:
     """conntrackd.conf(5): flows are told to the peer as they change, and go into its kernel at once."""
     me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
     own = [address.ip for one in (me, peer) for address in (one.lan, one.wan) if address]
@@ -82,6 +89,7 @@ def conntrackd(config: Config, node: str, interfaces: Interfaces, run_dir: Path)
         ignored=list(dict.fromkeys(map(str, ignored))),
         most_entries=MOST_ENTRIES,
         buffer=SYNC_BUFFER,
+        large_buffers=versions.large_buffers,
     )
 
 

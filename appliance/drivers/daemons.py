@@ -1,6 +1,7 @@
 """The daemons' files and their reload, and supervisord, which runs them."""
 
 import re
+import socket
 import xmlrpc.client
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from appliance.change import Change
 from appliance.render import CONNTRACKD, KEEPALIVED, SUPERVISORD, File, Versions
 
 FILES = (CONNTRACKD, KEEPALIVED, SUPERVISORD)
+_SO_RCVBUFFORCE = 33  # asm-generic/socket.h; the socket module does not name it
 READY = "ready"
 ASIDE = "aside"  # tracked by keepalived: 1 puts the priority below the peer's
 ASKED_ASIDE = "asked-aside"  # a switchover's note to the agent; it outlives the agent
@@ -68,11 +70,22 @@ def _check_keepalived(path: Path, text: str) -> None:
 
 
 def installed_versions() -> Versions:
-    """The versions of keepalived and nft on this machine. Raises MissingProgram."""
+    """The versions of keepalived and nft on this machine, and what it allows. Raises MissingProgram."""
     return Versions(
         keepalived=_version(system.attempt(["keepalived", "--version"]).output),
         nft=_version(system.attempt(["nft", "--version"]).output),
+        large_buffers=_may_have_large_buffers(),
     )
+
+
+def _may_have_large_buffers() -> bool:
+    """Whether a socket here may have a buffer above net.core.rmem_max (socket(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
+        except PermissionError:
+            return False
+    return True
 
 
 def _version(text: str) -> tuple[int, ...]:

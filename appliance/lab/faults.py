@@ -91,7 +91,6 @@ def _nothing(lab: Lab, node: str) -> None:
 
 _ALL = (
     Fault("power-off", "the node's power is cut", "silent", _power_off, _power_on, unplugs=True),
-    Fault(SWITCHOVER, "the VGW is handed over", "announced", _hand_over, _take_back),
     Fault("clean-stop", "the node is told to stop", "announced", _shut_down, _power_on),
     Fault(
         "stop-keepalived",
@@ -113,6 +112,7 @@ _ALL = (
     # supervisord starts it again at once, perhaps before the BACKUP misses anything.
     Fault("kill-keepalived", "keepalived is killed", "silent", _kill_keepalived, _nothing, False),
     Fault("kill-all", "all its processes are killed", "silent", _crash, _power_on),
+    Fault(SWITCHOVER, "the VGW is handed over", "announced", _hand_over, _take_back),
 )
 FAULTS = {one.name: one for one in _ALL}
 
