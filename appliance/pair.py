@@ -129,13 +129,10 @@ class Pair:
             self.state = readiness.replication_restarted(self.state, now)
         known.settle(self.role, now)
         peer = self.peer
-        follows = self.role is not Role.MASTER and peer and peer.role == Role.MASTER
-        if (
-            follows
-            and peer
-            and peer.generation
-            and known.renew(peer, now, caught_up=self.state.caught_up)
-        ):
+        if self.role is Role.MASTER or peer is None or peer.role != Role.MASTER:
+            # A MASTER that comes back has its table from this node: its conntrackd missed nothing.
+            known.peers_generation = 0
+        elif peer.generation and known.renew(peer, now, caught_up=self.state.caught_up):
             self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
 

@@ -182,6 +182,15 @@ def test_a_switchover_to_a_peer_that_is_not_ready_is_refused(lab: Lab) -> None:
         lab.must("start", "backup")
 
 
+def test_a_peer_that_comes_back_costs_the_standby_nothing(lab: Lab) -> None:
+    before = len(events(lab, "backup"))
+    lab.must("drill", "power-off")
+    assert eventually(lambda: at_rest(lab), 20)
+    assert eventually(lambda: "now BACKUP" in events(lab, "backup")[-1])
+    roles = [line.split(" now ")[1].split(":")[0] for line in events(lab, "backup")[before:]]
+    assert roles == ["MASTER", "BACKUP"], "it kept its replicas, and was ready all the time"
+
+
 def test_an_agent_that_is_killed_changes_nothing(lab: Lab) -> None:
     for node in ("master", "backup"):
         before = told(lab, node)
