@@ -253,9 +253,7 @@ def test_replication_that_dies_silently_is_found_and_the_roles_stay(lab: Lab) ->
 def test_a_dead_way_out_moves_the_vgw_only_where_the_peers_works(lab: Lab) -> None:
     block(lab, "master", 'iifname "eth0"')
     try:
-        began = time.monotonic()
         assert eventually(lambda: told(lab, "backup")["role"] == "MASTER", 5)
-        print(f"the peer was MASTER after {time.monotonic() - began:.1f} s")
         assert eventually(lambda: told(lab, "master")["role"] == "FAULT")
         assert "the way out is dead here" in pair(lab, "master")["reason"]
     finally:
@@ -273,7 +271,6 @@ def test_a_target_that_is_dead_for_both_moves_nobody(lab: Lab) -> None:
         unblock(lab, "internet")
     assert eventually(lambda: pair(lab, "master")["uplink"] and pair(lab, "backup")["uplink"])
     roles = [told(lab, node) for node in ("master", "backup")]
-    print(roles[0]["sentence"], roles[1]["sentence"])
     assert at_rest(lab)
     assert roles[0]["role_changes"] == changes[0], "the MASTER stayed"
 
