@@ -131,7 +131,7 @@ class Pair:
         peer = self.peer
         if self.role is Role.MASTER or peer is None or peer.role != Role.MASTER:
             # A MASTER that comes back has its table from this node: its conntrackd missed nothing.
-            known.peers_generation = 0
+            known.peers_generation, known.overdue = 0, False
         elif peer.generation and known.renew(peer, now, caught_up=self.state.caught_up):
             self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
@@ -254,8 +254,8 @@ class Pair:
         waited = self.replicas.waiting(peer.seen if master else None, now)
         if waited <= replicas.CANARY_PATIENCE:
             return ""
-        # The standby first: what it loses by a new start, the MASTER can send again.
-        if not master or waited > 2 * replicas.CANARY_PATIENCE:
+        # The MASTER first: its conntrackd loses nothing by a new start, the standby's its replicas.
+        if waited > (2 if master else 3) * replicas.CANARY_PATIENCE:
             self.replicas.mend(waited, now)
         way = f"to {peer.node}" if master else f"from {peer.node}"
         return f"no flow {way} has arrived for {waited:.0f} s"

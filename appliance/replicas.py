@@ -49,6 +49,7 @@ class Replicas:
     `generation` is conntrackd's process id, 0 where none runs. `planted` and `awaited`: a canary's
     number, and when it was planted here or announced by the peer. Numbers begin at the time of day,
     so that an agent that starts anew repeats none. `fresh`: one has arrived since conntrackd started.
+    `overdue`: what the peer lost track of is still to be dropped.
     """
 
     run_dir: Path
@@ -61,6 +62,7 @@ class Replicas:
     fresh: bool = False
     lag_ms: float | None = None
     peers_generation: int = 0
+    overdue: bool = False
     counters: dict[str, int] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     meant: Role | None = None
@@ -157,15 +159,17 @@ class Replicas:
         """
         if self.orders.busy:
             return False
-        anew = self.peers_generation not in (0, peer.generation)
-        self.peers_generation = peer.generation
-        if anew:
+        if self.peers_generation not in (0, peer.generation):
             # While it did not run, nobody told of the flows that ended.
+            self.overdue, self.fresh = True, False
+        self.peers_generation = peer.generation
+        # Old replicas are better than none: they go only when new ones are known to arrive.
+        if anew := self.overdue and self.fresh:
             log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
             for step in (Step.DISOWN, Step.FLUSH, Step.REQUEST):
                 self.orders.give(step)
             self.timers.request = now
-            self.fresh = False
+            self.overdue, self.fresh = False, False
         elif not caught_up and self.timers.due("request", REQUEST_INTERVAL, now):
             self.orders.give(Step.REQUEST)
         return anew
