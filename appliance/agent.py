@@ -20,7 +20,6 @@ from appliance import (
     status,
     system,
     takeover,
-    vrrp,
 )
 from appliance.change import Change
 from appliance.drivers import daemons, nftables, notify, routes, watch
@@ -69,8 +68,7 @@ class Agent:
 def main(path: Path, node: str | None = None) -> None:
     """Run until told to stop; the run directory is in the environment.
 
-    supervisord runs this module itself, without the command line's weight: it lives as long as the
-    node and should be small.
+    supervisord runs this module itself: it lives as long as the node and should be small.
     """
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
     try:
@@ -118,8 +116,8 @@ def run(agent: Agent) -> None:
 def _wait(agent: Agent, next_tick: float) -> float:
     """Seconds until something is due."""
     now = system.monotonic()
-    wait = min(next_tick - now, agent.pair.wait(now))
-    return max(0.0, min(wait, takeover.STEP) if agent.takeover else wait)
+    step = takeover.STEP if agent.takeover else next_tick - now
+    return max(0.0, min(next_tick - now, agent.pair.wait(now), step))
 
 
 def look(agent: Agent, cause: str, began: float) -> None:
@@ -127,17 +125,35 @@ def look(agent: Agent, cause: str, began: float) -> None:
 
     `cause` says what made the agent look, `began` when it did, on the monotonic clock.
     """
+    if agent.pair.contested:
+        _let_go(agent)
     problems = _look_once(agent, cause, began)
     if problems:
         # The world may have moved on between the look and the deed; only what stays is a problem.
         problems = _look_once(agent, "found by looking again", system.monotonic())
     _guard(agent)
-    agent.programs = daemons.programs(agent.run_dir)
-    conntrackd, keepalived = (agent.programs.get(name) for name in ("conntrackd", "keepalived"))
-    agent.pair.electable = keepalived is None or keepalived.state in ("RUNNING", "STARTING")
+    _ask_programs(agent)
+    conntrackd = agent.programs.get("conntrackd")
     agent.pair.settle(conntrackd.pid if conntrackd else 0, system.monotonic())
     _tell_problems(agent, (*problems, *filter(None, [agent.pair.trouble])))
     system.replace(agent.run_dir / status.FILE, status.to_json(_snapshot(agent)), mode=0o644)
+
+
+def _ask_programs(agent: Agent) -> None:
+    agent.programs = daemons.programs(agent.run_dir)
+    keepalived = agent.programs.get("keepalived")
+    agent.pair.electable = not keepalived or keepalived.state in ("RUNNING", "STARTING")
+
+
+def _let_go(agent: Agent) -> None:
+    """Take the floating addresses away where the peer has them, and no keepalived here would do it.
+
+    One that was killed leaves them behind until supervisord has started the next.
+    """
+    _ask_programs(agent)
+    if not agent.pair.electable:
+        log.warning("let the VGW go: the peer is MASTER, and keepalived does not run here")
+        routes.drop((agent.config.vgw.address.ip, agent.config.wan.address.ip))
 
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
@@ -150,8 +166,8 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
         _move_routes(agent, began)
         agent.pair.become(role, began)
         log.info(sentence)
-        event = Event(agent.since, agent.node, "role", str(was or ""), str(role), cause, sentence)
-        event = replace(event, moved_ms=agent.moved_ms)
+        words = (str(was or ""), str(role), cause, sentence)
+        event = Event(agent.since, agent.node, "role", *words, moved_ms=agent.moved_ms)
         if agent.takeover:
             agent.takeover.end()
         last, interval = agent.pair.adverts.read(), agent.config.vgw.advert_interval
@@ -255,8 +271,6 @@ def _reload(agent: Agent) -> bool:
 
 def _snapshot(agent: Agent) -> status.Snapshot:
     vgw = agent.config.vgw
-    backup = min(node.priority for node in agent.config.nodes.values())
-    terms = (vgw.vrrp_version, backup, vgw.advert_interval)
     return status.Snapshot(
         node=agent.node,
         config=str(agent.site.config_path),
@@ -268,25 +282,17 @@ def _snapshot(agent: Agent) -> status.Snapshot:
         wan_vip=str(agent.config.wan.address),
         profile=vgw.profile,
         failback=str(vgw.failback),
-        promise={
-            "takeover_s": round(vrrp.master_down_interval(*terms), 4),
-            "release_s": round(vrrp.skew_time(*terms), 4),
-        },
+        promise=status.promise(agent.config),
         ready=daemons.is_ready(agent.run_dir),
         role_changes=agent.state.changes,
         repairs=agent.repairs,
         repaired=agent.repaired,
         problems=agent.problems,
         moved_ms=agent.moved_ms,
-        resident_mb=_resident_mb(),
+        resident_mb=system.resident_mb(),
         programs={name: program.state for name, program in agent.programs.items()},
         pair=agent.pair.told(),
     )
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 if __name__ == "__main__":

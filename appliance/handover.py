@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance import ApplianceError, NotConverged, status, system
+from appliance import ApplianceError, NotConverged, here, status, system
 from appliance.drivers import daemons
 from appliance.status import Snapshot
 
@@ -79,10 +79,7 @@ def _refuse(snapshot: Snapshot, to: str | None) -> None:
 
 
 def _snapshot(run_dir: Path) -> Snapshot:
-    text = system.read(run_dir / status.FILE)
-    if text is None:
-        raise ApplianceError(f"no gateway runs here: there is no {run_dir / status.FILE}")
-    snapshot = status.from_json(text)
+    snapshot = here.snapshot(run_dir)
     if system.wall() - snapshot.written > status.SILENCE:
         raise ApplianceError("the agent of this node is silent; `vgw status` tells since when")
     return snapshot

@@ -5,7 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
-from appliance import ApplianceError, NoConfiguration, config, preflight
+from appliance import ApplianceError, NoConfiguration, config, preflight, status, system
 from appliance.drivers import daemons, routes
 from appliance.model import Config, Role
 from appliance.plan import Site
@@ -16,6 +16,15 @@ CONFIG_PATH = Path("/etc/vgw/gateway.yaml")
 def run_dir() -> Path:
     """Where the daemons' files, sockets and notes lie; VGW_RUN_DIR says another place."""
     return Path(os.environ.get("VGW_RUN_DIR", "/run/vgw"))
+
+
+def snapshot(directory: Path) -> status.Snapshot:
+    """What the agent last wrote to this run directory. Raises ApplianceError where no gateway runs."""
+    path = directory / status.FILE
+    text = system.read(path)
+    if text is None:
+        raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
+    return status.from_json(text)
 
 
 def load(path: Path) -> Config:

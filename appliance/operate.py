@@ -24,11 +24,9 @@ def _run_dir() -> Path:
 
 def last_snapshot() -> status.Snapshot:
     """What the agent last wrote. Raises ApplianceError where no gateway runs."""
-    path = _run_dir() / status.FILE
-    text = system.read(path)
-    if text is None:
-        raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
-    return status.from_json(text)
+    from appliance import here
+
+    return here.snapshot(here.run_dir())
 
 
 def tell_status(as_json: AsJson = False) -> None:

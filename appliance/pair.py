@@ -68,9 +68,17 @@ class Pair:
             ends.append(self.timers.sample + SAMPLE_INTERVAL)
         return max(0.0, min(ends) - now)
 
+    @property
+    def contested(self) -> bool:
+        """Whether the peer says that it is MASTER, and so does this node."""
+        return self.role is Role.MASTER and bool(self.peer and self.peer.role == Role.MASTER)
+
+    def _news(self) -> tuple[bool, ...]:
+        return (self.verdict.ready, self.verdict.aside, bool(self.degraded), self.contested)
+
     def serve(self, now: float) -> bool:
-        """Hear the peer, ask the way out, and judge; True where the verdict or the health changed."""
-        before = (self.verdict.ready, self.verdict.aside, bool(self.degraded))
+        """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
+        before = self._news()
         self._hear(now)
         if self.uplink:
             self.uplink.receive(now)
@@ -80,7 +88,7 @@ class Pair:
         self.judge(now)
         if self.timers.canary == now or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
-        return before != (self.verdict.ready, self.verdict.aside, bool(self.degraded))
+        return before != self._news()
 
     def judge(self, now: float) -> None:
         """Judge what is known now, and tell keepalived by its tracked files."""
@@ -179,6 +187,10 @@ class Pair:
             else:
                 self.replicas.look_out(now)
             self.replicas.orders.advance(now)
+            # The MASTER first: its conntrackd loses nothing by a new start, the standby's its replicas.
+            patience = (2 if self.role is Role.MASTER else 3) * replicas.CANARY_PATIENCE
+            if (waited := self._stuck(now)) > patience:
+                self.replicas.mend(waited, now)
             self.trouble = ""
         except ApplianceError as error:
             if str(error) != self.trouble:
@@ -250,12 +262,17 @@ class Pair:
             return "conntrackd does not run here" if listened else ""
         if not peer.generation:
             return f"conntrackd does not run on {peer.node}" if peer.ready else ""
-        master = self.role is Role.MASTER
-        waited = self.replicas.waiting(peer.seen if master else None, now)
+        waited = self._stuck(now)
         if waited <= replicas.CANARY_PATIENCE:
             return ""
-        # The MASTER first: its conntrackd loses nothing by a new start, the standby's its replicas.
-        if waited > (2 if master else 3) * replicas.CANARY_PATIENCE:
-            self.replicas.mend(waited, now)
-        way = f"to {peer.node}" if master else f"from {peer.node}"
+        way = f"to {peer.node}" if self.role is Role.MASTER else f"from {peer.node}"
         return f"no flow {way} has arrived for {waited:.0f} s"
+
+    def _stuck(self, now: float) -> float:
+        """Seconds for which no flow has passed between two conntrackds that should; 0 where all do."""
+        peer = self.peer
+        if peer is None or peer.config != self.digest:
+            return 0.0
+        if not (peer.generation and self.replicas.generation):
+            return 0.0
+        return self.replicas.waiting(peer.seen if self.role is Role.MASTER else None, now)

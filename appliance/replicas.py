@@ -10,9 +10,6 @@ from appliance.drivers import conntrack, daemons, replication
 from appliance.failover import Settled, Step
 from appliance.model import Role
 
-SETTLED = (
-    "settled"  # in the run directory: the role and the conntrackd that the steps were taken for
-)
 UNSETTLED = "-"
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
 CANARY_PATIENCE = 8.0  # seconds after which one that has not arrived tells of a broken replication
@@ -146,7 +143,7 @@ class Replicas:
         """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
         self.meant = None
         self.settled = Settled(role, self.generation)
-        system.replace(self.run_dir / SETTLED, f"{role or UNSETTLED} {self.generation}\n")
+        system.replace(self.run_dir / daemons.SETTLED, f"{role or UNSETTLED} {self.generation}\n")
 
     def imminent(self, now: float) -> bool:
         """Whether a canary was announced just now and is looked out for."""
@@ -192,7 +189,7 @@ class Replicas:
 
 def remembered(run_dir: Path) -> Replicas:
     """What an earlier agent had settled with conntrackd; nothing where there was none."""
-    words = (system.read(run_dir / SETTLED) or "").split()
+    words = (system.read(run_dir / daemons.SETTLED) or "").split()
     if len(words) != 2:
         return Replicas(run_dir)
     role = None if words[0] == UNSETTLED else Role(words[0])

@@ -4,6 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from appliance import vrrp
+from appliance.model import Config
+
 FILE = "status.json"  # in the run directory, written by the agent at each look
 
 
@@ -36,6 +39,16 @@ class Snapshot:
     resident_mb: float = 0.0
     programs: dict[str, str] = field(default_factory=dict)
     pair: dict[str, Any] = field(default_factory=dict)
+
+
+def promise(config: Config) -> dict[str, float]:
+    """How long the formula gives the node of lower priority to take over, in seconds."""
+    vgw, backup = config.vgw, min(node.priority for node in config.nodes.values())
+    terms = (vgw.vrrp_version, backup, vgw.advert_interval)
+    return {
+        "takeover_s": round(vrrp.master_down_interval(*terms), 4),
+        "release_s": round(vrrp.skew_time(*terms), 4),
+    }
 
 
 def to_json(snapshot: Snapshot) -> str:

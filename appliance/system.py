@@ -169,3 +169,9 @@ def time_of_day(at: float) -> str:
 def pause(seconds: float) -> None:
     """Wait a little, inside a loop that has a deadline."""
     time.sleep(seconds)
+
+
+def resident_mb() -> float:
+    """The memory that this process has in RAM, in megabytes (proc_pid_statm(5))."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)

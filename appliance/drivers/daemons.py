@@ -21,7 +21,8 @@ ASIDE = "aside"  # tracked by keepalived: 1 puts the priority below the peer's
 ASKED_ASIDE = "asked-aside"  # a switchover's note to the agent; it outlives the agent
 FAILED = "failed"
 FIFO = "notify.fifo"
-NOTES = (READY, ASIDE, ASKED_ASIDE, "settled")  # what tells of a node that runs
+SETTLED = "settled"  # the role and the conntrackd that the steps of replication were taken for
+NOTES = (READY, ASIDE, ASKED_ASIDE, SETTLED)  # what tells of a node that runs
 
 
 def diff(wanted: Sequence[File], run_dir: Path) -> tuple[Change, ...]:

@@ -1,8 +1,9 @@
 """Links, addresses, routes and routing rules by netlink (rtnetlink(7)); the one door to pyroute2."""
 
+import contextlib
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
@@ -53,6 +54,18 @@ def holds(address: IPv4Address) -> bool:
     with IPRoute() as ip:
         found = ip.get_addr(family=socket.AF_INET)
         return any(item.get("IFA_LOCAL") == str(address) for item in found)
+
+
+def drop(addresses: Collection[IPv4Address]) -> None:
+    """Take these addresses away, wherever this machine has them; who was faster does no harm."""
+    unwanted = set(map(str, addresses))
+    with IPRoute() as ip:
+        for item in list(ip.get_addr(family=socket.AF_INET)):
+            own = item.get("IFA_LOCAL")
+            if own not in unwanted:
+                continue
+            with contextlib.suppress(NetlinkError):
+                ip.addr("del", index=item["index"], address=own, prefixlen=item["prefixlen"])
 
 
 def interfaces() -> tuple[str, ...]:

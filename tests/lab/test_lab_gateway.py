@@ -2,13 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab.conftest import Lab, eventually, judged
+from tests.lab.conftest import REPOSITORY, Lab, eventually, judged
 
 # A forged advert as an owner of the address would send it: VRRPv3, priority 255 (RFC 9568, 5.2).
 FORGE = """
@@ -204,3 +206,39 @@ def test_check_names_who_has_taken_this_nodes_address(standard_lab: Lab) -> None
         shell(lab, "noeud2", "ip addr del 192.168.100.3/24 dev eth0")
     assert done.returncode == 15, done.stdout + done.stderr
     assert re.search(r"192.168.100.3 answers ARP from 02:00:", done.stderr)
+
+
+# Looks each 10 ms for so many seconds who has the VGW, and prints how long both had it.
+BOTH = """
+import sys, time
+from appliance.lab import labs
+lab, seconds = labs.open_lab(sys.argv[1]), float(sys.argv[2])
+master = lab.holders()[0]
+lab.node(master).kill("keepalived")
+both, began, before = 0.0, time.monotonic(), time.monotonic()
+taken = False
+while before - began < seconds:
+    holders = lab.holders()
+    now = time.monotonic()
+    both += now - before if len(holders) > 1 else 0
+    taken, before = taken or holders == (lab.other(master),), now
+    time.sleep(0.01)
+print(both, taken)
+"""
+
+
+def test_who_lost_keepalived_lets_go_when_the_peer_has_taken_over(standard_lab: Lab) -> None:
+    lab = standard_lab
+    assert eventually(lambda: told(lab, "backup")["role"] == "BACKUP", 20)
+    done = subprocess.run(
+        [sys.executable, "-c", BOTH, lab.name, "1.5"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    both, taken = done.stdout.split()
+    assert taken == "True", "supervisord had keepalived back before the peer missed it"
+    assert float(both) < 0.15, f"both nodes had the VGW for {both} s"
+    assert eventually(lambda: told(lab, "master")["role"] == "MASTER", 20)
