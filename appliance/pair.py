@@ -93,7 +93,11 @@ class Pair:
     def judge(self, now: float) -> None:
         """Judge what is known now, and tell keepalived by its tracked files."""
         facts = self._facts(now)
-        self.state, self.verdict = readiness.judge(self.state, facts, now)
+        former = self.state
+        self.state, self.verdict = readiness.judge(former, facts, now)
+        if sentence := readiness.learned(former, self.state, facts, now):
+            log.info(sentence)
+            self._record("catching up", "caught up", sentence, facts.entries)
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
         before, self.degraded = self.degraded, self._degraded(facts, now)
@@ -108,8 +112,11 @@ class Pair:
         if not self.degraded:
             sentence = f"replication works again, it was degraded: {before}"
         log.warning(sentence)
-        words = ("degraded", "works") if before else ("works", "degraded")
-        event = Event(system.wall(), self.node, "replication", *words, "found by looking", sentence)
+        self._record(*(("degraded", "works") if before else ("works", "degraded")), sentence)
+
+    def _record(self, was: str, now: str, sentence: str, flows: int | None = None) -> None:
+        words = (was, now, "found by looking", sentence)
+        event = Event(system.wall(), self.node, "replication", *words, flows=flows)
         ledger.append(self.run_dir, event)
 
     def become(self, role: Role, now: float) -> None:

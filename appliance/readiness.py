@@ -104,6 +104,21 @@ def replication_restarted(state: State, now: float) -> State:
     return replace(state, began=now, caught_up=False, late="")
 
 
+def learned(before: State, state: State, facts: Facts, now: float) -> str:
+    """What to tell of replicas that have just come in full; empty where none were waited for."""
+    peer = facts.peer
+    if (
+        before.caught_up
+        or not state.caught_up
+        or state.late
+        or not peer
+        or peer.role != Role.MASTER
+    ):
+        return ""
+    waited = now - before.began
+    return f"caught up with {peer.node} after {waited:.1f} s: {facts.entries} entries are here"
+
+
 def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
     """Whether the replicas are there, or the sentence that tells what they are waited for."""
     peer = facts.peer

@@ -1,6 +1,7 @@
 """The standby knows every flow: in time, for as long as it lives, and whatever becomes of a daemon."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -186,6 +187,8 @@ def test_a_peer_that_comes_back_costs_the_standby_nothing(lab: Lab) -> None:
     before = len(events(lab, "backup"))
     lab.must("drill", "power-off")
     assert eventually(lambda: at_rest(lab), 20)
+    said = "\n".join(ledger(lab, "master"))  # begun anew when its power came back
+    assert re.search(r"caught up with backup after [\d.]+ s: \d+ entries", said), said
     assert eventually(lambda: "now BACKUP" in events(lab, "backup")[-1])
     roles = [line.split(" now ")[1].split(":")[0] for line in events(lab, "backup")[before:]]
     assert roles == ["MASTER", "BACKUP"], "it kept its replicas, and was ready all the time"
@@ -218,21 +221,21 @@ def wrote_since(lab: Lab, node: str, written: float) -> bool:
     return bool(told(lab, node)["written"] > written)
 
 
-def block(lab: Lab, node: str, rule: str) -> None:
-    """Drop what fits a rule, in a table that is not the gateway's."""
+@contextmanager
+def blocked(lab: Lab, node: str, rule: str) -> Iterator[None]:
+    """Drop what fits a rule for a while, in a table that is not the gateway's."""
     lines = (
         "table inet block { chain lose { type filter hook prerouting priority -400; %s drop; }; }"
     )
     must(lab, node, "nft", lines % rule)
-
-
-def unblock(lab: Lab, node: str) -> None:
-    must(lab, node, "nft", "delete table inet block")
+    try:
+        yield
+    finally:
+        must(lab, node, "nft", "delete table inet block")
 
 
 def test_replication_that_dies_silently_is_found_and_the_roles_stay(lab: Lab) -> None:
-    block(lab, "backup", "udp dport 3780")
-    try:
+    with blocked(lab, "backup", "udp dport 3780"):
         began = time.monotonic()
         assert eventually(lambda: pair(lab, "backup")["degraded"], 20)
         took = time.monotonic() - began
@@ -242,8 +245,6 @@ def test_replication_that_dies_silently_is_found_and_the_roles_stay(lab: Lab) ->
         assert (told(lab, "master")["role"], told(lab, "backup")["role"]) == ("MASTER", "BACKUP")
         assert "vgw_replication_degraded 1.0" in must(lab, "backup", "vgw", "metrics")
         assert "degraded" in must(lab, "backup", "vgw", "status")
-    finally:
-        unblock(lab, "backup")
     assert eventually(lambda: at_rest(lab), 90)
     said = "\n".join(ledger(lab, "backup"))
     assert "replication is degraded: no flow from master has arrived" in said
@@ -251,24 +252,18 @@ def test_replication_that_dies_silently_is_found_and_the_roles_stay(lab: Lab) ->
 
 
 def test_a_dead_way_out_moves_the_vgw_only_where_the_peers_works(lab: Lab) -> None:
-    block(lab, "master", 'iifname "eth0"')
-    try:
+    with blocked(lab, "master", 'iifname "eth0"'):
         assert eventually(lambda: told(lab, "backup")["role"] == "MASTER", 5)
         assert eventually(lambda: told(lab, "master")["role"] == "FAULT")
         assert "the way out is dead here" in pair(lab, "master")["reason"]
-    finally:
-        unblock(lab, "master")
     assert eventually(lambda: at_rest(lab), 20)
 
 
 def test_a_target_that_is_dead_for_both_moves_nobody(lab: Lab) -> None:
     changes = [told(lab, node)["role_changes"] for node in ("master", "backup")]
-    block(lab, "internet", "icmp type echo-request")
-    try:
+    with blocked(lab, "internet", "icmp type echo-request"):
         assert eventually(lambda: pair(lab, "master")["uplink"] is False)
         assert eventually(lambda: pair(lab, "backup")["uplink"] is False)
-    finally:
-        unblock(lab, "internet")
     assert eventually(lambda: pair(lab, "master")["uplink"] and pair(lab, "backup")["uplink"])
     roles = [told(lab, node) for node in ("master", "backup")]
     assert at_rest(lab)

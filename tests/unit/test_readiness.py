@@ -81,6 +81,19 @@ def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
     assert verdicts(FACTS, 1.0)[0].ready
 
 
+def test_a_node_tells_once_how_long_it_took_to_catch_up() -> None:
+    few, all_of_them = replace(FACTS, entries=10), replace(FACTS, entries=998)
+    told, state = [], State(2.0)
+    for now, facts in ((3.0, few), (6.5, all_of_them), (7.0, all_of_them)):
+        former, (state, _) = state, judge(state, facts, now)
+        told.append(readiness.learned(former, state, facts, now))
+    assert told == ["", "caught up with backup after 4.5 s: 998 entries are here", ""]
+    for facts, now in ((ALONE, 9.0), (few, 99.0)):
+        state, _ = judge(State(2.0), facts, now)
+        assert state.caught_up
+        assert not readiness.learned(State(2.0), state, facts, now), "nothing was learned"
+
+
 def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
     coming = replace(FACTS, entries=200)
     before, after = verdicts(coming, readiness.PATIENCE - 1, readiness.PATIENCE + 1)
