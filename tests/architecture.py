@@ -55,7 +55,6 @@ LAYERS = (
 WORDS = frozenset({"__init__", "model", "system", "vrrp"})
 BESIDE = {
     "lab.*": WORDS,
-    "listener": WORDS,
     "supervise": WORDS,
 }
 IMPORTERS_OF_BESIDE = {"cli", "__main__"}

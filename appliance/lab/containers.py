@@ -16,16 +16,10 @@ from appliance import ApplianceError, CommandFailed, system
 from appliance.lab import compose, engine, entry
 from appliance.lab.engine import Container, Engine
 from appliance.lab.entry import Child
-from appliance.lab.running import Entrance, Lab
+from appliance.lab.running import Entrance, Lab, addressed
 from appliance.lab.topology import BRIDGES, NodeSpec, Topology
 
 CONFIG = "/etc/vgw/gateway.yaml"
-_KILL = """\
-for place in /proc/[0-9]*; do
-  read -r name <$place/comm && [ "$name" = "$0" ] && found="$found ${place#/proc/}"
-done 2>/dev/null
-[ -z "$found" ] || kill -KILL $found
-"""
 
 
 class ContainerNode:
@@ -78,7 +72,7 @@ class ContainerNode:
 
     def kill(self, program: str) -> None:
         """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
-        done = self.run(["sh", "-c", _KILL, program])
+        done = self.run(["sh", "-c", entry.KILL, program])
         if done.returncode != 0:
             raise CommandFailed(f"{self.spec.name}: kill {program}: {done.output}")
 
@@ -210,12 +204,7 @@ class ContainerLab(Lab):
 
         Engines number interfaces as they like.
         """
-        wire = next(wire for wire in self.topology.node(node).wires if wire.bridge == bridge)
-        shown = self.node(node).run(["ip", "-o", "-4", "address", "show"]).stdout
-        for words in map(str.split, shown.splitlines()):
-            if str(wire.address) in words:
-                return words[1]
-        raise ApplianceError(f"{node}: no interface of it has {wire.address}, as the plan says")
+        return addressed(self, node, bridge)
 
     def arm(self, node: str) -> None:
         """Get ready to pull a gateway's cables, so that this then takes no time to begin."""

@@ -123,8 +123,11 @@ def drill(
     fault: Fault,
     say: Callable[[str], None] = lambda _: None,
     burden: load.Load = load.NONE,
+    every: float = 1.0,
 ) -> Verdict:
     """Inject a fault into the MASTER, measure, put it right, and judge.
+
+    `every` is how many milliseconds are between two packets of the probe.
 
     Raises NotConverged when a node is off or the pair not healthy before, or not again afterwards.
     """
@@ -140,7 +143,7 @@ def drill(
         load.flowing(lab, burden) as flows,
         mended_when_broken_off(lab, fault, before),
     ):
-        with observe(lab, standby) as record:
+        with observe(lab, standby, every=every) as record:
             # A fault has no respect for the advert timer: meet it at any phase.
             time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
             say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
@@ -152,7 +155,7 @@ def drill(
         flows.check("takeover")
         after = standby if moved else before
         say(f"{after} is MASTER; {before} is put right")
-        with observe(lab, standby) as returning:
+        with observe(lab, standby, every=every) as returning:
             fault.mend(lab, before)
             lab.wait_healthy(burden.healthy_seconds)
             time.sleep(_BASELINE_SECONDS)

@@ -20,6 +20,13 @@ LAB_TAG = "VGW_LAB"
 NODE_TAG = "VGW_LAB_NODE"
 # The tag of the world's own processes, beside the names of its nodes.
 WORLD = "world"
+# For sh -c: SIGKILL to all processes of the name that follows, in a place without pkill(1).
+KILL = """\
+for place in /proc/[0-9]*; do
+  read -r name <$place/comm && [ "$name" = "$0" ] && found="$found ${place#/proc/}"
+done 2>/dev/null
+[ -z "$found" ] || kill -KILL $found
+"""
 _NAMESPACES = ("user", "mnt", "net", "uts", "ipc", "pid")
 _NSENTER = {"mnt": "mount"}
 _CAP_SYS_ADMIN = 21

@@ -40,6 +40,16 @@ class Names(BaseResolver):
         return reply
 
 
+class Asked(DNSHandler):
+    """One who asks for names; by TCP for as long as he stays (RFC 7766)."""
+
+    def handle(self) -> None:
+        """Answer."""
+        super().handle()
+        while self.protocol == "tcp" and self.request.recv(1, socket.MSG_PEEK):
+            super().handle()
+
+
 class Echo(socketserver.BaseRequestHandler):
     """TCP echo (RFC 862): what comes in goes back until the other side has said all."""
 
@@ -89,7 +99,7 @@ def serve(addresses: Sequence[str]) -> None:
     quiet = DNSLogger(log="-request,-reply,-truncated,-error,-recv,-send,-data")
     for address in addresses:
         for tcp in (False, True):
-            DNSServer(Names(), address=address, port=53, tcp=tcp, logger=quiet).start_thread()
+            DNSServer(Names(), address, 53, tcp, quiet, Asked).start_thread()
         threading.Thread(target=echo_datagrams, args=(address,), daemon=True).start()
     for server in (
         EchoServer(("", PORT), Echo),

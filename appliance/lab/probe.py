@@ -1,4 +1,4 @@
-"""A train of numbered datagrams to an echo service, and what became of them. Runs on a machine.
+"""A train of numbered datagrams to an echo service, or of pings, and what became of them. Runs on a machine.
 
 It runs until its standard input ends, or for so many seconds, and then prints one JSON object.
 """
@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import os
 import select
 import socket
 import struct
@@ -16,6 +17,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 _NUMBER = struct.Struct("!Q")
+# An echo request (RFC 792): type, code, checksum, identifier, sequence, and then our number.
+_ECHO = struct.Struct("!BBHHHQ")
+_ECHO_REQUEST, _ECHO_REPLY = 8, 0
+_IP_HEADER = 20
 _LINGER_SECONDS = 0.5
 
 
@@ -58,11 +63,79 @@ def tally(sent_at: Sequence[float], answers: Sequence[int], last_answer: float |
     )
 
 
+class Datagrams:
+    """Numbers to an echo service by UDP (RFC 862), each answered with itself."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def packet(self, number: int) -> bytes:
+        """What to send."""
+        return _NUMBER.pack(number)
+
+    def number(self, answer: bytes) -> int | None:
+        """The number that an answer bears; None for what is no answer."""
+        return int(_NUMBER.unpack(answer)[0]) if len(answer) == _NUMBER.size else None
+
+
+class Pings:
+    """Numbers in echo requests, which any host answers.
+
+    Without privilege where the kernel gives out such sockets (ping_group_range of icmp(7)), else as root.
+    """
+
+    def __init__(self) -> None:
+        self.identifier = os.getpid() & 0xFFFF
+        try:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+        except PermissionError:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+
+    def packet(self, number: int) -> bytes:
+        """What to send."""
+        return echo_request(self.identifier, number)
+
+    def number(self, answer: bytes) -> int | None:
+        """The number that an answer bears; None for what is no answer to us."""
+        return echoed(answer, self.identifier, raw=self.socket.type == socket.SOCK_RAW)
+
+
+def echo_request(identifier: int, number: int) -> bytes:
+    """A ping; a kernel that gives out sockets for pings writes an identifier of its own."""
+    words = (identifier, number & 0xFFFF, number)
+    checksum = internet_checksum(_ECHO.pack(_ECHO_REQUEST, 0, 0, *words))
+    return _ECHO.pack(_ECHO_REQUEST, 0, checksum, *words)
+
+
+def echoed(answer: bytes, identifier: int, *, raw: bool) -> int | None:
+    """The number in a reply to us; None for all else.
+
+    A raw socket hands over everybody's, each with its IP header, which has no options here.
+    """
+    answer = answer[_IP_HEADER:] if raw else answer
+    if len(answer) != _ECHO.size:
+        return None
+    kind, _, _, whose, _, number = _ECHO.unpack(answer)
+    return int(number) if kind == _ECHO_REPLY and (whose == identifier or not raw) else None
+
+
+def internet_checksum(data: bytes) -> int:
+    """The ones' complement of the ones' complement sum of 16-bit words (RFC 1071)."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
 class Train:
-    """The datagrams of one probe: sends on an absolute schedule and reads answers in between."""
+    """The datagrams of one probe: sends on an absolute schedule and reads answers in between.
+
+    Port 0 means pings.
+    """
 
     def __init__(self, target: tuple[str, int], interval: float) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.echo = Datagrams() if target[1] else Pings()
+        self.socket = self.echo.socket
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.socket.connect(target)
         self.socket.setblocking(False)
@@ -76,7 +149,7 @@ class Train:
         self.answers.append(0)
         self.sent_at.append(time.monotonic())
         with contextlib.suppress(OSError):
-            self.socket.send(_NUMBER.pack(len(self.answers) - 1))
+            self.socket.send(self.echo.packet(len(self.answers) - 1))
 
     def receive(self) -> None:
         """Read all answers that are there."""
@@ -87,8 +160,9 @@ class Train:
                 return
             except OSError:
                 continue  # an ICMP error for an earlier datagram; that one is lost
-            if len(answer) == _NUMBER.size:
-                self.answers[_NUMBER.unpack(answer)[0]] += 1
+            number = self.echo.number(answer)
+            if number is not None and number < len(self.answers):
+                self.answers[number] += 1
                 self.last_answer = time.monotonic()
 
     def run(self, seconds: float) -> Tally:
@@ -120,7 +194,7 @@ def main() -> None:
     """Run one probe, as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", default="8.8.8.8")
-    parser.add_argument("--port", type=int, default=7)
+    parser.add_argument("--port", type=int, default=7, help="of the echo service; 0: pings")
     parser.add_argument("--every", type=float, default=1.0, help="milliseconds between sends")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long at most")
     options = parser.parse_args()

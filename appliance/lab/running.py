@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from appliance import NotConverged
+from appliance import ApplianceError, NotConverged
 from appliance.lab import capture, entry, topology
 from appliance.lab.entry import Child
 from appliance.lab.nodes import Node
@@ -198,6 +198,16 @@ class Lab(ABC):
     def capture(self) -> capture.Capture:
         """What the internet saw on its wire."""
         return capture.read(self.node(INTERNET).run)
+
+
+def addressed(lab: Lab, node: str, bridge: str) -> str:
+    """The interface of a node that has its address on a network. Raises ApplianceError."""
+    wire = next(wire for wire in lab.topology.node(node).wires if wire.bridge == bridge)
+    shown = lab.node(node).run(["ip", "-o", "-4", "address", "show"]).stdout
+    for words in map(str.split, shown.splitlines()):
+        if str(wire.address) in words:
+            return words[1]
+    raise ApplianceError(f"{node}: no interface of it has {wire.address}, as the plan says")
 
 
 def local_addresses(fib_trie: str) -> set[str]:

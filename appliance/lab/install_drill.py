@@ -1,0 +1,115 @@
+"""`vgw drill`: chosen faults on a pair that somebody runs, by consent and under live flows."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from appliance import ApplianceError
+
+if TYPE_CHECKING:
+    from appliance.lab.faults import Fault
+    from appliance.lab.install import Install
+
+# What can be done to a node by a command on it, and put right again.
+DRILLS = ("switchover", "stop-keepalived", "kill-keepalived", "lan-down", "wan-down")
+_EVERY_MS = 10.0
+
+
+def drill_install(
+    drills: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"Of {', '.join(DRILLS)}, or `all`; else a switchover."),
+    ] = None,
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(help="A command that leads to a node, as root: 'ssh root@gw1'. Two of them."),
+    ] = None,
+    machine: Annotated[
+        str, typer.Option(help="One that leads to a machine behind the pair; else it is this one.")
+    ] = "",
+    target: Annotated[
+        str, typer.Option(help="A host outside that answers pings and is a name server.")
+    ] = "8.8.8.8",
+    times: Annotated[int, typer.Option(min=1, max=100, help="How often each.")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drill the pair you run: faults on its MASTER, measured from a machine behind it."""
+    from appliance.lab import drill, labs, load, report
+    from appliance.lab.install import Install, Way
+
+    chosen = _chosen(drills or [DRILLS[0]])
+    ways = [Way(tuple(shlex.split(words))) for words in gateway or []]
+    if len(ways) != 2:
+        raise ApplianceError(
+            "--gateway: two commands are needed, one for each node: "
+            "--gateway 'ssh root@gw1' --gateway 'ssh root@gw2'"
+        )
+    install = Install(ways, Way(tuple(shlex.split(machine))), target)
+    master = install.wait_healthy()
+    typer.echo(plan(install, master, chosen, times), err=as_json)
+    if dry_run:
+        return
+    if not yes:
+        _ask()
+    say = (lambda _: None) if as_json else report.Stage().done
+    burden = load.Load(scale=1.0)
+    with labs.alone(install):
+        verdicts = [
+            drill.drill(install, one, say, burden, _EVERY_MS)
+            for one in chosen
+            for _ in range(times)
+        ]
+    if as_json:
+        typer.echo(json.dumps(report.verdicts_as_data(install, verdicts), indent=2))
+    else:
+        report.show_verdicts(install, verdicts)
+    if not all(verdict.held for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _chosen(names: Sequence[str]) -> "list[Fault]":
+    from appliance.lab import faults
+
+    wanted = DRILLS if "all" in names else names
+    if unknown := [name for name in wanted if name not in DRILLS]:
+        raise ApplianceError(
+            f"{unknown[0]}: no drill for a pair that runs; there are {', '.join(DRILLS)}, and a lab "
+            "(`vgw lab up`) has more"
+        )
+    return [faults.fault(name) for name in wanted]
+
+
+def plan(install: "Install", master: str, chosen: "Sequence[Fault]", times: int) -> str:
+    """What would be done, in sentences."""
+    from appliance.lab.install import CABLE_SECONDS, HERE
+
+    topology = install.topology
+    lines = [
+        f"{master} is MASTER of {topology.vgw.ip} (profile {topology.profile}), "
+        f"{install.other(master)} stands by; both were reached.",
+        f"{install.target} is pinged all the while, and asked for a name by UDP and by TCP, from "
+        f"{install.way(HERE)}.",
+        "On the MASTER:",
+    ]
+    often = "" if times == 1 else f", {times} times"
+    for fault in chosen:
+        back = "the VGW is given back" if fault.name == "switchover" else "it is put right"
+        if fault.name.endswith("-down"):
+            back = f"the interface comes up again by itself within {CABLE_SECONDS} s"
+        lines.append(f"  {fault.name}{often}: {fault.what}; then {back}")
+    return "\n".join(lines)
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise ApplianceError("nobody is there to be asked; --yes says that it may be done")
+    if not typer.confirm("Users of this gateway may notice. Do it?"):
+        raise ApplianceError("nothing was done")
