@@ -104,6 +104,7 @@ DOORS = {
         "drivers.routes": "the door to netlink for all else",
     },
     "docker": {"lab.engine": "the one door to the container engine"},
+    "matplotlib": {"lab.bench.plots": "draws; an extra that only a report needs"},
     "importlib": {},
 }
 

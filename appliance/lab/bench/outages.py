@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from appliance.lab import faults, load
@@ -58,24 +58,27 @@ class Episode:
     faults: tuple[str, ...]
 
 
-def episodes(
-    setups: Sequence[Setup], runs: int, sizes: Sequence[int], table_runs: int
-) -> list[Episode]:
-    """All labs to be made, set-up by set-up within a round, so that the machine's moods hit all alike.
+def empty(setups: Sequence[Setup], runs: int) -> list[Episode]:
+    """The labs in which each fault is met with an empty table.
 
     The power cut comes last: nobody has to wait for the node's return.
     """
-    found = []
-    for turn in range(runs):
-        found += [Episode(setup, turn, 0, tuple(FAULTS)) for setup in setups]
-        if turn < table_runs:
-            found += [
-                Episode(setup, turn, size, (POWER_OFF,))
-                for size in sizes
-                if size
-                for setup in setups
-            ]
-    return found
+    return [Episode(setup, turn, 0, tuple(FAULTS)) for turn in range(runs) for setup in setups]
+
+
+def filled(setups: Sequence[Setup], runs: int, sizes: Sequence[int]) -> list[Episode]:
+    """The labs in which the power is cut while the table holds so many entries."""
+    return [
+        Episode(setup, turn, size, (POWER_OFF,))
+        for turn in range(runs)
+        for size in sizes
+        for setup in setups
+    ]
+
+
+def by_rounds(episodes: Iterable[Episode]) -> list[Episode]:
+    """Set-up after set-up within a round, then the next: a mood of the machine hits all alike."""
+    return sorted(episodes, key=lambda episode: episode.round)
 
 
 def run(name: str, episode: Episode, say: Callable[[str], None]) -> list[Outage]:
