@@ -56,7 +56,7 @@ def bench(
         # The bars are those of this program, not of the one that measured.
         result["verdicts"] = verdicts.judge(result)
         _report(result, source.parent, docs, drawn)
-        raise typer.Exit(int(verdicts.missed(result["verdicts"])))
+        raise typer.Exit(int(verdicts.failed(result)))
     chosen = _options(runs, setups, only, entries, quick, name)
     sizes, missing = run.room(chosen) if "tables" in chosen.sections else ((), [])
     todo = run.parts(chosen, sizes)
@@ -66,7 +66,7 @@ def bench(
     _report(result, out, docs, drawn)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
-    if verdicts.missed(result["verdicts"]):
+    if verdicts.failed(result):
         raise typer.Exit(1)
 
 

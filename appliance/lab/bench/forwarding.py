@@ -1,7 +1,7 @@
 """What the gateway itself costs: throughput, packets, new connections, mappings, replication."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ VARIANTS = (FULL, PLAIN, MASQUERADE)
 MAPPINGS = (10, 100, 1000)
 WITH, WITHOUT = "with replication", "without replication"
 _SETTLE_SECONDS = 20.0
+_TRIES = 3
 _TARGET = "8.8.8.8"
 _UNHEARD = """\
 table ip bench {
@@ -84,23 +85,33 @@ def connections(router: Router, runs: int, flows: int, say: Say) -> Iterator[Row
     for turn in range(runs):
         for variant in in_turn((WITH, WITHOUT), turn):
             say(f"new connections, {variant}, round {turn + 1}")
-            router.forget()
             if variant == WITHOUT:
-                yield _flooded(router, turn, variant, flows)
+                yield _best(_flooded(router, turn, variant, flows) for _ in range(_TRIES))
                 continue
             with router.replicating():
-                sent = router.sent_bytes("sync")
-                row = _flooded(router, turn, variant, flows)
-                _settle(lambda: router.entries(router.peer))
-                row["sync_bytes"] = (router.sent_bytes("sync") - sent) / row["flows"]
-                row["replicas"] = router.entries(router.peer) / row["flows"]
-                yield row
+                yield _best(_replicated(router, turn, flows) for _ in range(_TRIES))
+
+
+def _best(rows: Iterable[Row]) -> Row:
+    """The try of the highest rate: what disturbs the machine can only make one slower."""
+    return max(rows, key=lambda row: float(row["rate"]))
+
+
+def _replicated(router: Router, turn: int, flows: int) -> Row:
+    """A flood under replication, and what that sent for each flow; ends when all has arrived."""
+    sent = router.sent_bytes("sync")
+    row = _flooded(router, turn, WITH, flows)
+    _settle(lambda: router.entries(router.peer))
+    replicas = router.entries(router.peer) / row["flows"]
+    sync_bytes = (router.sent_bytes("sync") - sent) / row["flows"]
+    return {**row, "sync_bytes": sync_bytes, "replicas": replicas}
 
 
 def _flooded(router: Router, turn: int, variant: str, flows: int) -> Row:
-    before = router.entries(router.name)
+    """One flood from behind the router into an empty table; counted by the entries it made."""
+    router.forget()
     seconds = flood.flood(router.lab, router.machine, flood.NOWHERE, (9999, 8), flows)
-    arrived = router.entries(router.name) - before
+    arrived = router.entries(router.name)
     return {"round": turn, "variant": variant, "flows": arrived, "rate": arrived / seconds}
 
 
@@ -122,19 +133,18 @@ def mappings(router: Router, runs: int, flows: int, say: Say) -> Iterator[Row]:
     gateway's work is in the figure.
     """
     router.load(router.machine, _UNHEARD)
-    vip = str(router.lab.topology.wan_vip.ip)
     for turn in range(runs):
         for number in in_turn(MAPPINGS, turn):
             say(f"{number} mappings, round {turn + 1}")
             router.map_ports(number)
-            router.forget()
-            ports = (FIRST_MAPPED, number)
-            seconds = flood.flood(router.lab, INTERNET, vip, ports, flows)
-            arrived = router.entries(router.name)
-            yield {
-                "round": turn,
-                "variant": number,
-                "rate": arrived / seconds,
-                "flows": arrived,
-                "load_ms": router.load_seconds() * 1000,
-            }
+            row = _best(_inbound(router, turn, number, flows) for _ in range(_TRIES))
+            yield {**row, "load_ms": router.load_seconds() * 1000}
+
+
+def _inbound(router: Router, turn: int, number: int, flows: int) -> Row:
+    """One flood from outside through so many mappings in turn, into an empty table."""
+    router.forget()
+    vip = str(router.lab.topology.wan_vip.ip)
+    seconds = flood.flood(router.lab, INTERNET, vip, (FIRST_MAPPED, number), flows)
+    arrived = router.entries(router.name)
+    return {"round": turn, "variant": number, "flows": arrived, "rate": arrived / seconds}

@@ -19,7 +19,7 @@ KEYS = ("outages", "throughput", "connections", "mappings", "cost")
 FILE = "bench.json"
 _SPARE_ENTRIES = 10_000
 _MOST = "net.netfilter.nf_conntrack_max"
-_FLOOD, _QUICK_FLOOD = 100_000, 20_000
+_FLOOD, _QUICK_FLOOD = 50_000, 10_000
 _LEARNED = 100_000
 Row = dict[str, Any]
 Result = dict[str, Any]
@@ -79,8 +79,8 @@ def parts(options: Options, sizes: Sequence[int]) -> list[Part]:
         episodes += outages.filled(chosen, options.table_runs, sizes)
     found = [_outage(options, one) for one in outages.by_rounds(episodes)]
     bench = {
-        "throughput": (3, 5.5, _throughput),
-        "connections": (2, 8.0, _connections),
+        "throughput": (3, 6.5, _throughput),
+        "connections": (2, 9.0, _connections),
         "mappings": (3, 6.0, _mappings),
     }
     for key, (variants, seconds, work) in bench.items():
@@ -103,7 +103,7 @@ def _outage(options: Options, episode: outages.Episode) -> Part:
         yield from map(asdict, outages.run(options.name, episode, say))
 
     title = f"{episode.setup.name}, {episode.entries} entries, round {episode.round + 1}"
-    seconds = 8.0 * len(episode.faults) + 10.0 + episode.entries / 6_000
+    seconds = 7.0 * len(episode.faults) + 8.0 + episode.entries / 12_000
     rows = len(episode.faults)
     return Part("outages", title, rows, seconds / rows, work)
 
@@ -132,7 +132,7 @@ def _flows(options: Options) -> int:
 def _cost(options: Options, say: Callable[[str], None]) -> Iterator[Row]:
     yield from cost.measure(
         options.name,
-        _QUICK_FLOOD if options.quick else _LEARNED,
+        2 * _QUICK_FLOOD if options.quick else _LEARNED,
         3.0 if options.quick else 20.0,
         say,
     )

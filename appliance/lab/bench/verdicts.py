@@ -17,13 +17,21 @@ Result = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: what is measured, the least or the most that its median may be."""
+    """One bar: what is measured, the least or the most that its median may be.
+
+    It is looked at where its section was asked for, and all set-ups that it compares.
+    """
 
     what: str
     section: str
     values: Callable[[Result], list[float]]
     least: float | None = None
     most: float | None = None
+    setups: tuple[str, ...] = ()
+
+    def asked(self, options: Mapping[str, Any]) -> bool:
+        """Whether a run with these options can tell."""
+        return self.section in options["sections"] and set(self.setups) <= set(options["setups"])
 
     def held(self, found: float) -> bool:
         """Whether a figure keeps the bar."""
@@ -53,12 +61,14 @@ BARS = (
         "tables",
         _gaps("recipe", "ours-standard"),
         least=4,
+        setups=("recipe", "ours-standard"),
     ),
     Bar(
         f"gap at {MOST_ENTRIES:,} entries, recipe : ours-hot",
         "tables",
         _gaps("recipe", "ours-hot"),
         least=100,
+        setups=("recipe", "ours-hot"),
     ),
     Bar(
         "TCP throughput, full ruleset : plain routing",
@@ -90,9 +100,9 @@ BARS = (
 
 def judge(result: Result) -> list[dict[str, Any]]:
     """A verdict on each bar of the sections that were asked for; `held` is None without a figure."""
-    asked = result["options"]["sections"]
-    found = list(_flows(result)) if {"outages", "tables"} & set(asked) else []
-    return found + [_verdict(bar, bar.values(result)) for bar in BARS if bar.section in asked]
+    options = result["options"]
+    found = list(_flows(result)) if {"outages", "tables"} & set(options["sections"]) else []
+    return found + [_verdict(bar, bar.values(result)) for bar in BARS if bar.asked(options)]
 
 
 def _verdict(bar: Bar, values: list[float]) -> dict[str, Any]:
@@ -130,6 +140,8 @@ def _flows(result: Result) -> Iterator[dict[str, Any]]:
         }
 
 
-def missed(verdicts: list[dict[str, Any]]) -> bool:
-    """Whether a bar was missed, or could not be looked at."""
-    return not all(verdict["held"] for verdict in verdicts)
+def failed(result: Result) -> bool:
+    """Whether a bar was missed or has no figure; of a smoke run, whether a part of it did not work."""
+    if result["quick"]:
+        return bool(result["missing"])
+    return not all(verdict["held"] for verdict in result["verdicts"])
