@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from appliance.lab.running import Lab
 
@@ -37,12 +38,20 @@ def beside(argv: Sequence[str]) -> list[str]:
     return ["taskset", "-c", ",".join(map(str, others)), *argv] if others else list(argv)
 
 
-def flood(lab: Lab, node: str, target: str, ports: tuple[int, int], flows: int) -> float:
-    """Send new flows from a node to a range of ports; how many seconds that took."""
+@dataclass(frozen=True)
+class Spent:
+    """What a flood took: seconds, and seconds of a processor; the latter no neighbour can lengthen."""
+
+    seconds: float
+    processor: float
+
+
+def flood(lab: Lab, node: str, target: str, ports: tuple[int, int], flows: int) -> Spent:
+    """Send new flows from a node to a range of ports, a first one and how many."""
     words = ["--target", target, "--ports", *map(str, ports), "--flows", str(flows)]
     child = lab.node(node).instrument("bench.flood", words)
     printed, _ = child.communicate(timeout=_SECONDS)
-    return float(json.loads(printed)["seconds"])
+    return Spent(**json.loads(printed))
 
 
 def main() -> None:
@@ -58,10 +67,11 @@ def main() -> None:
     # A raw socket: the source port is then a field like any other (raw(7)).
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as sender:
         sender.connect((options.target, 0))
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         for datagram in datagrams:
             sender.send(datagram)
-        print(json.dumps({"seconds": time.monotonic() - began}))
+        spent = {"seconds": time.monotonic() - began, "processor": time.process_time() - used}
+    print(json.dumps(spent))
 
 
 if __name__ == "__main__":

@@ -85,11 +85,8 @@ def connections(router: Router, runs: int, flows: int, say: Say) -> Iterator[Row
     for turn in range(runs):
         for variant in in_turn((WITH, WITHOUT), turn):
             say(f"new connections, {variant}, round {turn + 1}")
-            if variant == WITHOUT:
-                yield _best(_flooded(router, turn, variant, flows) for _ in range(_TRIES))
-                continue
-            with router.replicating():
-                yield _best(_replicated(router, turn, flows) for _ in range(_TRIES))
+            once = _replicated if variant == WITH else _alone
+            yield _best(once(router, turn, flows) for _ in range(_TRIES))
 
 
 def _best(rows: Iterable[Row]) -> Row:
@@ -98,21 +95,40 @@ def _best(rows: Iterable[Row]) -> Row:
 
 
 def _replicated(router: Router, turn: int, flows: int) -> Row:
-    """A flood under replication, and what that sent for each flow; ends when all has arrived."""
-    sent = router.sent_bytes("sync")
-    row = _flooded(router, turn, WITH, flows)
-    _settle(lambda: router.entries(router.peer))
-    replicas = router.entries(router.peer) / row["flows"]
-    sync_bytes = (router.sent_bytes("sync") - sent) / row["flows"]
+    """A flood under replication, and what that sent for each flow; ends when all has arrived.
+
+    The daemons are new each time: they would go on to tell of the former try's flows, which are over.
+    """
+    router.forget()
+    with router.replicating():
+        sent = router.sent_bytes("sync")
+        row = _flooded(router, turn, WITH, flows)
+        _settle(lambda: router.entries(router.peer))
+        replicas = router.entries(router.peer) / row["flows"]
+        sync_bytes = (router.sent_bytes("sync") - sent) / row["flows"]
     return {**row, "sync_bytes": sync_bytes, "replicas": replicas}
 
 
 def _flooded(router: Router, turn: int, variant: str, flows: int) -> Row:
-    """One flood from behind the router into an empty table; counted by the entries it made."""
+    """One flood from behind the router; counted by the entries it made."""
+    spent = flood.flood(router.lab, router.machine, flood.NOWHERE, (9999, 8), flows)
+    return {"round": turn, "variant": variant, **_rates(router, spent)}
+
+
+def _alone(router: Router, turn: int, flows: int) -> Row:
+    """A flood that nobody is told of."""
     router.forget()
-    seconds = flood.flood(router.lab, router.machine, flood.NOWHERE, (9999, 8), flows)
+    return _flooded(router, turn, WITHOUT, flows)
+
+
+def _rates(router: Router, spent: flood.Spent) -> Row:
+    """How many flows arrived; how many that is a second, and a second of the processor that sent them."""
     arrived = router.entries(router.name)
-    return {"round": turn, "variant": variant, "flows": arrived, "rate": arrived / seconds}
+    return {
+        "flows": arrived,
+        "rate": arrived / spent.seconds,
+        "processor_rate": arrived / spent.processor,
+    }
 
 
 def _settle(count: Callable[[], int]) -> None:
@@ -145,6 +161,5 @@ def _inbound(router: Router, turn: int, number: int, flows: int) -> Row:
     """One flood from outside through so many mappings in turn, into an empty table."""
     router.forget()
     vip = str(router.lab.topology.wan_vip.ip)
-    seconds = flood.flood(router.lab, INTERNET, vip, (FIRST_MAPPED, number), flows)
-    arrived = router.entries(router.name)
-    return {"round": turn, "variant": number, "flows": arrived, "rate": arrived / seconds}
+    spent = flood.flood(router.lab, INTERNET, vip, (FIRST_MAPPED, number), flows)
+    return {"round": turn, "variant": number, **_rates(router, spent)}

@@ -33,7 +33,7 @@ body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; background: #fff; colo
 h1 { margin: 0 0 .2rem; font-size: 1.7rem; } h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
 table { width: 100%; border-collapse: collapse; font-size: .85rem; }
 th { text-align: left; border-bottom: 2px solid #1d2733; } td { border-bottom: 1px solid #dfe5ea; }
-th, td { padding: .25rem .7rem .25rem 0; vertical-align: top; }
+th, td { padding: .25rem 1.2rem .25rem 0; vertical-align: top; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { display: block; width: 100%; height: auto; } figure { margin: 1rem 0; }
 figcaption, .note { color: #46525f; font-size: .85rem; margin: .4rem 0; }
@@ -65,7 +65,7 @@ def machine(result: Result) -> str:
 
 def page(result: Result, drawings: Mapping[str, str]) -> str:
     """The whole page, with its drawings in it."""
-    first, *rest = tables.all_of(result) or [Table("Verdicts", "SECTION", (), ())]
+    first, *rest = tables.all_of(result) or [Table("Verdicts", "", (), ())]
     body = [
         "<h1>A gateway pair, measured beside others</h1>",
         f'<p class="note">{html.escape(machine(result))}<br>by <code>{html.escape(result["command"])}</code></p>',

@@ -190,6 +190,8 @@ def _gap_by_entries(result: Result) -> Figure | None:
         )
     panel.set_yscale("log")
     panel.yaxis.set_major_formatter("{x:,.0f}")
+    panel.yaxis.set_minor_formatter("")
+    panel.set_ylim(0.8 * figures.RESOLUTION_MS, 30_000)
     panel.set_xticks(range(len(sizes)), [f"{size:,}" for size in sizes])
     panel.set_xlabel("entries in the MASTER's table")
     panel.set_ylabel("gap after a power cut, ms")

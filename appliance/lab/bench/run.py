@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -173,8 +174,8 @@ def machine() -> dict[str, str]:
     }
     for name, word in (("keepalived", "-v"), ("conntrackd", "-v"), ("nft", "-v"), ("iperf3", "-v")):
         if system.find_program(name) is not None:
-            words = system.attempt([name, word]).output.split("\n")[0]
-            found[name] = " ".join(words.split()[:4])
+            version = re.search(r"\d+\.[\d.]*\d", system.attempt([name, word]).output)
+            found[name] = version[0] if version else "unknown"
     return found
 
 

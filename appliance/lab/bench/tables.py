@@ -33,7 +33,7 @@ class Table:
     @property
     def command(self) -> str:
         """The command that measures it again."""
-        return f"vgw bench --only {self.section}"
+        return f"vgw bench --only {self.section}" if self.section else "vgw bench"
 
 
 def number(value: float | None) -> str:
@@ -68,7 +68,7 @@ def bars(result: Result) -> Table:
     )
     note = "Ratios are medians over pairs of runs that lay side by side in time."
     heading = ("bar", "wanted", "found", "spread", "pairs", "verdict")
-    return Table("Verdicts", "SECTION", heading, rows, note)
+    return Table("Verdicts", "", heading, rows, note)
 
 
 def gaps(result: Result) -> Table:
@@ -162,12 +162,17 @@ def mappings(result: Result) -> Table:
     for many in MAPPINGS:
         chosen = [row for row in result["mappings"] if row["variant"] == many]
         if chosen:
-            pairs = figures.ratios(result["mappings"], "variant", "rate", MAPPINGS[0], many)
+            pairs = figures.ratios(
+                result["mappings"], "variant", "processor_rate", MAPPINGS[0], many
+            )
             rows.append(
                 (f"{many:,}", _median("load_ms")(chosen), _median("rate")(chosen), spread(pairs))
             )
     heading = ("mappings", "ruleset loads in ms", "new flows a second", "cost by 10 mappings")
-    note = "Each flow begins outside and goes through one of the mappings, all of them in turn."
+    note = (
+        "Each flow begins outside and goes through one of the mappings, all of them in turn. Cost is the "
+        "processor's time for a flow; the time to load includes nft's own start."
+    )
     return Table("Port forwards", "mappings", heading, tuple(rows), note)
 
 
@@ -187,6 +192,7 @@ def replication(result: Result) -> Table:
             (
                 variant,
                 _median("rate")(chosen),
+                _median("processor_rate")(chosen),
                 _median("sync_bytes")(chosen) if sends else "0",
                 f"{min(row['replicas'] for row in chosen):.1%}" if sends else NONE,
             )

@@ -85,8 +85,8 @@ BARS = (
     Bar(
         "cost of a new inbound flow, 1,000 mappings : 10",
         "mappings",
-        # Cost is time, the inverse of the rate.
-        _pairs("mappings", "rate", 10, 1000),
+        # Cost is the processor's time for a flow, the inverse of the rate.
+        _pairs("mappings", "processor_rate", 10, 1000),
         most=1.05,
     ),
     Bar(
