@@ -49,7 +49,7 @@ def keepalived(recipe: Recipe, plan: Topology, node: NodeSpec) -> str:
     lan, wan = interface(node, "lan"), interface(node, "wan")
     vgw, wan_vip = str(plan.vgw), f"{plan.wan_vip} dev {wan}"
     notify = _notify() if recipe.replicates else ""
-    head = "global_defs {\n    script_user root\n}\n"
+    head = "global_defs {\n    script_user root\n    enable_script_security\n}\n"
     if not recipe.groups:
         addresses = [vgw, wan_vip] if recipe.wan_vip else [vgw]
         return head + _instance("VI_1", recipe, plan.vrid, node, lan, addresses, notify)
