@@ -102,9 +102,14 @@ def _options(
 
 def _said(options: "Options") -> str:
     """The command line that measures the same again."""
+    from appliance.lab.bench import run
+    from appliance.lab.bench import setups as known
+
     words = ["vgw bench", "--quick" if options.quick else f"--runs {options.runs}"]
-    words += [f"--setups {','.join(options.setups)}"]
-    words += [f"--only {section}" for section in options.sections]
+    if set(options.setups) != set(known.SETUPS):
+        words.append(f"--setups {','.join(options.setups)}")
+    if set(options.sections) != set(run.SECTIONS):
+        words += [f"--only {section}" for section in options.sections]
     return " ".join([*words, f"--entries {','.join(map(str, options.entries))}"])
 
 

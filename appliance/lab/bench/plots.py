@@ -165,7 +165,7 @@ def _gap_by_entries(result: Result) -> Figure | None:
     sizes = figures.sizes(row for row in rows if row["fault"] == POWER_OFF)
     if len(sizes) < 2:
         return None
-    figure = Figure(figsize=(7.4, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.2, 4.2), layout="constrained")
     panel = figure.subplots()
     setups = _setups(result)
     for place, setup in enumerate(setups):
@@ -259,8 +259,9 @@ CAPTIONS = {
     f"each set-up. {FAULTS[SILENT_DEATH.name].capitalize()}: the links stay up and nothing passes, so "
     "nobody is told and every set-up has to wait for VRRP's timer.",
     "flows-over-time": "A hundred flows, half of them TCP and half UDP, that speak each 0.05 s. A flow "
-    "counts while its answers come and it is seen from outside under the address and port it began with.",
-    "gap-by-entries": "Median, least and longest gap. What has to be committed at a takeover grows with "
+    "counts while its answers come and it is seen from outside under the address and port it began with. A "
+    "line ends where watching did: after 3 s, or after twice the takeover that VRRP's formula foretells.",
+    "gap-by-entries": "Median, least and longest gap; none is drawn as 1 ms, what the probe can tell. What has to be committed at a takeover grows with "
     "the table; what is in the kernel already does not.",
     "ratios": "Dots are pairs of runs that lay side by side in time, with the order changed each round.",
 }

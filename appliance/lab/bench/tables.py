@@ -60,7 +60,7 @@ def bars(result: Result) -> Table:
             verdict["bar"],
             verdict["wanted"],
             number(verdict["found"]),
-            f"{number(verdict['low'])} to {number(verdict['high'])}",
+            f"{number(verdict['low'])} to {number(verdict['high'])}" if verdict["pairs"] else NONE,
             str(verdict["pairs"]),
             words[verdict["held"]],
         )
