@@ -200,6 +200,18 @@ def test_a_table_that_is_too_small_is_said_with_what_it_needs(
     assert "sysctl -w net.netfilter.nf_conntrack_max=310000" in missing[0]
 
 
+def test_a_kernel_that_does_not_say_its_table_size_yet_is_asked_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(entry, "sysctls", lambda keys: {})
+    assert run.room(OPTIONS) == ((300_000,), [])
+
+
+@pytest.mark.parametrize(("runs", "filled"), [(1, 1), (2, 2), (3, 3), (5, 3), (10, 4), (20, 8)])
+def test_filled_tables_are_met_less_often(runs: int, filled: int) -> None:
+    assert run.Options(runs, (), (), (), quick=False, name="bench").table_runs == filled
+
+
 def test_a_part_that_fails_is_named_and_the_rest_is_done(tmp_path: Path) -> None:
     def fails(say: Any) -> Any:
         yield {"variant": 10}

@@ -23,7 +23,7 @@ _INTERRUPTED = 130
 def bench(
     *,
     runs: Annotated[
-        int, typer.Option(min=1, max=1000, help="Rounds; filled tables get half as many.")
+        int, typer.Option(min=1, max=1000, help="Rounds; filled tables are met in two of five.")
     ] = 10,
     setups: Annotated[
         str, typer.Option(help="Set-ups, with commas between; all unless said.")

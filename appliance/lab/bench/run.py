@@ -39,8 +39,8 @@ class Options:
 
     @property
     def table_runs(self) -> int:
-        """How often each filled table is met: half as often as an empty one, for filling takes longest."""
-        return max((self.runs + 1) // 2, min(self.runs, 3))
+        """How often each filled table is met: in two rounds of five, but thrice at least, if there are."""
+        return max(2 * self.runs // 5, min(self.runs, 3))
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,14 @@ class Part:
 
 
 def room(options: Options) -> tuple[tuple[int, ...], list[str]]:
-    """The table sizes that this machine has room for, and a sentence for each one it has not."""
-    most = int(entry.sysctls([_MOST]).get(_MOST, 0))
+    """The table sizes that this machine has room for, and a sentence for each one it has not.
+
+    A kernel that does not say yet, for its module is not loaded, is asked again when a table is filled.
+    """
+    told = entry.sysctls([_MOST]).get(_MOST)
+    if told is None:
+        return options.entries, []
+    most = int(told)
     found, missing = [], []
     for entries in options.entries:
         if most >= entries + _SPARE_ENTRIES:
