@@ -55,7 +55,7 @@ def whole() -> dict[str, Any]:
     """A result that keeps every bar."""
     gaps = {"recipe": 4000.0, "ours-standard": 400.0, "ours-hot": 10.0, "ours-fast": 80.0}
     rows = [
-        outage(setup, turn, gap, entries=entries, fault=fault)
+        outage(setup, turn, gap, entries=entries, fault=fault, stall=gap)
         for setup, gap in gaps.items()
         for turn in range(2)
         for entries in (0, 300_000)
@@ -115,9 +115,9 @@ def test_ratios_are_of_one_round_each_and_a_round_without_its_pair_is_left_out()
     assert figures.ratios(rows, "variant", "rate", "a", "b") == [2.0, 0.5]
 
 
-def test_a_gap_that_the_probe_cannot_see_counts_as_its_resolution() -> None:
-    rows = [outage("recipe", 0, 500), outage("ours-hot", 0, 0)]
-    assert figures.gap_ratios(rows, "recipe", "ours-hot", "power-off", 0) == [500]
+def test_a_stall_that_the_probe_could_not_see_counts_as_its_resolution() -> None:
+    rows = [outage("recipe", 0, 0, stall=500), outage("ours-hot", 0, 0, stall=0)]
+    assert figures.stall_ratios(rows, "recipe", "ours-hot", "power-off", 0) == [500]
 
 
 def test_flows_are_added_up_over_rounds_and_one_that_moved_is_not_alive() -> None:
@@ -137,8 +137,12 @@ def test_a_run_that_keeps_every_bar_succeeds() -> None:
     ("section", "change", "words"),
     [
         ("outages", lambda row: {**row, "flows": {"client": (10, 9)}}, "ours-hot"),
-        ("outages", lambda row: {**row, "gap": 400.0}, "recipe : ours-standard"),
-        ("throughput", lambda row: {**row, "gbits": 1.0 + (row["variant"] == PLAIN)}, "TCP"),
+        ("outages", lambda row: {**row, "stall": 400.0}, "recipe : ours-standard"),
+        (
+            "throughput",
+            lambda row: {**row, "gbits": 1.0 + (row["variant"] == PLAIN)},
+            "TCP throughput",
+        ),
         ("mappings", lambda row: {**row, "processor_rate": 1e4 - row["variant"]}, "mappings"),
         (
             "connections",

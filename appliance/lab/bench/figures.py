@@ -43,23 +43,27 @@ def ratios(rows: Iterable[Row], key: str, value: str, over: Any, under: Any) -> 
     ]
 
 
-def gaps(rows: Iterable[Row], setup: str, fault: str, entries: int = 0) -> list[float]:
-    """The gaps of a set-up in milliseconds, in the order of the rounds."""
+def gaps(
+    rows: Iterable[Row], setup: str, fault: str, entries: int = 0, value: str = "gap"
+) -> list[float]:
+    """The gaps of a set-up, or its stalls, in milliseconds and in the order of the rounds."""
     return [
-        row["gap"]
+        row[value]
         for row in rows
         if (row["setup"], row["fault"], row["entries"]) == (setup, fault, entries)
     ]
 
 
-def gap_ratios(rows: Iterable[Row], over: str, under: str, fault: str, entries: int) -> list[float]:
-    """One set-up's gap by another's, round by round; one below the probe's resolution counts as that."""
+def stall_ratios(
+    rows: Iterable[Row], over: str, under: str, fault: str, entries: int
+) -> list[float]:
+    """One set-up's stall by another's, round by round; one below the probe's resolution counts as that."""
     chosen = [
-        {**row, "gap": max(row["gap"], RESOLUTION_MS)}
+        {**row, "stall": max(row["stall"], RESOLUTION_MS)}
         for row in rows
         if (row["fault"], row["entries"]) == (fault, entries)
     ]
-    return ratios(chosen, "setup", "gap", over, under)
+    return ratios(chosen, "setup", "stall", over, under)
 
 
 def alive(rows: Iterable[Row], setup: str, entries: int) -> dict[str, tuple[int, int]]:

@@ -32,7 +32,7 @@ class Outage:
     """One fault of one set-up. Times in milliseconds, `began` from the moment of the fault.
 
     `flows` counts by kind how many there were and how many live on under the same outside address and
-    port; `pulse` is how many of so many flows were answered, by a bin's begin in seconds.
+    port; `stall` is the longest that a TCP flow which lives waited for its answer. `pulse` is how many of so many flows were answered, by a bin's begin in seconds.
     """
 
     setup: str
@@ -43,6 +43,7 @@ class Outage:
     began: float | None
     sent: int
     lost: int
+    stall: float = 0.0
     flows: dict[str, tuple[int, int]] = field(default_factory=dict)
     pulse: dict[str, int] = field(default_factory=dict)
     watched: int = 0
@@ -120,7 +121,7 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
             flows.check("takeover")
     if not last:
         fault.mend(lab, master)
-    train = record.train
+    train, tallies = record.train, flows.phases.get("takeover", {})
     return Outage(
         setup=episode.setup.name,
         round=episode.round,
@@ -130,7 +131,8 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
         began=None if train.gap_at is None else round((train.gap_at - since) * 1000, 1),
         sent=train.sent,
         lost=train.lost,
-        flows=alive(flows.phases.get("takeover", {})),
+        stall=max((t.stall_ms for kind, t in tallies.items() if "client" in kind), default=0.0),
+        flows=alive(tallies),
         pulse={f"{at:.2f}": number for at, number in beat.since(since, ended - since).items()},
         watched=beat.flows,
     )

@@ -16,7 +16,11 @@ _HASH_LIMIT = 1 << 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """What tells the set-ups apart. `groups`: an instance for each side, bound by a sync group."""
+    """What tells the set-ups apart.
+
+    `groups`: an instance for each side, bound by a sync group; `stateful`: a filter that drops what
+    belongs to no flow it knows.
+    """
 
     version: int
     advert_interval: float
@@ -24,10 +28,11 @@ class Recipe:
     replicates: bool = True
     wan_vip: bool = True
     groups: bool = False
+    stateful: bool = False
 
 
 COURSE = Recipe(2, 1, authenticated=True, replicates=False, wan_vip=False)
-RECIPE = Recipe(3, 0.1)
+RECIPE = Recipe(3, 0.1, stateful=True)
 ROUTER_OS = Recipe(2, 1, groups=True)
 
 
@@ -166,9 +171,30 @@ done
 
 
 def ruleset(recipe: Recipe, plan: Topology, node: NodeSpec) -> str:
-    """The one rule that translates, in the words of nft(8)."""
+    """What translates and, where the set-up has one, the stateful filter, in the words of nft(8)."""
     action = f"snat to {plan.wan_vip.ip}" if recipe.wan_vip else "masquerade"
-    return translation(plan, node, action)
+    rules = translation(plan, node, action)
+    return rules + _stateful(node) if recipe.stateful else rules
+
+
+def _stateful(node: NodeSpec) -> str:
+    """Only what belongs to a flow passes, or what begins one; a TCP flow begins with a SYN."""
+    return f"""\
+table ip filter {{
+    chain forward {{
+        type filter hook forward priority filter; policy drop;
+        ct state established,related accept
+        iifname "{interface(node, "lan")}" ct state new tcp flags & (fin|syn|rst|ack) == syn accept
+        iifname "{interface(node, "lan")}" ct state new meta l4proto != tcp accept
+    }}
+    chain input {{
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iifname {{ "lo", "{interface(node, "lan")}", "{interface(node, "sync")}" }} accept
+        meta l4proto {{ icmp, vrrp }} accept
+    }}
+}}
+"""
 
 
 def translation(plan: Topology, node: NodeSpec, action: str) -> str:

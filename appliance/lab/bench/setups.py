@@ -58,7 +58,8 @@ _ALL = (
         "recipe",
         "standard",
         "VRRP version 3 at our own standard interval of 0.1 s, SNAT to a WAN VIP, conntrackd in FTFW "
-        "mode with its external cache, and the manual's primary-backup.sh as the notify script",
+        "mode with its external cache, the manual's primary-backup.sh as the notify script, and the stateful "
+        "ruleset that it asks for",
         "No health check and no guard against a node without replicas: the manual leaves both out.",
         "conntrack-tools user manual, Setting up conntrackd; doc/sync/primary-backup.sh",
         recipes.RECIPE,

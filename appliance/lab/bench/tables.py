@@ -92,15 +92,30 @@ def _summary(found: figures.Summary) -> tuple[str, ...]:
 
 
 def by_size(result: Result) -> Table:
-    """The gap after a power cut against the number of entries in the table."""
-    rows = []
+    """The gap after a power cut, and the longest stall, against the number of entries in the table."""
+    rows, outages = [], result["outages"]
     for setup in result["options"]["setups"]:
-        for size in figures.sizes(result["outages"]):
-            found = figures.summary(figures.gaps(result["outages"], setup, POWER_OFF, size))
+        for size in figures.sizes(outages):
+            found = figures.summary(figures.gaps(outages, setup, POWER_OFF, size))
+            stalls = figures.summary(figures.gaps(outages, setup, POWER_OFF, size, "stall"))
             if found:
-                rows.append((setup, f"{size:,}", *_summary(found)))
-    heading = ("set-up", "entries", "median ms", "p95 ms", "longest ms", "runs")
-    note = "A power cut while the table holds so many idle entries besides the flows."
+                waits = (f"{stalls[key]:,.0f}" for key in ("median", "max"))
+                rows.append((setup, f"{size:,}", *_summary(found), *waits))
+    heading = (
+        "set-up",
+        "entries",
+        "median ms",
+        "p95 ms",
+        "longest ms",
+        "runs",
+        "TCP waits ms",
+        "longest",
+    )
+    note = (
+        "A power cut while the table holds so many idle entries besides the flows. The gap is that of a new "
+        "or renewed UDP flow, which a node can pass without its state; a TCP flow that lives has waited for "
+        "its answer as the last columns say, of those that died nothing."
+    )
     return Table("Outage by size of the table", "tables", heading, tuple(rows), note)
 
 

@@ -45,8 +45,8 @@ class Bar:
         return f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
 
 
-def _gaps(over: str, under: str) -> Callable[[Result], list[float]]:
-    return lambda result: figures.gap_ratios(
+def _stalls(over: str, under: str) -> Callable[[Result], list[float]]:
+    return lambda result: figures.stall_ratios(
         result["outages"], over, under, POWER_OFF, MOST_ENTRIES
     )
 
@@ -57,16 +57,16 @@ def _pairs(section: str, value: str, over: Any, under: Any) -> Callable[[Result]
 
 BARS = (
     Bar(
-        f"gap at {MOST_ENTRIES:,} entries, recipe : ours-standard",
+        f"longest wait of a TCP flow, {MOST_ENTRIES:,} entries, recipe : ours-standard",
         "tables",
-        _gaps("recipe", "ours-standard"),
+        _stalls("recipe", "ours-standard"),
         least=4,
         setups=("recipe", "ours-standard"),
     ),
     Bar(
-        f"gap at {MOST_ENTRIES:,} entries, recipe : ours-hot",
+        f"longest wait of a TCP flow, {MOST_ENTRIES:,} entries, recipe : ours-hot",
         "tables",
-        _gaps("recipe", "ours-hot"),
+        _stalls("recipe", "ours-hot"),
         least=100,
         setups=("recipe", "ours-hot"),
     ),
