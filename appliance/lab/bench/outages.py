@@ -24,6 +24,8 @@ _BASELINE_SECONDS = 0.5
 _AFTER_SECONDS = 0.5
 # A TCP that was cut off tries again after 0.2, 0.6, 1.4, 3 and 6.2 s (RFC 6298): twice the takeover.
 _WATCHED_SECONDS = 3.0
+# Half of what a commit was seen to bring into the kernel.
+_COMMITTED_A_SECOND = 40_000
 _PATIENCE_SECONDS = 30.0
 
 
@@ -115,7 +117,10 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
             wait_until(lambda: lab.pings(lab.topology.machines[0].name), _PATIENCE_SECONDS)
             time.sleep(_AFTER_SECONDS)
         if flows.generators:
-            watched = max(_WATCHED_SECONDS, 2.2 * lab.topology.master_down_interval(standby))
+            watched = max(
+                _WATCHED_SECONDS + episode.entries / _COMMITTED_A_SECOND,
+                2.2 * lab.topology.master_down_interval(standby),
+            )
             time.sleep(max(since + watched - time.monotonic(), 0))
             ended = time.monotonic()
             flows.check("takeover")

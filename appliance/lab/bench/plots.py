@@ -268,7 +268,7 @@ CAPTIONS = {
     "nobody is told and every set-up has to wait for VRRP's timer.",
     "flows-over-time": "A hundred flows, half of them TCP and half UDP, that speak each 0.05 s. A flow "
     "counts while its answers come and it is seen from outside under the address and port it began with. A "
-    "line ends where watching did: after 3 s, or after twice the takeover that VRRP's formula foretells.",
+    "line ends where watching did: after 3 s and a second for 40,000 entries, or twice what VRRP's formula foretells.",
     "gap-by-entries": "Median, least and longest; none is drawn as 1 ms, what the probe can tell. The probe "
     "may pass as a new flow; an established TCP flow has to be known. What has to be committed at a takeover "
     "grows with the table; what is in the kernel already does not.",

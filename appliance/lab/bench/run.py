@@ -107,7 +107,12 @@ def _bound(
 
 def _outage(options: Options, episode: outages.Episode) -> Part:
     def work(say: Callable[[str], None]) -> Iterator[Row]:
-        yield from map(asdict, outages.run(options.name, episode, say))
+        try:
+            found = outages.run(options.name, episode, say)
+        except ApplianceError as error:  # on a busy machine not all flows open in time
+            say(f"{title}: once more, for: {error}")
+            found = outages.run(options.name, episode, say)
+        yield from map(asdict, found)
 
     title = f"{episode.setup.name}, {episode.entries} entries, round {episode.round + 1}"
     seconds = 7.0 * len(episode.faults) + 8.0 + episode.entries / 12_000
