@@ -117,11 +117,8 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
             wait_until(lambda: lab.pings(lab.topology.machines[0].name), _PATIENCE_SECONDS)
             time.sleep(_AFTER_SECONDS)
         if flows.generators:
-            watched = max(
-                _WATCHED_SECONDS + episode.entries / _COMMITTED_A_SECOND,
-                2.2 * lab.topology.master_down_interval(standby),
-            )
-            time.sleep(max(since + watched - time.monotonic(), 0))
+            until = since + _watched_seconds(lab, standby, episode.entries)
+            time.sleep(max(until - time.monotonic(), 0))
             ended = time.monotonic()
             flows.check("takeover")
     if not last:
@@ -141,6 +138,12 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
         pulse={f"{at:.2f}": number for at, number in beat.since(since, ended - since).items()},
         watched=beat.flows,
     )
+
+
+def _watched_seconds(lab: NamespaceLab, standby: str, entries: int) -> float:
+    """How long the flows are looked at after a fault: until what lives has been seen to live."""
+    commit = entries / _COMMITTED_A_SECOND
+    return max(_WATCHED_SECONDS + commit, 2.2 * lab.topology.master_down_interval(standby))
 
 
 def alive(tallies: load.Tallies) -> dict[str, tuple[int, int]]:
