@@ -120,6 +120,15 @@ def test_a_stall_that_the_probe_could_not_see_counts_as_its_resolution() -> None
     assert figures.stall_ratios(rows, "recipe", "ours-hot", "power-off", 0) == [500]
 
 
+def test_a_set_up_whose_flows_all_died_has_no_stall() -> None:
+    dead, lives = Tally(flows=2, alive=0, stall_ms=9), Tally(flows=2, alive=1, stall_ms=7)
+    assert outages.stall({"client": dead}) is None
+    assert outages.stall({"client": dead, "client, same port": lives, "udp": dead}) == 7
+    rows = [outage("course", 0, 3000, stall=None), outage("ours-hot", 0, 10, stall=5)]
+    assert figures.gaps(rows, "course", "power-off", value="stall") == []
+    assert figures.stall_ratios(rows, "course", "ours-hot", "power-off", 0) == []
+
+
 def test_flows_are_added_up_over_rounds_and_one_that_moved_is_not_alive() -> None:
     counted = outages.alive({"udp": Tally(flows=10, alive=9, changed=2)})
     assert counted == {"udp": (10, 7)}

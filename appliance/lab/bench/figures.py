@@ -46,11 +46,12 @@ def ratios(rows: Iterable[Row], key: str, value: str, over: Any, under: Any) -> 
 def gaps(
     rows: Iterable[Row], setup: str, fault: str, entries: int = 0, value: str = "gap"
 ) -> list[float]:
-    """The gaps of a set-up, or its stalls, in milliseconds and in the order of the rounds."""
+    """The gaps of a set-up in milliseconds, in the order of the rounds; or its stalls, where it has one."""
     return [
         row[value]
         for row in rows
         if (row["setup"], row["fault"], row["entries"]) == (setup, fault, entries)
+        and row[value] is not None
     ]
 
 
@@ -61,7 +62,7 @@ def stall_ratios(
     chosen = [
         {**row, "stall": max(row["stall"], RESOLUTION_MS)}
         for row in rows
-        if (row["fault"], row["entries"]) == (fault, entries)
+        if (row["fault"], row["entries"]) == (fault, entries) and row["stall"] is not None
     ]
     return ratios(chosen, "setup", "stall", over, under)
 

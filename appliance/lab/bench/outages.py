@@ -34,7 +34,7 @@ class Outage:
     """One fault of one set-up. Times in milliseconds, `began` from the moment of the fault.
 
     `flows` counts by kind how many there were and how many live on under the same outside address and
-    port; `stall` is the longest that a TCP flow which lives waited for its answer. `pulse` is how many of so many flows were answered, by a bin's begin in seconds.
+    port; `stall` is the longest that a TCP flow which lives waited for its answer, None where none lives. `pulse` is how many of so many flows were answered, by a bin's begin in seconds.
     """
 
     setup: str
@@ -45,7 +45,7 @@ class Outage:
     began: float | None
     sent: int
     lost: int
-    stall: float = 0.0
+    stall: float | None = None
     flows: dict[str, tuple[int, int]] = field(default_factory=dict)
     pulse: dict[str, int] = field(default_factory=dict)
     watched: int = 0
@@ -133,11 +133,17 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
         began=None if train.gap_at is None else round((train.gap_at - since) * 1000, 1),
         sent=train.sent,
         lost=train.lost,
-        stall=max((t.stall_ms for kind, t in tallies.items() if "client" in kind), default=0.0),
+        stall=stall(tallies),
         flows=alive(tallies),
         pulse={f"{at:.2f}": number for at, number in beat.since(since, ended - since).items()},
         watched=beat.flows,
     )
+
+
+def stall(tallies: load.Tallies) -> float | None:
+    """The longest wait of a TCP flow whose client speaks, in milliseconds; None where none lives."""
+    waits = [tally.stall_ms for kind, tally in tallies.items() if "client" in kind and tally.alive]
+    return max(waits, default=None)
 
 
 def _watched_seconds(lab: NamespaceLab, standby: str, entries: int) -> float:

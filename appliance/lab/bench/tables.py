@@ -99,7 +99,7 @@ def by_size(result: Result) -> Table:
             found = figures.summary(figures.gaps(outages, setup, POWER_OFF, size))
             stalls = figures.summary(figures.gaps(outages, setup, POWER_OFF, size, "stall"))
             if found:
-                waits = (f"{stalls[key]:,.0f}" for key in ("median", "max"))
+                waits = (f"{stalls[key]:,.0f}" if stalls else NONE for key in ("median", "max"))
                 rows.append((setup, f"{size:,}", *_summary(found), *waits))
     heading = (
         "set-up",
@@ -113,8 +113,8 @@ def by_size(result: Result) -> Table:
     )
     note = (
         "A power cut while the table holds so many idle entries besides the flows. The gap is that of a new "
-        "or renewed UDP flow, which a node can pass without its state; a TCP flow that lives has waited for "
-        "its answer as the last columns say, of those that died nothing."
+        "or renewed UDP flow, which a node can pass without its state. The last columns say how long a TCP "
+        "flow that lives has waited for its answer."
     )
     return Table("Outage by size of the table", "tables", heading, tuple(rows), note)
 
