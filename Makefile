@@ -5,13 +5,16 @@ PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types fast kernel lab containers golden lock clean setup-demo setup-test setup-check
+.PHONY: help demo bench test check lint types fast kernel lab containers golden lock clean setup-demo setup-bench setup-test setup-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup-demo ## the whole gateway pair on this machine, with a takeover, in one go (needs root or user namespaces)
 	@$(VENV)/vgw demo
+
+bench: setup-bench ## the pair beside other people's recipes, measured and drawn (an hour; BENCH='--quick' for two minutes)
+	@$(VENV)/vgw bench $(BENCH)
 
 test: setup-test ## lint, types and all tiers of tests; says why a tier could not run
 	@failed=; \
@@ -56,5 +59,5 @@ clean: ## remove what set-up and tests left in this directory
 	rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
 
-setup-demo setup-test setup-check:
+setup-demo setup-bench setup-test setup-check:
 	@setup/setup.sh $(@:setup-%=%)

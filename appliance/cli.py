@@ -10,6 +10,7 @@ import typer
 from appliance import ApplianceError, NotConverged, __version__, config, operate, system
 from appliance.lab import commands as lab
 from appliance.lab import install_drill
+from appliance.lab.bench.command import bench
 from appliance.model import Config, Role
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(lab.lab_app, name="lab")
 app.command("demo")(lab.demo)
 app.command("drill")(install_drill.drill_install)
+app.command("bench")(bench)
 
 File = Annotated[Path, typer.Argument(envvar="VGW_CONFIG", help="The configuration of the pair.")]
 NodeName = Annotated[

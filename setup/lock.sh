@@ -1,9 +1,9 @@
 #!/bin/sh
 # Pin the Python packages again: pyproject.toml and build.in to setup/requirements/*.txt.
 #
-# Each file is whole (lab.txt holds runtime.txt, dev.txt holds lab.txt), with the hashes of every
-# wheel of a version, and without the address of any index: where packages come from is pip's
-# configuration on the machine that installs.
+# Each file is whole (lab.txt holds runtime.txt, bench.txt holds lab.txt, dev.txt holds bench.txt),
+# with the hashes of every wheel of a version, and without the address of any index: where packages
+# come from is pip's configuration on the machine that installs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -35,19 +35,20 @@ pin() {
 
 # Former pins are kept unless UPGRADE=1 asks for new ones.
 mkdir -p "$tools/out"
-for name in dev lab runtime build; do
+for name in dev bench lab runtime build; do
     if [ -f "setup/requirements/$name.txt" ]; then
         grep -v '^# ' "setup/requirements/$name.txt" >"$tools/out/$name.txt" || :
     fi
 done
 
 # The largest set first: the smaller ones take their versions from it.
-pin dev --extra lab --extra dev pyproject.toml
+pin dev --extra lab --extra bench --extra dev pyproject.toml
+pin bench --extra lab --extra bench --constraint "$tools/out/dev.txt" pyproject.toml
 pin lab --extra lab --constraint "$tools/out/dev.txt" pyproject.toml
 pin runtime --constraint "$tools/out/dev.txt" pyproject.toml
 pin build --constraint "$tools/out/dev.txt" setup/requirements/build.in
 
-for name in dev lab runtime build; do
+for name in dev bench lab runtime build; do
     mv "$tools/$name.txt" "setup/requirements/$name.txt"
 done
 rm -rf "$tools"

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Get this machine ready: setup/setup.sh demo | test | check
+# Get this machine ready: setup/setup.sh demo | bench | test | check
 #
 #   demo   the programs of the lab, and what the product needs of Python
-#   test   the same, and what the whole test suite needs: also an engine for the container pair
+#   bench  the same, and what measures and draws
+#   test   the same as demo, and what the whole test suite needs: also an engine for the container pair
 #   check  what the tests without root need: Python packages only
 #
 # Installs what is missing and nothing else; a second run finds nothing to do. Debian packages are
@@ -215,9 +216,14 @@ make_venv() {
     "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-build-isolation \
         --no-deps --editable .
     stamp >"$venv/stamp-$pins"
-    if [ "$pins" = dev ]; then # dev holds lab: a demo needs nothing more
-        (pins=lab && stamp >"$venv/stamp-lab")
-    fi
+    case $pins in # dev holds bench, and bench holds lab: nothing more is needed for those
+    dev) held="bench lab" ;;
+    bench) held=lab ;;
+    *) held= ;;
+    esac
+    for pins in $held; do
+        stamp >"$venv/stamp-$pins"
+    done
 }
 
 # known_package NAMES: of names with a | between them, the first that this Debian has.
@@ -272,9 +278,10 @@ install_missing() {
 
 case ${1-} in
 demo) pins=lab needed="python demo" wished= ;;
+bench) pins=bench needed="python demo" wished=bench ;;
 test) pins=dev needed=python wished="demo test containers" ;;
 check) pins=dev needed=python wished= ;;
-*) fail "usage: setup/setup.sh demo | test | check" ;;
+*) fail "usage: setup/setup.sh demo | bench | test | check" ;;
 esac
 
 if [ -n "${PYTHON-}" ] && ! venv_is_current; then
@@ -285,6 +292,6 @@ fi
 {
     install_missing $needed || fail "cannot go on without the programs named above"
     [ -z "$wished" ] || install_missing $wished ||
-        say "going on without; the tests that need them say so when they are skipped"
+        say "going on without; what needs them says so when it is skipped"
 }
 make_venv

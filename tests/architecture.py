@@ -91,6 +91,7 @@ EFFECTFUL_CALLS = {"open", "input", "print", "exec", "eval"}
 DOORS = {
     "subprocess": {
         "system": "the one door to programs",
+        "lab.bench.gateway": "is a node's first process, and keeps the daemons of its set-up",
         "lab.drill": "keeps its traffic running and listens to it",
         "lab.entry": "starts programs inside a world that runs already",
         "lab.nodes": "starts programs on a machine of the lab and lets them run",
@@ -102,6 +103,7 @@ DOORS = {
         "drivers.routes": "the door to netlink for all else",
     },
     "docker": {"lab.engine": "the one door to the container engine"},
+    "matplotlib": {"lab.bench.plots": "draws; an extra that only a report needs"},
     "importlib": {},
 }
 

@@ -167,14 +167,14 @@ class NamespaceNode:
 
 
 def first_process(spec: NodeSpec) -> list[str]:
-    """What a node runs: a gateway the product, the internet its services, a machine nothing."""
+    """What a node runs unless told: a gateway the product, the internet its services, a machine nothing."""
     own = [str(wire.address.ip) for wire in spec.wires if wire.address]
     words = {
         "gateway": ["appliance", "start"],
         "machine": ["appliance.lab.reaper"],
         "internet": ["appliance.lab.internet", *spec.loopback, *own],
     }
-    return [sys.executable, "-m", *words[spec.kind]]
+    return [sys.executable, "-m", *(spec.runs or words[spec.kind])]
 
 
 def group(spec: NodeSpec, topology: Topology) -> int:

@@ -65,7 +65,7 @@ class Wire:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of the lab. `wires` is in the order in which a power-off takes them down."""
+    """One node: `wires` as a power-off takes them down, `runs` the words of another first process."""
 
     name: str
     kind: Literal["gateway", "machine", "internet"]
@@ -73,6 +73,7 @@ class NodeSpec:
     default_via: IPv4Address | None = None
     loopback: tuple[str, ...] = ()
     priority: int = 0
+    runs: tuple[str, ...] = ()
 
     def port(self, bridge: str) -> str:
         """The name of the node's port on a bridge, as the world sees it."""
