@@ -37,6 +37,8 @@ exec dockerd --data-root "$home/data" --exec-root "$home/run/exec" \
     --pidfile "$home/run/dockerd.pid" --host "unix://$home/run/docker.sock" \
     --cgroup-parent "$group" "$@"
 """
+FILES = ("-f", "compose/lab.yaml", "-f", "compose/internet.yaml")
+BUILD = ("docker", "compose", "--progress=plain", *FILES, "build")
 # For building in the machine's own network: the engine changes nothing of it.
 HANDS_OFF = ("--bridge=none", "--iptables=false", "--ip-masq=false", "--ip-forward=false")
 # The words that lead an engine into its network: the machine's, or a new one.
@@ -195,12 +197,14 @@ def _remove_empty(directory: Path) -> None:
 
 def build(url: str) -> None:
     """Build all images, from the layers that are there; the base is made where no registry answers."""
-    if url and run("docker", "image", "inspect", BASE, url=url).returncode != 0:
+    if url and not has_base(url):
         fetch("images/base/make.sh", BASE, url=url)
-    files = ("-f", "compose/lab.yaml", "-f", "compose/internet.yaml")
-    must("docker", "compose", "--progress=plain", *files, "build", url=url)
-    if url:
-        must("docker", "image", "prune", "--force", url=url)
+    must(*BUILD, url=url)
+
+
+def has_base(url: str) -> bool:
+    """Whether an engine has the base that the images are made from here."""
+    return run("docker", "image", "inspect", BASE, url=url).returncode == 0
 
 
 @contextmanager
@@ -214,8 +218,18 @@ def engine() -> Iterator[str]:
     if missing:
         raise Unavailable("no container engine answers, and " + "; ".join(missing))
     fetch("setup/compose-plugin.sh", str(HOME / "docker"))
-    # Two engines one after the other on one store: only the first one reaches the package indexes.
+    # Only an engine in the machine's own network reaches the package indexes, which a change of our
+    # own source does not need.
+    with private(network=OWN) as url:
+        if has_base(url) and run(*BUILD, url=url).returncode == 0:
+            yield from _tidied(url)
+            return
     with private(*HANDS_OFF, network=SHARED) as url:
         build(url)
     with private(network=OWN) as url:
-        yield url
+        yield from _tidied(url)
+
+
+def _tidied(url: str) -> Iterator[str]:
+    must("docker", "image", "prune", "--force", url=url)
+    yield url
