@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,3 +123,14 @@ def test_a_node_is_switched_off_and_on(labs: dict[str, Lab]) -> None:
     assert "the node is off" in lab("exec", "backup", "true").stderr
     lab.must("start", "backup")
     assert eventually(lambda: lab.json("status")["nodes"]["backup"]["role"] == "BACKUP", 20)
+
+
+def test_hot_standby_in_containers(labs: dict[str, Lab]) -> None:
+    lab = labs["containers"]
+    assert "and 0 untranslated" in lab.must("down")
+    lab.must("up", "--profile", "hot")
+    told = lab.json("drill", "power-off", "--times", "3")["verdicts"]
+    gaps = [verdict["gap"] for verdict in told]
+    print(f"docker kill with profile hot: {gaps} ms")
+    assert statistics.median(gaps) <= 80, told
+    assert not any(verdict["untranslated"] for verdict in told)
