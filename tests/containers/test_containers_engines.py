@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.lab import faults
+from tests.conftest import Figure
 from tests.containers import engine
 from tests.containers.pair import NODES, eventually
 
@@ -125,12 +126,12 @@ def test_a_node_is_switched_off_and_on(labs: dict[str, Lab]) -> None:
     assert eventually(lambda: lab.json("status")["nodes"]["backup"]["role"] == "BACKUP", 20)
 
 
-def test_hot_standby_in_containers(labs: dict[str, Lab]) -> None:
+def test_hot_standby_in_containers(labs: dict[str, Lab], figure: Figure) -> None:
     lab = labs["containers"]
     assert "and 0 untranslated" in lab.must("down")
     lab.must("up", "--profile", "hot")
     told = lab.json("drill", "power-off", "--times", "3")["verdicts"]
     gaps = [verdict["gap"] for verdict in told]
-    print(f"docker kill with profile hot: {gaps} ms")
+    figure(f"docker kill with profile hot: {gaps} ms")
     assert statistics.median(gaps) <= 80, told
     assert not any(verdict["untranslated"] for verdict in told)

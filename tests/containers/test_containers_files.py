@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance import config
+from appliance import __version__, config
 from appliance.lab import compose as lab_compose
 from appliance.model import PROFILES, Interfaces
 from appliance.plan import sysctls
@@ -124,5 +124,6 @@ def test_the_last_stage_runs_nothing_and_starts_from_nothing() -> None:
     assert last.startswith("\nFROM scratch\n")
     assert "\nRUN " not in last
     entry = 'ENTRYPOINT ["env", "--block-signal=TERM", "vgw"]'
-    for line in ("STOPSIGNAL SIGTERM", entry, 'CMD ["start"]', "HEALTHCHECK "):
+    version = f"ARG VERSION={__version__}\n"
+    for line in ("STOPSIGNAL SIGTERM", entry, 'CMD ["start"]', "HEALTHCHECK ", version):
         assert f"\n{line}" in last

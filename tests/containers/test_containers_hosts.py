@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import Figure
 from tests.containers import engine, hosts
 from tests.containers.hosts import WAYS, Host, Site, SpreadPair
 from tests.containers.pair import NODES, eventually
@@ -89,7 +90,9 @@ def test_compose_stop_loses_at_most_one(pair: SpreadPair) -> None:
     assert train["lost"] <= 1, train
 
 
-def test_a_power_cut_of_a_host_ends_within_what_the_profile_promises(pair: SpreadPair) -> None:
+def test_a_power_cut_of_a_host_ends_within_what_the_profile_promises(
+    pair: SpreadPair, figure: Figure
+) -> None:
     lab = pair.site.lab
     ports = [lab.topology.node("master").port(bridge) for bridge in ("lan", "wan", "sync")]
     with pair.probe(every_ms=2) as train:
@@ -98,7 +101,7 @@ def test_a_power_cut_of_a_host_ends_within_what_the_profile_promises(pair: Sprea
         assert eventually(lambda: "backup" in pair.holders())
         time.sleep(0.5)
     lab.world.order([f"link set {port} up" for port in ports])
-    print(f"power cut of a host: {train['gap_ms']} ms")
+    figure(f"power cut of a host, {pair.way.files[-1]}: {train['gap_ms']} ms")
     assert train["gap_ms"] <= 400, train
 
 
