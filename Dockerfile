@@ -46,7 +46,7 @@ FROM scratch
 # hadolint ignore=DL3067
 COPY --from=system / /
 COPY --from=python /opt/vgw /opt/vgw
-ARG VERSION=unknown
+ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="VGW gateway node" \
       org.opencontainers.image.description="One node of a NAT gateway pair that shares one virtual gateway address" \

@@ -4,6 +4,8 @@ A tier that does not run is never silent: the summary names each tier, and why i
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,16 @@ HERE = Path(__file__).parent
 
 # Tier: the seconds one test may take. The order is that of running: what is quick to tell comes first.
 TIERS = {"architecture": 20, "unit": 20, "golden": 60, "kernel": 120, "lab": 300, "containers": 600}
+
+
+# Takes what a test measured; the closing summary repeats it.
+Figure = Callable[[str], None]
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Records a sentence with a figure of this test."""
+    return partial(record_property, "figure")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,14 +63,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """A line per tier, and one more per reason for which its tests did not run."""
+    """A line per tier, one more per figure that a test recorded, and per reason why tests did not run."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    figures: dict[str, list[object]] = defaultdict(list)
     for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in terminalreporter.stats.get(outcome, []):
             file = report.nodeid.split("::")[0]
             tier = tier_of(config.rootpath / file)
             counts[tier][outcome] += 1
+            figures[tier] += [told for name, told in report.user_properties if name == "figure"]
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 reasons[tier][report.longrepr[2].removeprefix("Skipped: ")] += 1
     deselected: Counter[str] = Counter(
@@ -78,6 +92,8 @@ def pytest_terminal_summary(
         elif counts[tier]["skipped"]:
             told = f"NOT ALL RUN: {told}"
         terminalreporter.write_line(f"{tier:<13} {told}")
+        for figure in figures[tier]:
+            terminalreporter.write_line(f"{'':<13} {figure}")
         for reason, number in reasons[tier].most_common():
             terminalreporter.write_line(f"{'':<13} {number} skipped: {reason}")
 

@@ -15,6 +15,8 @@ _ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
 _VRRP = 112
 CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
 PROGRAMS = ("conntrack", "conntrackd", "ip", "keepalived", "nft", "setpriv")
+# Without it conntrackd knows no protocol by its name: it starts, and tells the peer of no connection.
+FILES = ("/etc/protocols",)
 
 
 def capabilities() -> frozenset[str]:
@@ -26,8 +28,9 @@ def capabilities() -> frozenset[str]:
 
 
 def programs() -> dict[str, bool]:
-    """Each program that the gateway runs, and whether it is installed."""
-    return {name: system.find_program(name) is not None for name in PROGRAMS}
+    """Each program that the gateway runs, and each file that these need: whether it is installed."""
+    found = {name: system.find_program(name) is not None for name in PROGRAMS}
+    return found | {name: Path(name).exists() for name in FILES}
 
 
 def kernel() -> frozenset[str]:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,6 +18,8 @@ _PROJECT = "vgw"
 _MAJOR = 2
 _UP_SECONDS, _BUILD_SECONDS = 180.0, 3600.0
 _LAST_LINES = 15
+# What the gateways ask of the engine with virtual MACs alone; compose/lab.yaml has the rest.
+_VIRTUAL_MAC_SYSCTLS = {"net.ipv4.conf.all.rp_filter": 0}
 
 
 def directory() -> Path:
@@ -83,6 +86,15 @@ def _addresses(plan: Topology) -> dict[str, str]:
     return {**wires, "VGW": str(plan.vgw), "WAN VIP": str(plan.wan_vip)}
 
 
+def overlay(gateway_yaml: str, config: Path) -> dict[str, Any]:
+    """What is laid over the compose files for a gateway YAML that lies in the file `config`."""
+    plan = topology.from_yaml(gateway_yaml)
+    own: dict[str, Any] = {"volumes": [f"{config}:/etc/vgw/gateway.yaml:ro"]}
+    if plan.virtual_mac:
+        own["sysctls"] = _VIRTUAL_MAC_SYSCTLS
+    return {"services": {node.name: own for node in plan.gateways}}
+
+
 def lab_of(project: str) -> str:
     """The lab's name that a project's name is made from; empty for a project that is no lab."""
     if project == _PROJECT:
@@ -108,13 +120,10 @@ class Project:
 
     def up(self, gateway_yaml: str) -> None:
         """Make and start all of it, with this gateway YAML; nothing is pulled or built."""
-        config, overlay = self._state / "gateway.yaml", self._overlay
+        config = self._state / "gateway.yaml"
         # A gateway's root has no power over files of others, so that all must be able to read it.
         system.replace(config, gateway_yaml, 0o644)
-        gateways = topology.from_yaml(gateway_yaml).gateways
-        volumes = {"volumes": [f"{config}:/etc/vgw/gateway.yaml:ro"]}
-        services = {node.name: volumes for node in gateways}
-        system.replace(overlay, yaml.safe_dump({"services": services}), 0o644)
+        system.replace(self._overlay, yaml.safe_dump(overlay(gateway_yaml, config)), 0o644)
         self._compose("up", "--detach", "--no-build", "--pull=never", "--remove-orphans")
 
     def down(self) -> None:

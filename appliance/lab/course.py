@@ -98,6 +98,9 @@ def _ping(lab: Lab, machine: str) -> tuple[str, bool]:
 
 
 def _show(lab: Lab, node: str) -> str:
+    """The sheet's command; with virtual MACs the VGW sits on an interface beside the LAN's own."""
+    if lab.topology.virtual_mac:
+        return f"ip addr show to {lab.topology.vgw.network}"
     return f"ip addr show {lab.interface(node, 'lan')}"
 
 

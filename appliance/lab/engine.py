@@ -31,8 +31,9 @@ class Engine:
     def __init__(self) -> None:
         if not shutil.which("docker"):
             raise ApplianceError(
-                "docker: program not found; install a container engine (Debian: docker.io, which "
-                "holds both), or take --engine namespaces, which needs none"
+                "docker: program not found; install a container engine and its client (Debian 12: "
+                "docker.io; Debian 13: docker.io and docker-cli), or take --engine namespaces, which "
+                "needs none"
             )
         url = os.environ.get("DOCKER_HOST") or _context()
         try:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Kept between runs, so that images are built once: the engine's data, and the compose plugin.
 HOME = Path(os.environ.get("VGW_ENGINE_HOME", "/var/tmp/vgw-engine"))
 BASE = "vgw-base:trixie"
-GROUP = f"vgw-engine-{os.getpid()}"
 PROGRAMS = {
     "docker": "docker.io",
     "dockerd": "docker.io",
@@ -38,8 +37,13 @@ exec dockerd --data-root "$home/data" --exec-root "$home/run/exec" \
     --pidfile "$home/run/dockerd.pid" --host "unix://$home/run/docker.sock" \
     --cgroup-parent "$group" "$@"
 """
+FILES = ("-f", "compose/lab.yaml", "-f", "compose/internet.yaml")
+BUILD = ("docker", "compose", "--progress=plain", *FILES, "build")
 # For building in the machine's own network: the engine changes nothing of it.
 HANDS_OFF = ("--bridge=none", "--iptables=false", "--ip-masq=false", "--ip-forward=false")
+# The words that lead an engine into its network: the machine's, or a new one.
+SHARED: tuple[str, ...] = ()
+OWN = ("unshare", "--net")
 
 
 class Unavailable(Exception):
@@ -112,48 +116,40 @@ def hindrances() -> list[str]:
 
 
 @contextmanager
-def private(*options: str, network: bool) -> Iterator[str]:
-    """A private engine's URL while the block runs; with `network`, in a network of its own."""
-    with _alone(), _running(options, network) as url:
+def private(*options: str, network: Sequence[str], home: Path = HOME) -> Iterator[str]:
+    """A private engine's URL while the block runs; `network` are the words that lead into its network."""
+    with _alone(home), _running(options, network, home) as url:
         yield url
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(home: Path) -> Iterator[None]:
     """Hold the store while the block runs: two engines on one would ruin it."""
-    HOME.mkdir(parents=True, exist_ok=True)
-    with (HOME / "lock").open("w") as lock:
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Unavailable(
-                f"another private engine runs on {HOME}; VGW_ENGINE_HOME names another place"
+                f"another private engine runs on {home}; VGW_ENGINE_HOME names another place"
             ) from None
         yield
 
 
 @contextmanager
-def _running(options: tuple[str, ...], network: bool) -> Iterator[str]:
-    working = HOME / "run"
+def _running(options: tuple[str, ...], network: Sequence[str], home: Path) -> Iterator[str]:
+    working, group = home / "run", f"vgw-{home.name}-{os.getpid()}"
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     # Networks that a former engine left behind are not in this one's namespace.
-    shutil.rmtree(HOME / "data" / "network", ignore_errors=True)
+    shutil.rmtree(home / "data" / "network", ignore_errors=True)
+    place = "own" if network else "shared"
     with (working / "dockerd.log").open("w") as log:
         first = subprocess.Popen(
             [
-                *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"),
-                *("--kill-child", "--mount-proc", *(["--net"] if network else [])),
-                *(
-                    "sh",
-                    "-c",
-                    INSIDE,
-                    "engine",
-                    str(HOME),
-                    GROUP,
-                    "own" if network else "shared",
-                    *options,
-                ),
+                *("setpriv", "--pdeathsig", "KILL", *network),
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+                *("sh", "-c", INSIDE, "engine", str(home), group, place, *options),
             ],
             stdout=log,
             stderr=log,
@@ -171,10 +167,10 @@ def _running(options: tuple[str, ...], network: bool) -> Iterator[str]:
             raise Unavailable(f"dockerd ended: {(working / 'dockerd.log').read_text()[-1500:]}")
         yield url
     finally:
-        _end(first)
+        _end(first, group)
 
 
-def _end(first: "subprocess.Popen[bytes]") -> None:
+def _end(first: "subprocess.Popen[bytes]", group: str) -> None:
     """Let dockerd end by itself; its namespaces go with it."""
     children = Path(f"/proc/{first.pid}/task/{first.pid}/children")
     if first.poll() is None:
@@ -185,7 +181,7 @@ def _end(first: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         first.kill()
         first.wait(10)
-    for left in sorted(Path("/sys/fs/cgroup").glob(f"**/{GROUP}"), reverse=True):
+    for left in sorted(Path("/sys/fs/cgroup").glob(f"**/{group}"), reverse=True):
         _remove_empty(left)
 
 
@@ -201,12 +197,14 @@ def _remove_empty(directory: Path) -> None:
 
 def build(url: str) -> None:
     """Build all images, from the layers that are there; the base is made where no registry answers."""
-    if url and run("docker", "image", "inspect", BASE, url=url).returncode != 0:
+    if url and not has_base(url):
         fetch("images/base/make.sh", BASE, url=url)
-    files = ("-f", "compose/lab.yaml", "-f", "compose/internet.yaml")
-    must("docker", "compose", "--progress=plain", *files, "build", url=url)
-    if url:
-        must("docker", "image", "prune", "--force", url=url)
+    must(*BUILD, url=url)
+
+
+def has_base(url: str) -> bool:
+    """Whether an engine has the base that the images are made from here."""
+    return run("docker", "image", "inspect", BASE, url=url).returncode == 0
 
 
 @contextmanager
@@ -220,8 +218,18 @@ def engine() -> Iterator[str]:
     if missing:
         raise Unavailable("no container engine answers, and " + "; ".join(missing))
     fetch("setup/compose-plugin.sh", str(HOME / "docker"))
-    # Two engines one after the other on one store: only the first one reaches the package indexes.
-    with private(*HANDS_OFF, network=False) as url:
+    # Only an engine in the machine's own network reaches the package indexes, which a change of our
+    # own source does not need.
+    with private(network=OWN) as url:
+        if has_base(url) and run(*BUILD, url=url).returncode == 0:
+            yield from _tidied(url)
+            return
+    with private(*HANDS_OFF, network=SHARED) as url:
         build(url)
-    with private(network=True) as url:
-        yield url
+    with private(network=OWN) as url:
+        yield from _tidied(url)
+
+
+def _tidied(url: str) -> Iterator[str]:
+    must("docker", "image", "prune", "--force", url=url)
+    yield url

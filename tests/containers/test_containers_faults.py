@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figure
 from tests.containers.pair import NODES, Pair, eventually
 
 # In the place of keepalived: it answers what is asked before the start, and cannot stay up.
@@ -15,7 +16,7 @@ echo "Keepalived v2.3.3 (01/01,2025)"
 """
 
 
-def test_docker_kill_ten_times(pair: Pair) -> None:
+def test_docker_kill_ten_times(pair: Pair, figure: Figure) -> None:
     gaps = []
     for _ in range(10):
         with pair.probe(every_ms=2) as train:
@@ -26,11 +27,11 @@ def test_docker_kill_ten_times(pair: Pair) -> None:
         gaps.append(train["gap_ms"])
         pair.container("master").start()
         assert eventually(pair.settled), pair.logs("master")[-2000:]
-    print(f"docker kill: median {statistics.median(gaps)} ms of {sorted(gaps)}")
+    figure(f"docker kill: median {statistics.median(gaps)} ms of {sorted(gaps)}")
     assert statistics.median(gaps) <= 400, gaps
 
 
-def test_docker_stop_loses_at_most_one_and_ends_with_0(pair: Pair) -> None:
+def test_docker_stop_loses_at_most_one_and_ends_with_0(pair: Pair, figure: Figure) -> None:
     master = pair.container("master")
     with pair.probe(every_ms=10) as train:
         time.sleep(0.3)
@@ -39,7 +40,7 @@ def test_docker_stop_loses_at_most_one_and_ends_with_0(pair: Pair) -> None:
         took = time.monotonic() - began
         assert eventually(lambda: pair.holders() == ["backup"])
         time.sleep(0.5)
-    print(f"docker stop: {took:.1f} s, {train['lost']} lost at 10 ms")
+    figure(f"docker stop: {took:.1f} s, {train['lost']} lost at 10 ms")
     assert pair.container("master").attrs["State"]["ExitCode"] == 0, pair.logs("master")[-2000:]
     assert took <= 5
     assert train["lost"] <= 1, train
@@ -53,7 +54,7 @@ def test_docker_stop_loses_at_most_one_and_ends_with_0(pair: Pair) -> None:
 @pytest.mark.parametrize("after", [0, 0.3, 1, 2])
 def test_docker_stop_is_heard_while_a_node_still_starts(pair: Pair, after: float) -> None:
     backup = pair.container("backup")
-    backup.stop(timeout=15)
+    backup.kill()
     backup.start()
     time.sleep(after)
     began = time.monotonic()

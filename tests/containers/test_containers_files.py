@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from appliance import config
-from appliance.model import Interfaces
+from appliance import __version__, config
+from appliance.lab import compose as lab_compose
+from appliance.model import PROFILES, Interfaces
 from appliance.plan import sysctls
 from tests.containers import engine
 
@@ -19,6 +20,7 @@ PROJECTS = {
     "lab": ("compose.yaml",),
     "internet": ("compose/lab.yaml", "compose/internet.yaml"),
     "host": ("compose/host.yaml",),
+    "macvlan": ("compose/lab.yaml", "compose/macvlan.yaml"),
 }
 
 
@@ -67,19 +69,20 @@ def test_compose_reads_its_files_without_a_warning(compose: dict[str, str], proj
             assert service["read_only"]
 
 
-def test_compose_sets_what_the_gateway_asks_for(compose: dict[str, str]) -> None:
-    text = (engine.REPOSITORY / "compose/gateway.yaml").read_bytes()
-    wanted = dict(
-        sysctls(config.parse(text), "master", Interfaces(lan="eth1", wan="eth0", sync="eth2"))
-    )
+@pytest.mark.parametrize("profile", PROFILES)
+def test_compose_sets_what_the_gateway_asks_for(compose: dict[str, str], profile: str) -> None:
+    text = lab_compose.gateway_yaml(profile)
+    asked = config.parse(text.encode())
+    wanted = dict(sysctls(asked, "master", Interfaces(lan="eth1", wan="eth0", sync="eth2")))
     # What is an interface's own the gateway sets by itself, by netlink.
     wanted = {key: value for key, value in wanted.items() if ".eth" not in key}
     # Until its rules are in force a node must pass nothing on; then it does, by netlink.
     wanted["net.ipv4.ip_forward"] = "0"
     services = resolved(compose, "lab")["services"]
+    laid_over = lab_compose.overlay(text, Path("gateway.yaml"))["services"]
     for node in ("master", "backup"):
-        given = {key: str(value) for key, value in services[node]["sysctls"].items()}
-        assert given == wanted
+        given = services[node]["sysctls"] | laid_over[node].get("sysctls", {})
+        assert {key: str(value) for key, value in given.items()} == wanted
 
 
 def test_a_host_is_told_the_same_settings(compose: dict[str, str]) -> None:
@@ -121,5 +124,6 @@ def test_the_last_stage_runs_nothing_and_starts_from_nothing() -> None:
     assert last.startswith("\nFROM scratch\n")
     assert "\nRUN " not in last
     entry = 'ENTRYPOINT ["env", "--block-signal=TERM", "vgw"]'
-    for line in ("STOPSIGNAL SIGTERM", entry, 'CMD ["start"]', "HEALTHCHECK "):
+    version = f"ARG VERSION={__version__}\n"
+    for line in ("STOPSIGNAL SIGTERM", entry, 'CMD ["start"]', "HEALTHCHECK ", version):
         assert f"\n{line}" in last

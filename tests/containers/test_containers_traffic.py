@@ -3,11 +3,15 @@
 import pytest
 from docker.errors import APIError
 
+from tests.conftest import Figure
 from tests.containers.pair import MACHINES, PROJECT, VGW, Pair, eventually
 
 
-def test_the_first_ping_is_answered_within_ten_seconds_of_the_start(pair: Pair) -> None:
-    print(f"first answers after the start of the last container: {pair.first_answers}")
+def test_the_first_ping_is_answered_within_ten_seconds_of_the_start(
+    pair: Pair, figure: Figure
+) -> None:
+    slowest = max(pair.first_answers.values())
+    figure(f"first ping answered {slowest:.1f} s after the start of the last container")
     for machine in MACHINES:
         assert pair.first_answers[machine] <= 10
         assert pair.pings(machine, 3)
@@ -99,10 +103,10 @@ def test_check_finds_nothing_to_do(pair: Pair) -> None:
         assert (code, output.strip()) == (0, "nothing to do")
 
 
-def test_the_image_is_small_and_holds_no_tools_of_the_build(pair: Pair) -> None:
+def test_the_image_is_small_and_holds_no_tools_of_the_build(pair: Pair, figure: Figure) -> None:
     image = pair.image("master")
     size = image.attrs["Size"] / 1e6
-    print(f"gateway image: {size:.0f} MB")
+    figure(f"gateway image: {size:.0f} MB")
     assert size <= 150
     for tool in ("gcc", "pip", "pip3", "apt-get", "perl"):
         assert pair.exec("master", "sh", "-c", f"command -v {tool}")[0] != 0, tool

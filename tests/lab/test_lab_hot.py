@@ -145,3 +145,9 @@ def test_a_network_that_drops_virtual_macs_is_named(hot_lab: Lab, mac: str, name
     finally:
         hot_lab.exec("world", "nft", "delete table bridge t")
     assert eventually(lambda: not degraded(hot_lab, "backup"), seconds=10)
+
+
+def test_the_course_sheet_finds_the_vgw_beside_the_lans_own_interface(hot_lab: Lab) -> None:
+    shown = hot_lab("course").stdout
+    assert "ip addr show to 192.168.100.0/24: lists 192.168.100.3/24, 192.168.100.99/24" in shown
+    assert "FAIL" not in shown

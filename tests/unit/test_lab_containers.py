@@ -108,7 +108,9 @@ def test_without_docker_its_package_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ApplianceError, match=r"Debian: docker\.io") as caught:
+    with pytest.raises(
+        ApplianceError, match=r"Debian 12: docker\.io; Debian 13: .* docker-cli"
+    ) as caught:
         engine.Engine()
     assert "--engine namespaces" in str(caught.value)
 

@@ -16,6 +16,7 @@ from appliance import (
     config,
     preflight,
 )
+from appliance.drivers import probes
 from appliance.model import Config, Interfaces
 from appliance.preflight import Observed, judge, locate
 
@@ -43,6 +44,13 @@ FINE = Observed(
     programs={"keepalived": True, "conntrackd": True},
     kernel=frozenset(preflight.KERNEL),
 )
+
+
+def test_set_up_brings_each_file_that_the_programs_need() -> None:
+    listed = (Path(__file__).parents[2] / "setup/debian-packages.txt").read_text()
+    files = {word for line in listed.splitlines() for word in line.split() if word[0] == "/"}
+    assert set(probes.FILES) <= files
+    assert set(probes.FILES) <= probes.programs().keys()
 
 
 def said(observed: Observed) -> list[tuple[type[Exception], str]]:
