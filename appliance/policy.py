@@ -21,6 +21,7 @@ from appliance.translation import (
     inside,
     leak_guard,
     networks_within,
+    reached_untranslated,
     redirected,
     translated,
 )
@@ -96,39 +97,34 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
                 "forged source on the LAN (BCP 38)",
                 count=True,
             ),
-            *(
-                Rule(Mark(SEEN), Match(in_interface=name), "seen by us: may look for a way out")
-                for name in (interfaces.lan, interfaces.wan, interfaces.sync)
+            Rule(
+                Mark(SEEN),
+                Match(in_interface=(*interfaces.lan, *interfaces.wan, *interfaces.sync)),
+                "seen by us: may look for a way out",
             ),
-            *_arriving_virtual(config),
+            Rule(
+                Drop(),
+                Match(
+                    in_interface=interfaces.wan,
+                    source=networks_within(config),
+                    source_not=reached_untranslated(config),
+                ),
+                "a source of ours from outside (BCP 38)",
+                count=True,
+            ),
+            # A look-up of the way back for each packet would be the kernel's second: rp_filter makes it.
+            # An interface with a virtual MAC has no routes, so there the source alone must do.
+            Rule(
+                Accept(),
+                Match(in_interface=(*interfaces.lan, *interfaces.wan)),
+                "its source may come in here",
+            ),
             Rule(
                 Drop(),
                 Match(no_return_route=True),
                 "no way back to the source by this interface (BCP 38)",
                 count=True,
             ),
-        ),
-    )
-
-
-def _arriving_virtual(config: Config) -> tuple[Rule, ...]:
-    """An interface with a virtual MAC has no routes, so what came in by it is judged by its source alone.
-
-    The LAN's sources are checked above.
-    """
-    if not config.vgw.virtual_mac:
-        return ()
-    return (
-        Rule(
-            Drop(),
-            Match(in_interface=(virtual.WAN,), source=networks_within(config)),
-            "a source of ours from outside (BCP 38)",
-            count=True,
-        ),
-        Rule(
-            Accept(),
-            Match(in_interface=(virtual.LAN, virtual.WAN)),
-            "by a virtual MAC, which has no routes",
         ),
     )
 

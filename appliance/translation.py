@@ -23,6 +23,11 @@ def networks_within(config: Config) -> tuple[IPv4Network, ...]:
     return tuple(sorted({*inside(config), config.vgw.address.network, *sync}))
 
 
+def reached_untranslated(config: Config) -> tuple[IPv4Network, ...]:
+    """What lies outside though its prefix may be one of ours: destinations that are not translated."""
+    return tuple(sorted({prefix for rule in config.nat.source for prefix in rule.except_}))
+
+
 def _node_addresses(config: Config) -> tuple[IPv4Network, ...]:
     """The pair's own LAN addresses, which are inside but are nobody's to translate."""
     owned = {node.lan.ip for node in config.nodes.values()} | {config.vgw.address.ip}

@@ -118,6 +118,20 @@ def test_a_forged_source_on_the_lan_is_dropped_and_counted(standard_lab: Lab) ->
     assert counted(lab, "master", "forged source") >= 2
 
 
+def test_a_source_of_ours_from_outside_is_dropped_and_counted(standard_lab: Lab) -> None:
+    lab = standard_lab
+    assert pings(lab, "internet", "203.0.113.99")
+    shell(lab, "internet", "ip addr add 192.168.100.77/32 dev lo")
+    try:
+        for address in ("203.0.113.99", "203.0.113.3"):
+            done = lab.exec("internet", "ping", "-c2", "-W1", "-I", "192.168.100.77", address)
+            assert done.returncode != 0
+    finally:
+        shell(lab, "internet", "ip addr del 192.168.100.77/32 dev lo")
+    for node in ("master", "backup"):
+        assert counted(lab, node, "a source of ours from outside") >= 2
+
+
 def counted(lab: Lab, node: str, comment: str) -> int:
     """Packets that the rule with this comment has counted."""
     listed = shell(lab, node, "nft list table inet vgw")
