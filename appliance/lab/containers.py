@@ -6,7 +6,7 @@ milliseconds, and the network of a dead node goes on for as long: see `Container
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +20,15 @@ from appliance.lab.running import Entrance, Lab
 from appliance.lab.topology import BRIDGES, NodeSpec, Topology
 
 CONFIG = "/etc/vgw/gateway.yaml"
-_KILL = """\
+# $0 is the program, $1 the signal; with a $2, only those whose parent has the same name.
+_SIGNAL = """\
 for place in /proc/[0-9]*; do
-  read -r name <$place/comm && [ "$name" = "$0" ] && found="$found ${place#/proc/}"
+  read -r name <$place/comm && [ "$name" = "$0" ] || continue
+  parent=$(sed 's/.*) . //; s/ .*//' $place/stat)
+  [ -z "$2" ] || { read -r name </proc/$parent/comm && [ "$name" = "$0" ]; } || continue
+  found="$found ${place#/proc/}"
 done 2>/dev/null
-[ -z "$found" ] || kill -KILL $found
+[ -z "$found" ] || kill -$1 $found
 """
 
 
@@ -76,15 +80,32 @@ class ContainerNode:
         with engine.saying(f"{self.spec.name}: stop"):
             container.stop()
 
-    def kill(self, program: str) -> None:
-        """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
-        done = self.run(["sh", "-c", _KILL, program])
+    def signal(self, program: str, how: str, child: bool = False) -> None:
+        """A signal, such as KILL, to all processes of that name; or to those begun by another such.
+
+        Raises ApplianceError when the node is off.
+        """
+        done = self.run(["sh", "-c", _SIGNAL, program, how, *(["child"] if child else [])])
         if done.returncode != 0:
-            raise CommandFailed(f"{self.spec.name}: kill {program}: {done.output}")
+            raise CommandFailed(f"{self.spec.name}: kill -{how} {program}: {done.output}")
+
+    def freeze(self) -> None:
+        """Stop all of its processes where they are, by `docker pause`. Raises ApplianceError."""
+        container = self.container
+        with engine.saying(f"{self.spec.name}: pause"):
+            container.pause()
+
+    def thaw(self) -> None:
+        """Let its processes go on, if they are frozen; it may be off."""
+        container = self.container
+        if engine.is_frozen(container):
+            with engine.saying(f"{self.spec.name}: unpause"):
+                container.unpause()
 
     def read(self, path: str) -> str | None:
         """The text of a file as the node sees it; None when there is none, or the node is off."""
-        if not self.on:
+        container = self._host.services(self._project).get(self.spec.name)
+        if container is None or not engine.is_on(container) or engine.is_frozen(container):
             return None
         done = self.run(["cat", path])
         return done.stdout if done.returncode == 0 else None
@@ -237,6 +258,16 @@ class ContainerLab(Lab):
         """Start the witness on the standby, which hears all that the LAN says to both."""
         words = ["--interface", self.interface(standby, "lan")]
         return self.node(standby).instrument("witness", words)
+
+    def look_on(self, words: Sequence[str], there: Collection[str]) -> dict[str, Child]:
+        """Start a lookout within each gateway that is on: its network is the engine's own affair."""
+        found = {}
+        for spec in self.topology.gateways:
+            if spec.name not in there and self.node(spec.name).on:
+                options = ["--vgw", str(self.topology.vgw.ip)]
+                options += ["--interface", self.interface(spec.name, "lan")]
+                found[spec.name] = self.node(spec.name).instrument("lookout", options)
+        return found
 
     def _release(self) -> None:
         for orders in self._orders.values():

@@ -3,7 +3,7 @@
 import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -102,9 +102,12 @@ class Lab(ABC):
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, where no fault of `standby`'s peer can reach it."""
 
-    def look_on(self, words: Sequence[str]) -> Child | None:
-        """Start the look at the invariants, with its options; None where an engine has no place."""
-        return None
+    @abstractmethod
+    def look_on(self, words: Sequence[str], there: Collection[str]) -> dict[str, Child]:
+        """Start the look at the invariants: who looks, by the node looked at, or `world` for both.
+
+        `words` are the options of `looker`; who is `there` already is not started again.
+        """
 
     @property
     def topology(self) -> Topology:
