@@ -5,7 +5,7 @@ PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test check lint types fast kernel lab containers golden lock clean setup-demo setup-bench setup-test setup-check
+.PHONY: help demo bench test check lint types fast kernel lab containers drills golden lock clean setup-demo setup-bench setup-test setup-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +16,13 @@ demo: setup-demo ## the whole gateway pair on this machine, with a takeover, in 
 bench: setup-bench ## the pair beside other people's recipes, measured and drawn (an hour; BENCH='--quick' for two minutes)
 	@$(VENV)/vgw bench $(BENCH)
 
-test: setup-test ## lint, types and all tiers of tests; says why a tier could not run
+test: setup-test ## lint, types and all tiers of tests but the drills; says why a tier could not run
 	@failed=; \
 	for step in lint types; do \
 		$(MAKE) --no-print-directory $$step || failed="$$failed $$step"; \
 	done; \
 	[ -z "$$failed" ] || echo "make test: failed, the messages are above:$$failed"; \
-	$(PYTEST) tests || failed="$$failed tests"; \
+	$(PYTEST) -m "not drills" tests || failed="$$failed tests"; \
 	[ -z "$$failed" ]
 
 check: lint types fast ## the inner loop: lint, types, unit, golden, architecture (no root, seconds)
@@ -46,6 +46,9 @@ lab: setup-test ## the pair under faults, with live flows (minutes)
 
 containers: setup-test ## the pair in containers, by an engine that answers or a private one (minutes)
 	@$(PYTEST) -m containers tests
+
+drills: setup-test ## every drill of the lab, on both engines (a quarter of an hour)
+	@$(PYTEST) -m drills tests
 
 golden: setup-check ## rewrite the expected outputs and show what changed
 	@$(PYTEST) -q -m golden --update tests || true

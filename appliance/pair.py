@@ -147,6 +147,7 @@ class Pair:
         if self.role is Role.MASTER or peer is None or peer.role != Role.MASTER:
             # A MASTER that comes back has its table from this node: its conntrackd missed nothing.
             known.peers_generation, known.overdue = 0, False
+            known.missed = known.missed and peer is None
         elif peer.generation and known.renew(peer, now, caught_up=self.state.caught_up):
             self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
@@ -225,7 +226,7 @@ class Pair:
                     self.standby.claim()
                 self.replicas.expect(found, self.role, now)
         if self.peer and now - self.heard > beat.SILENCE:
-            self.peer = None
+            self.peer, self.replicas.missed = None, True
             self.replicas.forget()
 
     def _facts(self, now: float) -> readiness.Facts:

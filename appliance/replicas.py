@@ -46,7 +46,8 @@ class Replicas:
     `generation` is conntrackd's process id, 0 where none runs. `planted` and `awaited`: a canary's
     number, and when it was planted here or announced by the peer. Numbers begin at the time of day,
     so that an agent that starts anew repeats none. `fresh`: one has arrived since conntrackd started.
-    `overdue`: what the peer lost track of is still to be dropped.
+    `overdue`: what the peer lost track of is still to be dropped. `missed`: the peer was silent for a
+    while, in which conntrackd, whose link may have been down, told of nothing.
     """
 
     run_dir: Path
@@ -60,6 +61,7 @@ class Replicas:
     lag_ms: float | None = None
     peers_generation: int = 0
     overdue: bool = False
+    missed: bool = False
     counters: dict[str, int] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     meant: Role | None = None
@@ -166,9 +168,10 @@ class Replicas:
             for step in (Step.DISOWN, Step.FLUSH, Step.REQUEST):
                 self.orders.give(step)
             self.timers.request = now
-            self.overdue, self.fresh = False, False
-        elif not caught_up and self.timers.due("request", REQUEST_INTERVAL, now):
+            self.overdue, self.fresh, self.missed = False, False, False
+        elif (self.missed or not caught_up) and self.timers.due("request", REQUEST_INTERVAL, now):
             self.orders.give(Step.REQUEST)
+            self.missed = False
         return anew
 
     def count(self, now: float) -> None:

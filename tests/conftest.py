@@ -18,7 +18,15 @@ settings.load_profile("patient")
 HERE = Path(__file__).parent
 
 # Tier: the seconds one test may take. The order is that of running: what is quick to tell comes first.
-TIERS = {"architecture": 20, "unit": 20, "golden": 60, "kernel": 120, "lab": 300, "containers": 600}
+TIERS = {
+    "architecture": 20,
+    "unit": 20,
+    "golden": 60,
+    "kernel": 120,
+    "lab": 300,
+    "containers": 600,
+    "drills": 300,
+}
 
 
 # Takes what a test measured; the closing summary repeats it.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from appliance import ApplianceError, NotConverged
-from appliance.lab import options
+from appliance.lab import drill_commands, options
+from appliance.lab.options import AsJson, Name
 
 if TYPE_CHECKING:
     from appliance.lab.capture import Capture
@@ -21,8 +22,6 @@ lab_app = typer.Typer(
     help="The pair, two machines and a small internet, in network namespaces or in containers.",
     no_args_is_help=True,
 )
-Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
@@ -170,32 +169,8 @@ def start(
     typer.echo(f"{node} is on.")
 
 
-@lab_app.command("drill")
-def run_drill(
-    context: typer.Context,
-    fault: options.Drill = "power-off",
-    times: Annotated[int, typer.Option(min=1, max=1000, help="How often each.")] = 1,
-    flows: options.Flows = False,
-    scale: options.Scale = 1.0,
-    background: options.Background = 0,
-    name: Name = "lab",
-    as_json: AsJson = False,
-) -> None:
-    """Inject a fault into the MASTER, measure what it costs, and put it right again."""
-    from appliance.lab import drill, faults, labs, load, report
-
-    burden = load.Load(scale if flows else 0.0, background)
-    lab = _open(context, name)
-    chosen = faults.apply_to(lab) if fault == "all" else [faults.fault(fault)]
-    say = (lambda _: None) if as_json else report.Stage().done
-    with labs.alone(lab):
-        verdicts = [drill.drill(lab, one, say, burden) for one in chosen for _ in range(times)]
-    if as_json:
-        typer.echo(json.dumps(report.verdicts_as_data(lab, verdicts), indent=2))
-    else:
-        report.show_verdicts(lab, verdicts)
-    if not all(verdict.held for verdict in verdicts):
-        raise typer.Exit(1)
+lab_app.command("drill")(drill_commands.run_drill)
+lab_app.command("drills")(drill_commands.list_drills)
 
 
 @lab_app.command()

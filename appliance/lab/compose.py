@@ -59,6 +59,8 @@ def gateway_yaml(profile: str) -> str:
         raise ApplianceError(f"profile: '{profile}' is unknown; it is one of {', '.join(PROFILES)}")
     document = yaml.safe_load(own_text())
     document["vgw"]["profile"] = profile
+    if PROFILES[profile]["failback"] == "gated":
+        document["vgw"]["hold"] = 0  # drills one after the other are no series of failures
     if profile == "classic":
         # The course sheet's keepalived.conf says so; elsewhere the election decides.
         next(iter(document["nodes"].values()))["initial_state"] = "MASTER"

@@ -6,7 +6,7 @@ milliseconds, and the network of a dead node goes on for as long: see `Container
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from appliance import ApplianceError, CommandFailed, system
 from appliance.lab import compose, engine, entry
 from appliance.lab.engine import Container, Engine
 from appliance.lab.entry import Child
-from appliance.lab.running import Entrance, Lab, addressed
+from appliance.lab.running import Entrance, Lab, addressed, lookouts
 from appliance.lab.topology import BRIDGES, NodeSpec, Topology
 
 CONFIG = "/etc/vgw/gateway.yaml"
@@ -70,15 +70,32 @@ class ContainerNode:
         with engine.saying(f"{self.spec.name}: stop"):
             container.stop()
 
-    def kill(self, program: str) -> None:
-        """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
-        done = self.run(["sh", "-c", entry.KILL, program])
+    def signal(self, program: str, how: str, child: bool = False) -> None:
+        """A signal, such as KILL, to all processes of that name; or to those begun by another such.
+
+        Raises ApplianceError when the node is off.
+        """
+        done = self.run(["sh", "-c", entry.SIGNAL, program, how, *(["child"] if child else [])])
         if done.returncode != 0:
-            raise CommandFailed(f"{self.spec.name}: kill {program}: {done.output}")
+            raise CommandFailed(f"{self.spec.name}: kill -{how} {program}: {done.output}")
+
+    def freeze(self) -> None:
+        """Stop all of its processes where they are, by `docker pause`. Raises ApplianceError."""
+        container = self.container
+        with engine.saying(f"{self.spec.name}: pause"):
+            container.pause()
+
+    def thaw(self) -> None:
+        """Let its processes go on, if they are frozen; it may be off."""
+        container = self.container
+        if engine.is_frozen(container):
+            with engine.saying(f"{self.spec.name}: unpause"):
+                container.unpause()
 
     def read(self, path: str) -> str | None:
         """The text of a file as the node sees it; None when there is none, or the node is off."""
-        if not self.on:
+        container = self._host.services(self._project).get(self.spec.name)
+        if container is None or not engine.is_on(container) or engine.is_frozen(container):
             return None
         done = self.run(["cat", path])
         return done.stdout if done.returncode == 0 else None
@@ -226,6 +243,10 @@ class ContainerLab(Lab):
         """Start the witness on the standby, which hears all that the LAN says to both."""
         words = ["--interface", self.interface(standby, "lan")]
         return self.node(standby).instrument("witness", words)
+
+    def look_on(self, words: Sequence[str], there: Collection[str]) -> dict[str, Child]:
+        """Start a lookout within each gateway that is on: its network is the engine's own affair."""
+        return lookouts(self, there)
 
     def _release(self) -> None:
         for orders in self._orders.values():

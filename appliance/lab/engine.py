@@ -81,6 +81,11 @@ def is_on(container: Container) -> bool:
     return bool(state["Running"]) and not state["Restarting"]
 
 
+def is_frozen(container: Container) -> bool:
+    """Whether a container was paused when it was looked up."""
+    return bool(container.attrs["State"]["Paused"])
+
+
 def file(container: Container, path: str) -> str | None:
     """The text of a file in a container's image or volumes, running or not; None if there is none."""
     with saying(f"{container.name}: {path}"):

@@ -20,12 +20,16 @@ LAB_TAG = "VGW_LAB"
 NODE_TAG = "VGW_LAB_NODE"
 # The tag of the world's own processes, beside the names of its nodes.
 WORLD = "world"
-# For sh -c: SIGKILL to all processes of the name that follows, in a place without pkill(1).
-KILL = """\
+# For sh -c, where there is no pkill(1): $0 is the program, $1 the signal; with a $2, only those whose
+# parent has the same name.
+SIGNAL = """\
 for place in /proc/[0-9]*; do
-  read -r name <$place/comm && [ "$name" = "$0" ] && found="$found ${place#/proc/}"
+  read -r name <$place/comm && [ "$name" = "$0" ] || continue
+  parent=$(sed 's/.*) . //; s/ .*//' $place/stat)
+  [ -z "$2" ] || { read -r name </proc/$parent/comm && [ "$name" = "$0" ]; } || continue
+  found="$found ${place#/proc/}"
 done 2>/dev/null
-[ -z "$found" ] || kill -KILL $found
+[ -z "$found" ] || kill -$1 $found
 """
 _NAMESPACES = ("user", "mnt", "net", "uts", "ipc", "pid")
 _NSENTER = {"mnt": "mount"}

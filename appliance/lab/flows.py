@@ -1,8 +1,9 @@
 """Many flows that are opened once and kept: does each live on, and unchanged? Runs on a machine.
 
-Three ways to use a flow: in `client` the machine sends a frame by TCP every now and then and reads
-the answer; in `server` it opens a TCP connection and then only listens; `udp` is `client` by UDP. Each
-answer says where the flow seems to come from, its outside tuple, which must stay as it was.
+Four ways to use a flow: in `client` the machine sends a frame by TCP every now and then and reads
+the answer; in `server` it opens a TCP connection and then only listens; `udp` is `client` by UDP; `idle`
+is `client` that is silent until it has to show that it lives. Each answer says where the flow seems to
+come from, its outside tuple, which must stay as it was.
 
 It says `flowing` and how many flows are open. A line on standard input asks for a round: each flow
 has to show that it lives within a deadline, and one JSON object says how all fared since the last
@@ -24,10 +25,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 FRAME = 64
-ROUND_SECONDS = 5.0
-EVERY_SECONDS = 0.5
-_OPEN_SECONDS = 10.0
-_OPENING = 100  # at a time
+ROUND_SECONDS, EVERY_SECONDS = 5.0, 0.5
+_OPEN_SECONDS, _OPENING = 10.0, 100  # so many at a time
 _NUMBER = struct.Struct("!Q")
 _REASONS = {
     errno.ECONNRESET: "RST",
@@ -89,7 +88,7 @@ class Flow:
 
     def send(self, now: float) -> None:
         """Say the next frame; by TCP only after the last was answered: the kernel repeats that."""
-        if self.mode == "client" and self.waiting is not None:
+        if self.mode != "udp" and self.waiting is not None:
             return
         frame = _NUMBER.pack(self.number) + bytes(FRAME - _NUMBER.size)
         self.number += 1
@@ -203,7 +202,7 @@ class Generator:
         for flow in self.flows:
             if not flow.open:
                 flow.end("not opened")
-        self.turn = deque(flow for flow in self.flows if flow.alive and flow.mode != "server")
+        self.turn = deque(f for f in self.flows if f.alive and f.mode in ("client", "udp"))
         return sum(flow.alive for flow in self.flows)
 
     def opened(self, now: float) -> int:
@@ -252,6 +251,8 @@ class Generator:
                     continue
                 more = bool(os.read(asking, 4096))
                 since, firsts = time.monotonic(), {flow: flow.number for flow in self.flows}
+                for flow in (f for f in self.flows if f.mode == "idle" and f.alive):
+                    flow.send(since)
                 if not more:
                     self.epoll.unregister(asking)
             if since is not None and self.round_over(since, firsts):
@@ -280,7 +281,7 @@ def main() -> None:
     words = ("KIND", "MODE", "COUNT", "FIRST_PORT")
     parser.add_argument("--flows", nargs=4, action="append", metavar=words, default=[])
     options = parser.parse_args()
-    ports = {"client": options.who, "udp": options.who, "server": options.ticker}
+    ports = {**dict.fromkeys(("client", "udp", "idle"), options.who), "server": options.ticker}
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 -- a small Python may lack it; its limit is then the usual
 

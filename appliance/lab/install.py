@@ -7,7 +7,7 @@ what the real internet sees is not ours to count.
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,7 +16,7 @@ from appliance import ApplianceError, CommandFailed, system
 from appliance.lab import entry, topology
 from appliance.lab.capture import Capture
 from appliance.lab.entry import Child
-from appliance.lab.running import Entrance, Lab, addressed
+from appliance.lab.running import Entrance, Lab, addressed, lookouts
 from appliance.lab.topology import NodeSpec
 
 # The machine behind the pair from which the probe asks.
@@ -73,11 +73,20 @@ class InstallNode:
         """Cannot be done from here."""
         raise self._refusal("shut down")
 
-    def kill(self, program: str) -> None:
-        """SIGKILL to all processes of that name. Raises CommandFailed."""
-        done = self.run(["sh", "-c", entry.KILL, program])
+    def signal(self, program: str, how: str, child: bool = False) -> None:
+        """A signal, such as KILL, to all processes of that name; or to those begun by another such."""
+        words = [program, how, *(["child"] if child else [])]
+        done = self.run(["sh", "-c", entry.SIGNAL, *words])
         if done.returncode != 0:
-            raise CommandFailed(f"{self.spec.name}: kill {program}: {done.output}")
+            raise CommandFailed(f"{self.spec.name}: kill -{how} {program}: {done.output}")
+
+    def freeze(self) -> None:
+        """Cannot be done from here."""
+        raise self._refusal("freeze")
+
+    def thaw(self) -> None:
+        """Cannot be done from here."""
+        raise self._refusal("thaw")
 
     def read(self, path: str) -> str | None:
         """The text of a file there; None when there is none, or nobody answers."""
@@ -117,6 +126,7 @@ class Install(Lab):
         ("lan-down", "kill-keepalived", "switchover"),
         "takeover counts from the order on, and an order takes as long as its command takes",
     )
+    shared = True
     up = True
 
     def __init__(self, gateways: Sequence[Way], machine: Way, target: str) -> None:
@@ -196,6 +206,10 @@ class Install(Lab):
         done = self.node(node).run(["sh", "-c", script])
         if done.returncode != 0:
             raise CommandFailed(f"{node}: {script}: {done.output}")
+
+    def look_on(self, words: Sequence[str], there: Collection[str]) -> dict[str, Child]:
+        """Start a lookout within each gateway."""
+        return lookouts(self, there)
 
     def witness(self, standby: str) -> Child:
         """Start the witness on the standby, which hears all that the LAN says to both."""

@@ -11,7 +11,7 @@ import typer
 from appliance import ApplianceError
 
 if TYPE_CHECKING:
-    from appliance.lab.faults import Fault
+    from appliance.lab.faults.fault import Fault
     from appliance.lab.install import Install
 
 # What can be done to a node by a command on it, and put right again.

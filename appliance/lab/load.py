@@ -13,16 +13,25 @@ from appliance import ApplianceError, CommandFailed
 from appliance.lab import service
 from appliance.lab.entry import Child
 from appliance.lab.flows import Tally
-from appliance.lab.running import HEALTHY_SECONDS, Lab
+from appliance.lab.options import WATCH_SECONDS
+from appliance.lab.running import Lab
 from appliance.lab.topology import INTERNET, Topology
 
 # How many flows of each mode there are in all, and the first port of those that collide. Each drill
 # moves those ports on: ones that are used again within seconds are a question of their own.
-USUAL = {"client": (1000, 10_000), "server": (200, 21_000), "udp": (200, 10_000)}
+USUAL = {
+    "client": (1000, 10_000),
+    "server": (200, 21_000),
+    "udp": (200, 10_000),
+    "idle": (100, 24_000),
+}
 _PORTS = 9_000
 INBOUND = 20
 _COLLIDING = 0.2
 _SPARE_ENTRIES = 10_000
+# Where the entries that fill a table lead: an address of the documentation, where nobody answers.
+FILLING = "198.51.100.1"
+LIMIT = "/proc/sys/net/netfilter/nf_conntrack_max"
 _FILL_SECONDS = 300.0
 _REST_SECONDS = 0.5
 _ENTRIES_A_SECOND = 4000
@@ -31,15 +40,19 @@ Tallies = dict[str, Tally]
 
 @dataclass(frozen=True)
 class Load:
-    """What a drill is to be burdened with: how much of the usual flows, and how many entries."""
+    """What a drill is to be burdened with: how much of the usual flows, and how many entries.
+
+    `watch` is for how many seconds a drill looks on that waits for what comes late.
+    """
 
     scale: float = 0.0
     entries: int = 0
+    watch: float = WATCH_SECONDS
 
     @property
-    def healthy_seconds(self) -> float:
-        """How long a node may take to return: it has to learn the whole table first."""
-        return HEALTHY_SECONDS + self.entries / _ENTRIES_A_SECOND
+    def learning_seconds(self) -> float:
+        """How much longer a node may take to return: it has to learn the whole table first."""
+        return self.entries / _ENTRIES_A_SECOND
 
 
 NONE = Load()
@@ -85,23 +98,23 @@ def shares(machines: int, scale: float, offset: int = 0) -> list[tuple[str, str,
     return found
 
 
-def broken(phases: dict[str, Tallies]) -> list[str]:
-    """What became of flows that must not be, a sentence each."""
-    found = []
+def broken(phases: dict[str, Tallies]) -> Iterator[tuple[str, str]]:
+    """What became of flows that must not be: in which phase, and a sentence."""
     for phase, tallies in phases.items():
         for kind, tally in tallies.items():
             number = sum(tally.broken.values())
             if number:
                 why = ", ".join(f"{n} by {reason}" for reason, n in sorted(tally.broken.items()))
-                found.append(
-                    f"{number} of {tally.flows} flows ({kind}) broke at the {phase}: {why}"
+                yield (
+                    phase,
+                    f"{number} of {tally.flows} flows ({kind}) broke at the {phase}: {why}",
                 )
             if tally.changed:
-                found.append(
+                yield (
+                    phase,
                     f"{tally.changed} of {tally.flows} flows ({kind}) came out from another address "
-                    f"or port at the {phase}"
+                    f"or port at the {phase}",
                 )
-    return found
 
 
 def inbound(topology: Topology) -> Iterator[tuple[str, int, int]]:
@@ -132,7 +145,7 @@ def flowing(lab: Lab, load: Load) -> Iterator[Flows]:
             for child in (*services, *flows.generators):
                 _await_word(child)
             flows.check("start")
-            for sentence in broken({"start": flows.phases.pop("start")}):
+            for _, sentence in broken({"start": flows.phases.pop("start")}):
                 raise CommandFailed(f"the drill was not begun: {sentence}")
         yield flows
     finally:
@@ -175,7 +188,7 @@ def fill(lab: Lab, master: str, entries: int) -> None:
     Raises ApplianceError when the machine's tables cannot hold as many.
     """
     node = lab.node(master)
-    most = node.run(["cat", "/proc/sys/net/netfilter/nf_conntrack_max"])
+    most = node.run(["cat", LIMIT])
     if most.returncode == 0 and int(most.stdout) < entries + _SPARE_ENTRIES:
         raise ApplianceError(
             f"--background: net.netfilter.nf_conntrack_max is {most.stdout.strip()} on this machine; "
@@ -211,7 +224,7 @@ def table(topology: Topology, entries: int) -> str:
     source = next(wire.address.ip for wire in topology.machines[0].wires if wire.address)
     first, ports = 1024, 60_000
     return "".join(
-        f"-A -p udp -s {source} -d 198.51.100.1 --sport {first + number % ports} "
+        f"-A -p udp -s {source} -d {FILLING} --sport {first + number % ports} "
         f"--dport {9999 + number // ports} --src-nat {topology.wan_vip.ip} -t 3600 "
         "-u ASSURED,SEEN_REPLY\n"
         for number in range(entries)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from appliance.lab import entry, witness
 from appliance.lab.invariants import Look, Watch
+from appliance.lab.lookout import answer, question
 from appliance.lab.running import local_addresses
 
 _EVERY_SECONDS = 0.1
@@ -85,20 +86,6 @@ class Places:
                 role = json.loads(self.read(node, "root/run/vgw/status.json"))["role"]
                 roles.append((node, str(role)))
         return Look(at, tuple(sorted(answering)), tuple(holders), tuple(roles))
-
-
-def question(mac: bytes, address: str) -> bytes:
-    """An ARP probe (RFC 5227): who has the address? It tells nobody where the asker is."""
-    head = b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
-    return head + mac + bytes(4) + bytes(6) + socket.inet_aton(address)
-
-
-def answer(frame: bytes, address: str) -> str | None:
-    """The MAC that a frame says an address is at, in reply to a question; None for other frames."""
-    reply = frame[12:14] == b"\x08\x06" and frame[20:22] == b"\x00\x02"
-    if not reply or frame[28:32] != socket.inet_aton(address):
-        return None
-    return frame[22:28].hex(":")
 
 
 def refusal(frame: bytes, own: Sequence[str] = ()) -> str | None:

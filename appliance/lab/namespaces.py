@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from appliance import ApplianceError
@@ -91,9 +91,12 @@ class NamespaceLab(Lab):
         """Start the witness on the LAN, beside the bridge."""
         return self.world.popen([sys.executable, "-m", "appliance.lab.witness"])
 
-    def look_on(self, words: Sequence[str]) -> Child | None:
+    def look_on(self, words: Sequence[str], there: Collection[str]) -> dict[str, Child]:
         """Start the look at the invariants, beside the bridges and all nodes' processes."""
-        return self.world.popen([sys.executable, "-m", "appliance.lab.looker", *words])
+        if there:
+            return {}
+        argv = [sys.executable, "-m", "appliance.lab.looker", *words]
+        return {entry.WORLD: self.world.popen(argv)}
 
     def _entrance(self, node: str, pid: int, argv: Sequence[str]) -> Entrance:
         return Entrance([*entry.prefix(pid), *argv], entry.environment(self.name, node))

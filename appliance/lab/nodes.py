@@ -3,11 +3,11 @@
 import contextlib
 import os
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from signal import Signals
 from typing import Protocol
 
 from appliance import ApplianceError, CommandFailed, system
@@ -41,8 +41,17 @@ class Node(Protocol):
     def shut_down(self) -> None:
         """Ask it to end, as `docker stop` does: SIGTERM to its first process, then SIGKILL."""
 
-    def kill(self, program: str) -> None:
-        """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
+    def signal(self, program: str, how: str, child: bool = False) -> None:
+        """A signal, such as KILL, to all processes of that name; or to those begun by another such.
+
+        Raises ApplianceError when the node is off.
+        """
+
+    def freeze(self) -> None:
+        """Stop all of its processes where they are; its kernel goes on. Raises ApplianceError."""
+
+    def thaw(self) -> None:
+        """Let its processes go on, if they are frozen; it may be off."""
 
     def read(self, path: str) -> str | None:
         """The text of a file as the node sees it; None when there is none, or the node is off."""
@@ -100,33 +109,39 @@ class NamespaceNode:
         """Cut its power: from one moment to the next it neither hears nor says anything."""
         # One order for all its ports: in the time between two a node would be half dead, which none is.
         self._world.order([f"link del group {group(self.spec, self._topology)}"])
-        self._end(signal.SIGKILL)
+        self._end(Signals.SIGKILL)
         # Done before we return: a start that follows makes ports of the same names.
         ports = [self.spec.port(wire.bridge) for wire in self.spec.wires]
         self._world.run(["ip", "-force", "-batch", "-"], "".join(f"link del {p}\n" for p in ports))
 
     def crash(self) -> None:
         """SIGKILL to all of its processes: the kernel sends it to the rest when the first dies."""
-        self._end(signal.SIGKILL)
+        self._end(Signals.SIGKILL)
 
     def shut_down(self) -> None:
         """Ask it to end, as `docker stop` does: SIGTERM to its first process, then SIGKILL."""
-        if not self._end(signal.SIGTERM, _GRACE_SECONDS):
-            self._end(signal.SIGKILL)
+        if not self._end(Signals.SIGTERM, _GRACE_SECONDS):
+            self._end(Signals.SIGKILL)
 
-    def kill(self, program: str) -> None:
-        """SIGKILL to all processes of that name. Raises ApplianceError when the node is off."""
-        space = os.readlink(f"/proc/{self._on()}/ns/pid")
-        for directory in Path("/proc").iterdir():
-            if not directory.name.isdigit():
-                continue
-            try:
-                if (directory / "comm").read_text().strip() == program and (
-                    os.readlink(directory / "ns/pid") == space
-                ):
-                    os.kill(int(directory.name), signal.SIGKILL)
-            except OSError:
-                continue  # ended meanwhile, or not ours
+    def signal(self, program: str, how: str, child: bool = False) -> None:
+        """A signal, such as KILL, to all processes of that name; or to those begun by another such.
+
+        Raises ApplianceError when the node is off.
+        """
+        processes = self._processes()
+        named = {pid for pid, (name, _) in processes.items() if name == program}
+        chosen = {pid for pid in named if not child or processes[pid][1] in named}
+        _signal(chosen, Signals[f"SIG{how}"])
+
+    def freeze(self) -> None:
+        """Stop all of its processes where they are; its kernel goes on. Raises ApplianceError."""
+        self._on()
+        _signal(self._processes(), Signals.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let its processes go on, if they are frozen; it may be off."""
+        if self.on:
+            _signal(self._processes(), Signals.SIGCONT)
 
     def read(self, path: str) -> str | None:
         """The text of a file as the node sees it; None when there is none, or the node is off."""
@@ -151,19 +166,38 @@ class NamespaceNode:
         """Start one of the lab's own instruments on it: `probe` or `witness`, with its options."""
         return self.popen([sys.executable, "-m", f"appliance.lab.{module}", *words])
 
+    def _processes(self) -> dict[int, tuple[str, int]]:
+        """All of its processes, by their numbers here: each one's name and its parent."""
+        space = os.readlink(f"/proc/{self._on()}/ns/pid")
+        found = {}
+        for directory in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # ended meanwhile, or not ours
+                if os.readlink(directory / "ns/pid") == space:
+                    name, _, rest = (
+                        (directory / "stat").read_text().partition("(")[2].rpartition(")")
+                    )
+                    found[int(directory.name)] = (name, int(rest.split()[1]))
+        return found
+
     def _on(self) -> int:
         pid = self.pid
         if pid is None:
             raise ApplianceError(entry.off(self._world.name, self.spec.name))
         return pid
 
-    def _end(self, how: signal.Signals, seconds: float = _SWITCH_SECONDS) -> bool:
+    def _end(self, how: Signals, seconds: float = _SWITCH_SECONDS) -> bool:
         pid = self.pid
         if pid is None:
             return True
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
         return wait_until(lambda: self.pid != pid, seconds)
+
+
+def _signal(pids: Iterable[int], how: Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
 
 
 def first_process(spec: NodeSpec) -> list[str]:

@@ -4,6 +4,11 @@ from typing import Annotated
 
 import typer
 
+# How long drills look on that wait for what comes late: past the longest timer that is set at a takeover.
+WATCH_SECONDS = 90.0
+
+Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Engine = Annotated[
     str | None,
     typer.Option(
@@ -12,10 +17,13 @@ Engine = Annotated[
 ]
 Drill = Annotated[str, typer.Argument(help="Which drill, or `all`; a wrong name lists them.")]
 Flows = Annotated[
-    bool, typer.Option("--flows", help="Keep 1400 flows open, none of which may break.")
+    bool, typer.Option("--flows", help="Keep 1500 flows open, none of which may break.")
 ]
 Scale = Annotated[
     float, typer.Option(min=0.01, max=20, help="With --flows: so many times as many.")
+]
+Watch = Annotated[
+    float, typer.Option(min=0, help="For how long drills look on that wait for what comes late.")
 ]
 Background = Annotated[
     int, typer.Option(min=0, help="Fill the MASTER's connection table with N entries first.")

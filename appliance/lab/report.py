@@ -1,6 +1,6 @@
 """What people read: tables of a lab's state and of drills' verdicts, coloured on a terminal only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -11,8 +11,9 @@ from rich.table import Table
 
 from appliance import ApplianceError
 from appliance.lab.course import Check
-from appliance.lab.drill import Verdict, summary
+from appliance.lab.faults.fault import Fault
 from appliance.lab.running import Lab
+from appliance.lab.verdict import Verdict, summary
 
 COLOURS = {"MASTER": "green", "BACKUP": "cyan", "FAULT": "red", "off": "dim"}
 
@@ -143,7 +144,7 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
             verdict.after,
             f"{verdict.lost}/{verdict.sent}",
             f"{verdict.gap:.0f}",
-            f"{verdict.bar:.0f}",
+            "-" if verdict.bar is None else f"{verdict.bar:.0f}",
             "-" if verdict.takeover is None else f"{verdict.takeover:.0f}",
             f"{verdict.prediction:.0f}",
             f"{verdict.return_gap:.0f}",
@@ -156,7 +157,9 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
         out.print(_flows(verdicts))
     for verdict in verdicts:
         for sentence in verdict.broken:
-            out.print(f"{verdict.drill}: {sentence}")
+            out.print(f"{verdict.drill}: broken: {sentence}")
+    for sentence in dict.fromkeys(remark for verdict in verdicts for remark in _remarks(verdict)):
+        out.print(sentence)
     for name in dict.fromkeys(verdict.drill for verdict in verdicts):
         if name in lab.remarks:
             out.print(f"{name}: {lab.remarks[name]}")
@@ -167,6 +170,28 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
                 f"{name}, {len(gaps)} times: longest gap {figures['median']:.0f} ms in the median, "
                 f"{figures['min']:.0f} to {figures['max']:.0f} ms"
             )
+
+
+def show_faults(listed: Iterable[Fault]) -> None:
+    """Print which drills there are."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    table.add_column("drill", no_wrap=True)
+    table.add_column("rows", no_wrap=True)
+    table.add_column("what happens to the MASTER")
+    for one in listed:
+        table.add_row(one.name, ", ".join(map(str, one.rows)), one.what)
+    console().print(table)
+
+
+def _remarks(verdict: Verdict) -> Iterator[str]:
+    """What a verdict tells besides its row and what it broke."""
+    for what, value in verdict.figures.items():
+        yield f"{verdict.drill}: {what}: {value:g}"
+    for node, programs in verdict.restarts.items():
+        for program, times in programs.items():
+            yield f"{verdict.drill}: {program} on {node} ended by itself: {times} times"
+    for sentence in verdict.limits:
+        yield f"{verdict.drill}: known limit: {sentence}"
 
 
 def _flows(verdicts: Sequence[Verdict]) -> Table:
@@ -183,7 +208,7 @@ def _flows(verdicts: Sequence[Verdict]) -> Table:
         left = heading in ("drill", "kind")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for verdict in verdicts:
-        phases = [verdict.flows[phase] for phase in ("takeover", "return")] if verdict.flows else []
+        phases = list(verdict.flows.values())
         for kind in phases[0] if phases else ():
             tallies = [phase[kind] for phase in phases]
             table.add_row(

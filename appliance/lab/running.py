@@ -3,7 +3,7 @@
 import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -48,6 +48,8 @@ class Lab(ABC):
     engine: ClassVar[str]
     # What to bear in mind when reading a drill's figures, by the drill's name.
     remarks: ClassVar[Mapping[str, str]] = {}
+    # Whether flows of others go through it too: its tables are then never at rest.
+    shared: ClassVar[bool] = False
 
     def __init__(self, name: str, plan: Topology | None = None) -> None:
         self.name = name
@@ -102,9 +104,12 @@ class Lab(ABC):
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, where no fault of `standby`'s peer can reach it."""
 
-    def look_on(self, words: Sequence[str]) -> Child | None:
-        """Start the look at the invariants, with its options; None where an engine has no place."""
-        return None
+    @abstractmethod
+    def look_on(self, words: Sequence[str], there: Collection[str]) -> dict[str, Child]:
+        """Start the look at the invariants: who looks, by the node looked at, or `world` for both.
+
+        `words` are the options of `looker`; who is `there` already is not started again.
+        """
 
     @property
     def topology(self) -> Topology:
@@ -208,6 +213,17 @@ def addressed(lab: Lab, node: str, bridge: str) -> str:
         if str(wire.address) in words:
             return words[1]
     raise ApplianceError(f"{node}: no interface of it has {wire.address}, as the plan says")
+
+
+def lookouts(lab: Lab, there: Collection[str]) -> dict[str, Child]:
+    """A lookout within each gateway that is on, by its name, where there is none yet."""
+    found = {}
+    for spec in lab.topology.gateways:
+        if spec.name not in there and lab.node(spec.name).on:
+            options = ["--vgw", str(lab.topology.vgw.ip)]
+            options += ["--interface", lab.interface(spec.name, "lan")]
+            found[spec.name] = lab.node(spec.name).instrument("lookout", options)
+    return found
 
 
 def local_addresses(fib_trie: str) -> set[str]:

@@ -228,7 +228,7 @@ import sys, time
 from appliance.lab import labs
 lab, seconds = labs.open_lab(sys.argv[1]), float(sys.argv[2])
 master = lab.holders()[0]
-lab.node(master).kill("keepalived")
+lab.node(master).signal("keepalived", "KILL")
 both, began, before = 0.0, time.monotonic(), time.monotonic()
 taken = False
 while before - began < seconds:

@@ -1,11 +1,11 @@
 """What the flows of a drill and the look at the invariants count and say."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
-from appliance.lab import flows, invariants, load, looker, topology
+from appliance.lab import flows, invariants, load, looker, lookout, topology
 from appliance.lab.flows import FRAME, Flow, Tally, report
 from appliance.lab.invariants import Look, Watch
 
@@ -72,7 +72,8 @@ def test_the_tallies_of_machines_add_up() -> None:
 
 def test_what_broke_is_said_with_when_and_why() -> None:
     tallies = {"client": Tally(9, 7, 0, 1.0, {"RST": 1, "timeout": 1}), "udp": Tally(4, 4, 2)}
-    assert load.broken({"takeover": tallies, "return": {"client": Tally(9, 7)}}) == [
+    found = load.broken({"takeover": tallies, "return": {"client": Tally(9, 7)}})
+    assert [sentence for _, sentence in found] == [
         "2 of 9 flows (client) broke at the takeover: 1 by RST, 1 by timeout",
         "2 of 4 flows (udp) came out from another address or port at the takeover",
     ]
@@ -80,11 +81,11 @@ def test_what_broke_is_said_with_when_and_why() -> None:
 
 def test_flows_are_shared_out_and_some_collide() -> None:
     found = load.shares(machines=2, scale=1, offset=7)
-    assert sum(number for _, _, number, _ in found) == 700
+    assert sum(number for _, _, number, _ in found) == 750
     assert ("client, same port", "client", 100, 10_007) in found
     assert all(number > 0 for _, _, number, _ in load.shares(2, 0.01))
     modes = {mode for _, mode, _, _ in found}
-    assert modes == {"client", "server", "udp"} == set(load.USUAL)
+    assert modes == {"client", "server", "udp", "idle"} == set(load.USUAL)
 
 
 def test_ports_that_lead_inside_are_found() -> None:
@@ -118,11 +119,15 @@ def look(at: float, answering: str, holders: str = "", **roles: str) -> Look:
     return Look(at, tuple(answering.split()), tuple(holders.split()), tuple(roles.items()))
 
 
+def sentences(watch: Watch, since: float, names: Mapping[str, str]) -> list[str]:
+    return [one.sentence for one in invariants.violations(watch, since, names)]
+
+
 def test_two_that_answer_for_a_moment_may_and_for_longer_may_not() -> None:
     watch = Watch([look(1, "m"), look(2, "b m"), look(2.5, "b")], {}, 9)
-    assert invariants.violations(watch, 1.5, NAMES) == []
+    assert sentences(watch, 1.5, NAMES) == []
     watch = Watch([look(1, "m"), look(2, "b m"), look(2.3, "b m", "x"), look(3, "b")], {}, 9)
-    assert invariants.violations(watch, 1.5, NAMES) == [
+    assert sentences(watch, 1.5, NAMES) == [
         "backup and master both answered for the VGW for 1.0 s, 0.5 s after the fault"
     ]
 
@@ -131,11 +136,11 @@ def test_a_role_that_is_not_what_the_node_holds() -> None:
     watch = Watch(
         [look(0, "m", "master", master="MASTER"), look(3, "m", "master", master="BACKUP")], {}, 5
     )
-    assert invariants.violations(watch, 4, NAMES) == [
+    assert sentences(watch, 4, NAMES) == [
         "master says that it is BACKUP and holds the VGW, for 2.0 s, 1.0 s before the fault"
     ]
     watch.end = 4
-    assert invariants.violations(watch, 4, NAMES) == []
+    assert sentences(watch, 4, NAMES) == []
 
 
 def ipv4(protocol: int, payload: bytes) -> bytes:
@@ -157,19 +162,19 @@ def test_a_gateway_that_refuses_is_named_with_what_it_said() -> None:
     assert looker.refusal(icmp(code=4)) is None, "a packet that is too big has to be told"
     watch = Watch([], {"m": [said, said]}, 1)
     assert watch.refused == 2
-    assert invariants.violations(watch, 0, NAMES) == [
+    assert sentences(watch, 0, NAMES) == [
         f"master refused 2 packets of flows that it forwards, first with {said}"
     ]
 
 
 def test_an_answer_for_the_vgw_is_told_from_a_question() -> None:
     mac = bytes.fromhex("020000000002")
-    asked = looker.question(mac, "192.168.100.99")
+    asked = lookout.question(mac, "192.168.100.99")
     assert len(asked) == 42
-    assert looker.answer(asked, "192.168.100.99") is None
+    assert lookout.answer(asked, "192.168.100.99") is None
     reply = asked[:20] + b"\x00\x02" + mac + bytes([192, 168, 100, 99]) + asked[32:]
-    assert looker.answer(reply, "192.168.100.99") == "02:00:00:00:00:02"
-    assert looker.answer(reply, "192.168.100.1") is None
+    assert lookout.answer(reply, "192.168.100.99") == "02:00:00:00:00:02"
+    assert lookout.answer(reply, "192.168.100.1") is None
 
 
 def test_ports_and_frames_of_both_sides_agree() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from appliance.lab import capture, witness
-from appliance.lab.drill import summary
 from appliance.lab.probe import tally
+from appliance.lab.verdict import summary
 from appliance.lab.witness import Sight
 
 

@@ -26,6 +26,18 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive(tmp_path: Path)
     assert not known.renew(restarted, 4.0, caught_up=True), "one at a time"
 
 
+def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed(tmp_path: Path) -> None:
+    known = Replicas(tmp_path, generation=1, fresh=True)
+    known.renew(PEER, 20.0, caught_up=True)
+    assert ordered(known) == []
+    known.missed = True
+    known.renew(PEER, 30.0, caught_up=True)
+    assert ordered(known) == [Step.REQUEST]
+    known.orders.drop()
+    known.renew(PEER, 60.0, caught_up=True)
+    assert ordered(known) == []
+
+
 def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived(tmp_path: Path) -> None:
     known = Replicas(tmp_path, generation=1)
     for second in range(3):

@@ -66,7 +66,7 @@ def _receiver(router: Router) -> Iterator[None]:
             raise CommandFailed("iperf3 -s: it does not answer on the internet node")
         yield
     finally:
-        router.lab.node(INTERNET).kill("iperf3")
+        router.lab.node(INTERNET).signal("iperf3", "KILL")
         server.communicate()
 
 

@@ -10,8 +10,9 @@ from appliance.lab.bench import pair, pulse
 from appliance.lab.bench.setups import Setup
 from appliance.lab.bench.silence import SILENT_DEATH
 from appliance.lab.drill import mended_when_broken_off, observe
-from appliance.lab.faults import Fault
+from appliance.lab.faults.fault import Fault
 from appliance.lab.namespaces import NamespaceLab
+from appliance.lab.running import HEALTHY_SECONDS
 from appliance.lab.world import wait_until
 
 POWER_OFF = "power-off"
@@ -91,7 +92,8 @@ def run(name: str, episode: Episode, say: Callable[[str], None]) -> list[Outage]
     with pair.lab_of(name, setup.topology()) as lab:
         for fault in episode.faults:
             say(f"{setup.name}, {fault}, {episode.entries} entries")
-            master = pair.await_rest(lab, setup, load.Load(entries=episode.entries).healthy_seconds)
+            learning = load.Load(entries=episode.entries).learning_seconds
+            master = pair.await_rest(lab, setup, HEALTHY_SECONDS + learning)
             if episode.entries:
                 pair.fill(lab, setup, master, episode.entries)
             found.append(_meet(lab, episode, FAULTS[fault], master))

@@ -111,7 +111,7 @@ class Router:
             yield
         finally:
             for node in (self.name, self.peer):
-                self.lab.node(node).kill("conntrackd")
+                self.lab.node(node).signal("conntrackd", "KILL")
             for child in children:
                 child.communicate()
 

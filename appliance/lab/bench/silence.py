@@ -1,7 +1,7 @@
 """Silent death: a node's links stay up and nothing passes them, as when a kernel hangs."""
 
 from appliance import CommandFailed
-from appliance.lab.faults import Fault
+from appliance.lab.faults.fault import Fault
 from appliance.lab.namespaces import NamespaceLab
 from appliance.lab.running import Lab
 

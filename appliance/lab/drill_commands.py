@@ -1,0 +1,52 @@
+"""The commands for drills: `vgw lab drill …` and `vgw lab drills`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from appliance.lab import options
+from appliance.lab.options import WATCH_SECONDS, AsJson, Name
+
+
+def run_drill(  # noqa: PLR0917 -- each is a word of the command line
+    context: typer.Context,
+    fault: options.Drill = "power-off",
+    times: Annotated[int, typer.Option(min=1, max=1000, help="How often each.")] = 1,
+    flows: options.Flows = False,
+    scale: options.Scale = 1.0,
+    background: options.Background = 0,
+    watch: options.Watch = WATCH_SECONDS,
+    name: Name = "lab",
+    as_json: AsJson = False,
+) -> None:
+    """Inject a fault into the MASTER, measure what it costs, and put it right again."""
+    from appliance.lab import drill, faults, labs, load, report
+
+    burden = load.Load(scale if flows else 0.0, background, watch)
+    lab = labs.open_lab(name, context.obj)
+    chosen = faults.chosen(lab, fault)
+    say = (lambda _: None) if as_json else report.Stage().done
+    if fault == "all":
+        for left_out, why in faults.left_out(lab).items():
+            typer.echo(f"{left_out} is left out: {why}", err=True)
+    with labs.alone(lab):
+        verdicts = [drill.drill(lab, one, say, burden) for one in chosen for _ in range(times)]
+    if as_json:
+        typer.echo(json.dumps(report.verdicts_as_data(lab, verdicts), indent=2))
+    else:
+        report.show_verdicts(lab, verdicts)
+    if not all(verdict.held for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def list_drills(as_json: AsJson = False) -> None:
+    """List the drills there are: what fails, and which rows of the failure matrix they show."""
+    from appliance.lab import report
+    from appliance.lab.faults import FAULTS
+
+    if as_json:
+        listed = [{"drill": f.name, "what": f.what, "rows": f.rows} for f in FAULTS.values()]
+        typer.echo(json.dumps(listed, indent=2))
+    else:
+        report.show_faults(FAULTS.values())

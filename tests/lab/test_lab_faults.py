@@ -1,0 +1,76 @@
+"""Faults that no other test injects, each by its drill, which judges; the rest are `make drills`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from appliance.lab import faults
+
+from .conftest import REPOSITORY, Lab, eventually
+
+DRILLS = (
+    "freeze-node",
+    "kill-vrrp",
+    "lan-flaps",
+    "lan-partition",
+    "sync-down",
+    "burst",
+)
+
+
+def listing() -> str:
+    vgw = [sys.executable, "-m", "appliance", "lab", "drills", "--json"]
+    return subprocess.run(vgw, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("drill", DRILLS)
+def test_a_drill_is_held(standard_lab: Lab, drill: str) -> None:
+    found = standard_lab.json("drill", drill)
+    assert [verdict["broken"] for verdict in found["verdicts"]] == [[]]
+    moves = faults.FAULTS[drill].moves
+    if moves is not None:
+        assert found["verdicts"][0]["after"] == ("backup" if moves else "master")
+
+
+def test_a_drill_of_a_frozen_node_tells_what_is_not_promised(standard_lab: Lab) -> None:
+    said = standard_lab.must("drill", "freeze-vrrp")
+    assert "known limit: master and backup both answered for the VGW for" in " ".join(said.split())
+
+
+def test_drills_are_listed_with_the_rows_that_they_show(standard_lab: Lab) -> None:
+    listed = {one["drill"]: one["rows"] for one in json.loads(listing())}
+    assert listed["freeze-node"] == [5, 6]
+    refused = standard_lab("drill", "nosuch")
+    assert refused.returncode == 1
+    assert all(name in refused.stderr for name in listed)
+
+
+@pytest.mark.parametrize("drill", ["freeze-node", "adverts-lost"])
+def test_ctrl_c_leaves_nothing_frozen_and_nothing_lost(standard_lab: Lab, drill: str) -> None:
+    running = subprocess.Popen(
+        standard_lab.argv("drill", drill),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout
+    assert "which is MASTER" in running.stdout.readline()
+    os.killpg(running.pid, signal.SIGINT)
+    _, complaints = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "Traceback" not in complaints
+    for node in ("master", "backup"):
+        assert "drill_" not in standard_lab.exec(node, "nft", "list", "tables").stdout
+        # Every process of the node goes on: none is stopped.
+        states = standard_lab.exec(node, "sh", "-c", "cat /proc/[0-9]*/status").stdout
+        assert "State:" in states
+        assert "State:\tT" not in states
+    assert eventually(
+        lambda: standard_lab.json("status")["nodes"]["master"]["role"] == "MASTER", 20
+    )

@@ -1,0 +1,128 @@
+"""What drills judge: two tables side by side, who looked on where, and what is a known limit."""
+
+from collections import Counter
+
+import pytest
+
+from appliance.lab import faults, invariants, lookout, tables, verdict
+from appliance.lab.faults.fault import Fault, nothing
+from appliance.lab.invariants import Look, Violation, Watch
+from appliance.lab.tables import Difference, Entry
+
+UDP = "udp 17 {left} src=192.168.100.10 dst=8.8.8.8 sport=5 dport=7 src=8.8.8.8 dst=203.0.113.99 sport=7 dport=5 mark=0 use=1"
+TCP = (
+    "tcp 6 {left} {state} src=192.168.100.10 dst=8.8.8.8 sport=5 dport=80 src=8.8.8.8 dst=203.0.113.99 "
+    "sport=80 dport=5 [ASSURED] mark=0 use=1"
+)
+CANARY = "udp 17 30 src=192.0.2.1 dst=192.0.2.2 sport=1 dport=1 [UNREPLIED] src=192.0.2.2 dst=192.0.2.1 sport=1 dport=1"
+OWN = "icmp 1 29 src=203.0.113.2 dst=203.0.113.1 type=8 code=0 id=9 src=203.0.113.1 dst=203.0.113.2 type=0 code=0 id=9"
+FLOW = ("udp", "192.168.100.10", "8.8.8.8", "5", "7", "8.8.8.8", "203.0.113.99", "7", "5")
+
+
+def test_a_table_is_read_without_canaries_and_the_nodes_own_flows() -> None:
+    text = "\n".join((UDP.format(left=179), CANARY, OWN))
+    assert tables.parse(text, ["203.0.113.2"]) == {FLOW: Entry("", 179)}
+
+
+@pytest.mark.parametrize(
+    ("line", "missed"),
+    [
+        (UDP.format(left=179), True),
+        (UDP.format(left=tables.LASTING_SECONDS), False),  # soon over, there perhaps already
+        (TCP.format(left=7200, state="ESTABLISHED"), True),
+        (TCP.format(left=110, state="FIN_WAIT"), True),
+        (TCP.format(left=110, state="TIME_WAIT"), False),
+    ],
+)
+def test_only_flows_that_go_on_are_missed(line: str, missed: bool) -> None:
+    found = tables.compare({"master": tables.parse(line, []), "backup": {}})
+    assert [(one.here, one.there, len(one.flows)) for one in found] == (
+        [("master", "backup", 1)] if missed else []
+    )
+
+
+def test_equal_tables_differ_in_timers_and_states_only() -> None:
+    here = tables.parse(TCP.format(left=7200, state="ESTABLISHED"), [])
+    there = tables.parse(TCP.format(left=12, state="SYN_RECV"), [])
+    assert tables.compare({"master": here, "backup": there}) == []
+
+
+def test_what_differed_before_the_drill_is_none_of_its_doing() -> None:
+    table = tables.parse(UDP.format(left=179), [])
+    former = tables.compare({"master": table, "backup": {}})
+    assert str(former[0]).startswith("master has 1 entries that backup has not, such as udp 192")
+    assert tables.compare({"master": table, "backup": {}}, former) == []
+    assert tables.compare({"master": {}, "backup": table}, former) == [
+        Difference("backup", "master", frozenset([FLOW]))
+    ]
+
+
+def test_programs_that_ended_by_themselves_are_counted() -> None:
+    log = (
+        "2026-01-01 00:00:01,2 INFO spawned: 'conntrackd' with pid 9\n"
+        "2026-01-01 00:00:02,2 WARN exited: conntrackd (terminated by SIGKILL; not expected)\n"
+        "2026-01-01 00:00:03,2 INFO stopped: keepalived (exit status 0)\n"
+    )
+    before, after = verdict.ends(log), verdict.ends(log + log)
+    assert before == Counter(conntrackd=1)
+    assert verdict.anew({"master": before}, {"master": after}) == {"master": {"conntrackd": 1}}
+    assert verdict.anew({"master": before}, {"master": before}) == {}
+
+
+def test_a_known_limit_is_one_only_until_the_fault_is_put_right() -> None:
+    fault = Fault("x", "x", "silent", nothing, nothing, known={"two": "why"})
+    assert verdict.is_known(fault, Violation("two", "both", 1.0, 3.0), until=4.0)
+    assert not verdict.is_known(fault, Violation("two", "both", 1.0, 3.1), until=4.0)
+    assert not verdict.is_known(fault, Violation("differs", "says", 1.0, 1.0), until=4.0)
+
+
+def test_turns_are_counted_between_sole_holders() -> None:
+    looks = [
+        Look(at, holders=tuple(who.split()))
+        for at, who in enumerate(("m", "m b", "b", "", "b", "m"))
+    ]
+    assert invariants.turns(Watch(looks)) == 2
+    assert invariants.turns(Watch([Look(0, holders=("m",)), Look(1), Look(2, holders=("m",))])) == 0
+
+
+def test_lookouts_on_two_nodes_become_one_view() -> None:
+    watch = Watch()
+    both = {"holds": True, "role": "MASTER", "refused": 2, "answering": ["m"], "mac": "m"}
+    invariants.merge(
+        watch,
+        [
+            (3.0, "backup", {"holds": True, "answering": ["b"], "refused": 5}),
+            (1.0, "master", both),
+            (1.1, "backup", {"holds": False, "role": "BACKUP", "refused": 4, "answering": ["m"]}),
+            (2.0, "master", {}),
+            (2.1, "master", None),
+            (4.0, "backup", {"end": True}),
+        ],
+    )
+    assert [(look.at, look.holders, look.answering) for look in watch.looks] == [
+        (1.0, ("master",), ("m",)),
+        (1.1, ("master",), ("m",)),
+        (2.1, (), ()),  # its network may answer on while it is taken down
+        (3.0, ("backup",), ("b",)),
+    ]
+    assert watch.end == 4.0
+    assert {node: len(said) for node, said in watch.refusals.items()} == {"master": 0, "backup": 1}
+
+
+def test_what_a_kernel_refused_is_counted() -> None:
+    snmp = "Icmp: InMsgs OutDestUnreachs\nIcmp: 7 3\nTcp: InSegs OutRsts\nTcp: 9 4\n"
+    assert lookout.refusals(snmp) == 4
+
+
+def test_every_row_of_the_matrix_that_a_lab_can_show_has_a_drill() -> None:
+    shown = {row for fault in faults.FAULTS.values() for row in fault.rows}
+    assert shown == {*range(1, 30), 40, 41}
+
+
+def test_names_are_short_enough_for_a_table_of_80_columns() -> None:
+    assert max(map(len, faults.FAULTS)) <= 15
+
+
+def test_a_fault_that_must_not_move_the_vgw_allows_no_turn() -> None:
+    for fault in faults.FAULTS.values():
+        assert (fault.moves is False) <= (fault.turns == 0), fault.name
