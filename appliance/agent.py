@@ -158,7 +158,7 @@ def _let_go(agent: Agent) -> None:
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     was, sight = agent.state.role, _sight(agent)
-    agent.pair.cable(began, carries=sight.links_up)
+    agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
     agent.state, sentence = failover.decide(agent.state, sight, cause, began)
     if sentence:
         role = failover.role_of(sight)

@@ -13,8 +13,8 @@ class Beat:
     """A node's state as its peer needs to know it.
 
     `priority` is the configured one, `entries` the size of its connection table, `quiet` for how many
-    seconds nothing outside has answered it (None: it cannot ask), `generation` conntrackd's
-    process id (0: it does not run). `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of
+    seconds nothing outside has answered it (None: it cannot ask), `still` for how many nothing has come
+    in by its LAN (None: it has none), `generation` conntrackd's process id (0: it does not run). `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of
     the peer's that arrived in its own, and `replicas` whether its table is good enough for a takeover.
     """
 
@@ -25,6 +25,7 @@ class Beat:
     priority: int
     entries: int
     quiet: float | None
+    still: float | None
     generation: int
     canary: int
     seen: int
@@ -49,6 +50,6 @@ def unpack(datagram: bytes) -> Beat | None:
     sound = (
         all(type(number) is int for number in numbers)
         and all(isinstance(text, str) for text in texts)
-        and (beat.quiet is None or type(beat.quiet) is float)
+        and all(one is None or type(one) is float for one in (beat.quiet, beat.still))
     )
     return beat if sound else None

@@ -6,11 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from appliance import ApplianceError, beat, ledger, readiness, replicas, system
+from appliance import ApplianceError, beat, ledger, readiness, replicas, system, vrrp
 from appliance.beat import Beat
 from appliance.drivers import conntrack, daemons
-from appliance.drivers.adverts import Adverts
+from appliance.drivers.adverts import Advert, Adverts
 from appliance.drivers.heartbeat import Heart
+from appliance.drivers.lan import Lan
 from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
 from appliance.ledger import Event
@@ -39,10 +40,10 @@ class Pair:
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
         self.replicas = replicas.remembered(run_dir)
         self.timers = self.replicas.timers
+        self.lan = Lan()
+        self.became = now
         self.electable = True
-        self.degraded = ""
-        self.unheard = ""
-        self.trouble = ""
+        self.degraded = self.unheard = self.trouble = ""
 
     def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on."""
@@ -127,12 +128,13 @@ class Pair:
             daemons.ask_aside(self.run_dir, asked=False)
         if Role.MASTER in (self.role, role):
             self.replicas.forget()
-        self.role = role
+        self.role, self.became = role, now
         self.judge(now)
         self.say(now)
 
-    def cable(self, now: float, *, carries: bool) -> None:
-        """Take note of whether the gateway's interfaces carry; a MASTER cut off tells the peer at once."""
+    def cable(self, now: float, *, carries: bool, lan: str) -> None:
+        """Take note of the LAN, and of whether all carry; a MASTER cut off tells the peer at once."""
+        self.lan.interface = lan
         news, self.cut = self.cut is carries, not carries
         if news and self.cut and self.role is Role.MASTER:
             self.say(now)
@@ -166,6 +168,7 @@ class Pair:
             priority=self.config.nodes[self.node].priority,
             entries=conntrack.count(),
             quiet=self.uplink.quiet(now) if self.uplink else None,
+            still=self.lan.still(now),
             generation=self.replicas.generation,
             canary=self.replicas.number if self.role is Role.MASTER else 0,
             seen=self.replicas.seen,
@@ -178,7 +181,7 @@ class Pair:
         return {
             "reason": self.verdict.reason,
             "aside": self.verdict.aside,
-            "uplink": self._way_out(),
+            "uplink": self.uplink.works() if self.uplink else None,
             "entries": conntrack.count(),
             "entries_limit": conntrack.limit(),
             "canary": self.replicas.number,
@@ -205,13 +208,20 @@ class Pair:
                 log.warning("%s", error)
             self.trouble = str(error)
 
-    def _way_out(self) -> bool | None:
-        return self.uplink.works() if self.uplink else None
+    def _since(self, told: float | None, now: float) -> float | None:
+        """How long ago it is now what the peer's last beat told the age of."""
+        return None if told is None else told + now - self.heard
 
-    def _peers_quiet(self, now: float) -> float | None:
-        if self.peer is None or self.peer.quiet is None:
-            return None
-        return self.peer.quiet + now - self.heard
+    def _parted(self, advert: Advert | None, now: float) -> bool:
+        """Whether the peer says that it is MASTER, and the LAN does not."""
+        if self.peer is None or self.peer.role != Role.MASTER:
+            return False
+        if self.role is Role.MASTER:
+            return self.heard - self.became > readiness.DOUBT
+        vgw, priority = self.config.vgw, self.config.nodes[self.node].priority
+        patience = vrrp.master_down_interval(vgw.vrrp_version, priority, vgw.advert_interval)
+        last = now - (system.wall() - advert.at) if advert else self.began
+        return self.heard - last > patience + readiness.DOUBT
 
     def _hear(self, now: float) -> None:
         for datagram in self.heart.receive():
@@ -240,7 +250,10 @@ class Pair:
             electable=self.electable,
             ruleset=self.ruleset,
             quiet=self.uplink.quiet(now) if self.uplink else None,
-            peers_quiet=self._peers_quiet(now),
+            peers_quiet=self._since(self.peer.quiet, now) if self.peer else None,
+            parted=self._parted(advert, now),
+            still=self.lan.still(now),
+            peers_still=self._since(self.peer.still, now) if self.peer else None,
             role=self.role,
             peer=self.peer,
             advertised=bool(advert and advert.priority and system.wall() - advert.at < recent),

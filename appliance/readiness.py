@@ -11,6 +11,14 @@ SILENT = (
     0.75  # seconds without an answer after which the way out counts as dead: two samples and a half
 )
 AHEAD = 0.4  # seconds by which the peer's last answer must be younger: a sample, and its phase
+RETURN = (
+    1.0  # seconds after an outage of both nodes' way out in which the first answer decides nothing
+)
+DOUBT = (
+    0.5  # seconds for which both may say that they are MASTER: one has not heard of the other yet
+)
+STILL = 1.0  # seconds without a packet from the LAN after which this node may be alone on its side of it
+STILL_AHEAD = 0.5  # seconds by which the peer must have heard the LAN later
 ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
 SPARE = 64  # entries that come and go while two tables are compared
 FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
@@ -25,6 +33,9 @@ class Facts:
     `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
     only a node that is not ready lets go. `electable`: keepalived runs. `quiet`: for how many seconds nothing outside has
     answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
+    `parted`: the peer says that it is MASTER, and the LAN does not: this node
+    is one too, or hears no adverts. `still`: for how many seconds nothing has come in by the LAN, and `peers_still` the
+    same of the peer.
     `fresh`: a canary that the peer planted since this node's replication started has arrived.
     `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
     `asked`: a switchover asked it to stand by. `hold`: seconds before a failback.
@@ -36,6 +47,9 @@ class Facts:
     ruleset: bool
     quiet: float | None
     peers_quiet: float | None
+    parted: bool
+    still: float | None
+    peers_still: float | None
     role: Role
     peer: Beat | None
     advertised: bool
@@ -50,7 +64,8 @@ class Facts:
 class State:
     """What is remembered: when the wait for replicas began, how it ended, and since when all is well.
 
-    `lost` are the times at which this node ceased to be MASTER.
+    `lost` are the times at which this node ceased to be MASTER, `dark` the last one at which neither
+    node had a way out.
     """
 
     began: float
@@ -58,6 +73,7 @@ class State:
     late: str = ""
     well_since: float | None = None
     lost: tuple[float, ...] = ()
+    dark: float = -RETURN
 
 
 @dataclass(frozen=True)
@@ -82,8 +98,12 @@ def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
     state, waiting = _catch_up(state, facts, now)
     if waiting:
         return replace(state, well_since=None), Verdict(False, True, waiting)
+    if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
+        state = replace(state, dark=now)
+    if alone := _alone(facts):
+        return replace(state, well_since=None), Verdict(False, True, alone)
     if facts.role is not Role.MASTER or (facts.peer and facts.peer.ready):
-        dead = _way_out(facts)
+        dead = _way_out(state, facts, now)
         if dead:
             return replace(state, well_since=None), Verdict(False, True, dead)
     if facts.never and facts.asked and facts.role is Role.MASTER and facts.peer:
@@ -147,16 +167,39 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
     return replace(state, caught_up=True, late=late), ""
 
 
-def _way_out(facts: Facts) -> str:
+def _is_dead(quiet: float | None) -> bool:
+    return quiet is not None and quiet >= SILENT
+
+
+def _way_out(state: State, facts: Facts, now: float) -> str:
     """Why the peer is the better way out; empty where it is not known to be.
 
     A dead target that both nodes ask must not take both of them down: so the peer must have had an
-    answer when this node had none any more.
+    answer when this node had none any more. When such a target is back, one node hears it first.
     """
     own, peers = facts.quiet, facts.peers_quiet
     if own is None or peers is None or own < SILENT or own - peers < AHEAD:
         return ""
+    if now - state.dark < RETURN:
+        return ""
     return "the way out is dead here and works for the peer"
+
+
+def _alone(facts: Facts) -> str:
+    """Why this node is the one that the LAN has lost; empty where it is not known to be.
+
+    Two MASTERs call each other's answers to themselves. A MASTER lets go only if the machines are
+    heard on the peer's side and not on its own; who has let go, or never was MASTER, comes only if it
+    is the other way round.
+    """
+    own, peers = facts.still, facts.peers_still
+    if not facts.parted or own is None or peers is None:
+        return ""
+    if facts.role is Role.MASTER:
+        alone = own >= STILL and own - peers >= STILL_AHEAD
+        return "the peer is MASTER too, and only there is the LAN heard" if alone else ""
+    better = peers >= STILL and peers - own >= STILL_AHEAD
+    return "" if better else "the peer is MASTER, and its adverts do not come in by the LAN"
 
 
 def hold(state: State, facts: Facts) -> float:

@@ -87,6 +87,12 @@ class NamespaceLab(Lab):
         """Pull a node's cable from a bridge, or plug it in again."""
         self.world.order([f"link set {self.topology.node(node).port(bridge)} {state}"])
 
+    def part(self, node: str, bridge: str, *, parted: bool) -> bool:
+        """Part a node from a bridge, or join it again, while its carrier stays up."""
+        port = self.topology.node(node).port(bridge)
+        self.world.order([f"link set {port} {'nomaster' if parted else f'master {bridge}'}"])
+        return True
+
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, beside the bridge."""
         return self.world.popen([sys.executable, "-m", "appliance.lab.witness"])

@@ -100,6 +100,13 @@ class Lab(ABC):
     def cable(self, node: str, bridge: str, state: Literal["down", "up"]) -> None:
         """Pull a node's cable from a bridge, or plug it in again."""
 
+    def part(self, node: str, bridge: str, *, parted: bool) -> bool:
+        """Part a node from a bridge, or join it again, while its carrier stays up.
+
+        False where an engine has no such place: its bridges may be elsewhere.
+        """
+        return False
+
     @abstractmethod
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, where no fault of `standby`'s peer can reach it."""

@@ -5,25 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance import beat, readiness
-from appliance.beat import Beat
+from appliance import readiness
 from appliance.model import Role
 from appliance.readiness import Facts, State, Verdict, judge
 
-PEER = Beat(
-    node="backup",
-    role="MASTER",
-    ready=True,
-    reason="all is well",
-    priority=90,
-    entries=1000,
-    quiet=0.1,
-    generation=17,
-    canary=5,
-    seen=0,
-    replicas=True,
-    config="abc",
-)
+from .test_beat import BEATS, PEER
+
 FACTS = Facts(
     plain=False,
     never=False,
@@ -31,6 +18,9 @@ FACTS = Facts(
     ruleset=True,
     quiet=0.1,
     peers_quiet=0.2,
+    parted=False,
+    still=0.0,
+    peers_still=0.1,
     role=Role.BACKUP,
     peer=PEER,
     advertised=True,
@@ -183,6 +173,37 @@ def test_a_switchover_stands_aside_for_as_long_as_the_peer_is_ready() -> None:
     assert not verdicts(replace(given, peer=None, advertised=False), 5.0)[0].aside
 
 
+def test_the_first_answer_after_an_outage_of_both_moves_nobody() -> None:
+    both = replace(FACTS, role=Role.MASTER, peer=replace(PEER, role="BACKUP"), quiet=5.0)
+    state, _ = judge(State(0.0), replace(both, peers_quiet=5.0), 10.0)
+    first = replace(both, quiet=5.2, peers_quiet=0.1)
+    assert judge(state, first, 10.2)[1].ready, "its own answer may be on the way"
+    assert not judge(state, first, 10.0 + readiness.RETURN)[1].ready, "it did not come"
+
+
+def test_of_two_masters_the_one_whose_lan_is_silent_lets_go() -> None:
+    master = replace(FACTS, role=Role.MASTER, parted=True)
+    alone = replace(master, still=1.6, peers_still=0.1)
+    assert verdicts(alone, 9.0)[0] == Verdict(
+        False, True, "the peer is MASTER too, and only there is the LAN heard"
+    )
+    for facts in (
+        replace(alone, parted=False),
+        replace(alone, peers_still=1.4),
+        replace(alone, still=0.9),
+        replace(alone, still=None),
+        replace(alone, peers_still=None),
+    ):
+        assert verdicts(facts, 9.0)[0].ready
+
+
+def test_who_hears_no_adverts_of_a_master_comes_only_where_the_lan_is_heard() -> None:
+    deaf = replace(FACTS, parted=True, still=0.2, peers_still=0.1)
+    assert not verdicts(deaf, 9.0)[0].ready
+    assert not verdicts(replace(deaf, still=3.0, peers_still=3.0), 9.0)[0].ready
+    assert verdicts(replace(deaf, peers_still=1.2), 9.0)[0].ready
+
+
 def test_who_never_fails_back_lets_go_by_not_being_ready() -> None:
     asked = replace(
         FACTS, never=True, role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP")
@@ -197,21 +218,6 @@ def test_a_new_conntrackd_means_catching_up_again() -> None:
     assert not judge(state, replace(FACTS, fresh=False), 2.1)[1].ready
 
 
-BEATS = st.builds(
-    Beat,
-    node=st.text(),
-    role=st.sampled_from(["MASTER", "BACKUP", "FAULT"]),
-    ready=st.booleans(),
-    reason=st.text(),
-    priority=st.integers(1, 254),
-    entries=st.integers(0, 10**6),
-    quiet=st.none() | st.floats(0, 1e6),
-    generation=st.integers(0, 99),
-    canary=st.integers(0, 99),
-    seen=st.integers(0, 99),
-    replicas=st.booleans(),
-    config=st.text(),
-)
 FACTS_OF_ANY_KIND = st.builds(
     Facts,
     plain=st.booleans(),
@@ -220,6 +226,9 @@ FACTS_OF_ANY_KIND = st.builds(
     ruleset=st.booleans(),
     quiet=st.none() | st.floats(0, 60),
     peers_quiet=st.none() | st.floats(0, 60),
+    parted=st.booleans(),
+    still=st.none() | st.floats(0, 60),
+    peers_still=st.none() | st.floats(0, 60),
     role=st.sampled_from(Role),
     peer=st.none() | BEATS,
     advertised=st.booleans(),
@@ -244,23 +253,3 @@ def test_whatever_happens_no_ruleset_no_readiness_and_a_lone_node_becomes_ready(
     _, verdict = judge(state, ALONE, now + readiness.PATIENCE + 1)
     assert verdict.ready
     assert not verdict.aside
-
-
-@given(BEATS)
-def test_a_beat_there_and_back(one: Beat) -> None:
-    assert beat.unpack(beat.pack(one)) == one
-
-
-@given(
-    st.binary()
-    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(repr).map(str.encode)
-)
-def test_no_datagram_is_too_strange(datagram: bytes) -> None:
-    assert beat.unpack(datagram) is None
-
-
-def test_a_beat_of_another_version_may_say_more_but_not_less() -> None:
-    words = beat.pack(PEER)
-    assert beat.unpack(words.replace(b"{", b'{"news": 1, ', 1)) == PEER
-    assert beat.unpack(words.replace(b'"seen"', b'"heard"')) is None
-    assert beat.unpack(words.replace(b'"entries": 1000', b'"entries": "many"')) is None

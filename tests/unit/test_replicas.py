@@ -6,7 +6,7 @@ from pathlib import Path
 from appliance.failover import Step
 from appliance.model import Role
 from appliance.replicas import Replicas, remembered
-from tests.unit.test_readiness import PEER
+from tests.unit.test_beat import PEER
 
 
 def ordered(known: Replicas) -> list[str]:

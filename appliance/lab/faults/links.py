@@ -14,6 +14,7 @@ _PROBE_SECONDS = 3.0
 _LASTING_SECONDS = 5.0
 _TOLD_SECONDS = 15.0
 _TWO_ALONE = "who hears no adverts takes over, and the other goes on: VRRP alone decides the role"
+_TWO_COMPARE = "two are MASTER until their agents have compared for how long the LAN was silent"
 _TWO_CALL = (
     "each of two MASTERs says every 10 s that the WAN VIP is its own, and while the network believes the "
     "one that is cut off from the machines, no answer reaches them"
@@ -58,8 +59,14 @@ def _deafen_both(lab: Lab, node: str) -> None:
 
 def _part(lab: Lab, node: str) -> None:
     """The node alone on one side of the LAN, everybody else on the other; its carrier stays up."""
-    lose(lab, node, "lan", way="egress")
-    lose(lab, node, "lan")
+    if not lab.part(node, "lan", parted=True):
+        lose(lab, node, "lan", way="egress")
+        lose(lab, node, "lan")
+
+
+def _join(lab: Lab, node: str) -> None:
+    if not lab.part(node, "lan", parted=False):
+        lose_nothing(lab, node)
 
 
 FAULTS = (
@@ -138,10 +145,10 @@ FAULTS = (
         "it is alone on its side of the LAN, and the carrier stays",
         "silent",
         _part,
-        lose_nothing,
+        _join,
         (15, 16),
         flows=0.1,
         during=lasting(_LASTING_SECONDS),
-        known={"two": _TWO_ALONE, "gap": _TWO_CALL, "takeover": _TWO_CALL},
+        known={"two": _TWO_COMPARE},
     ),
 )

@@ -1,0 +1,33 @@
+"""Does anything come in by the LAN? The kernel's own count of packets, read as it is (proc_net_dev(5))."""
+
+from pathlib import Path
+
+_COUNTS = Path("/proc/net/dev")
+
+
+def packets(interface: str, listing: str) -> int | None:
+    """How many packets have come in by an interface, in the text of /proc/net/dev; None without it."""
+    for line in listing.splitlines():
+        name, _, counts = line.partition(":")
+        if name.strip() == interface and counts:
+            return int(counts.split()[1])
+    return None
+
+
+class Lan:
+    """Remembers when the count last rose. `interface` may become another one at any time."""
+
+    def __init__(self) -> None:
+        self.interface = ""
+        self.count: int | None = None
+        self.rose = 0.0
+
+    def still(self, now: float) -> float | None:
+        """For how many seconds nothing has come in; None where that cannot be told."""
+        count = packets(self.interface, _COUNTS.read_text(encoding="ascii"))
+        if count is None:
+            self.count = None
+            return None
+        if count != self.count:
+            self.count, self.rose = count, now
+        return now - self.rose

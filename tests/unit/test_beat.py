@@ -1,0 +1,59 @@
+"""What the agents tell each other arrives as it was said, or not at all."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance import beat
+from appliance.beat import Beat
+
+PEER = Beat(
+    node="backup",
+    role="MASTER",
+    ready=True,
+    reason="all is well",
+    priority=90,
+    entries=1000,
+    quiet=0.1,
+    still=0.0,
+    generation=17,
+    canary=5,
+    seen=0,
+    replicas=True,
+    config="abc",
+)
+BEATS = st.builds(
+    Beat,
+    node=st.text(),
+    role=st.sampled_from(["MASTER", "BACKUP", "FAULT"]),
+    ready=st.booleans(),
+    reason=st.text(),
+    priority=st.integers(1, 254),
+    entries=st.integers(0, 10**6),
+    quiet=st.none() | st.floats(0, 1e6),
+    still=st.none() | st.floats(0, 1e6),
+    generation=st.integers(0, 99),
+    canary=st.integers(0, 99),
+    seen=st.integers(0, 99),
+    replicas=st.booleans(),
+    config=st.text(),
+)
+
+
+@given(BEATS)
+def test_a_beat_there_and_back(one: Beat) -> None:
+    assert beat.unpack(beat.pack(one)) == one
+
+
+@given(
+    st.binary()
+    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(repr).map(str.encode)
+)
+def test_no_datagram_is_too_strange(datagram: bytes) -> None:
+    assert beat.unpack(datagram) is None
+
+
+def test_a_beat_of_another_version_may_say_more_but_not_less() -> None:
+    words = beat.pack(PEER)
+    assert beat.unpack(words.replace(b"{", b'{"news": 1, ', 1)) == PEER
+    assert beat.unpack(words.replace(b'"seen"', b'"heard"')) is None
+    assert beat.unpack(words.replace(b'"entries": 1000', b'"entries": "many"')) is None
