@@ -39,6 +39,7 @@ def _pair(snapshot: Snapshot, registry: CollectorRegistry) -> None:
     wanted = {
         "entries": ("Entries in the connection table", told["entries"]),
         "entries_limit": ("Entries that it may have", told["entries_limit"]),
+        "flows_refused": ("New flows that found no free port or entry", told["refused"]),
         "peer_up": ("Whether the peer is heard on the sync link", bool(peer)),
         "peer_ready": ("Whether the peer may be MASTER", peer.get("ready")),
         "peer_entries": ("Entries in the peer's connection table", peer.get("entries")),

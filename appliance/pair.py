@@ -184,6 +184,7 @@ class Pair:
             "uplink": self.uplink.works() if self.uplink else None,
             "entries": conntrack.count(),
             "entries_limit": conntrack.limit(),
+            "refused": conntrack.refused(),
             "canary": self.replicas.number,
             "lag_ms": self.replicas.lag_ms,
             "degraded": self.degraded or self.unheard,

@@ -23,6 +23,7 @@ from appliance.drivers import ctnetlink
 from appliance.drivers.ctnetlink import KINDS, UDP, Entry, Flow, Refusal
 
 SETTINGS = Path("/proc/sys/net/netfilter")
+_STATISTICS = Path("/proc/net/stat/nf_conntrack")
 CANARY_TIMEOUT = 15  # seconds; a canary is planted more often than that, and leaves by itself
 
 _NETFILTER = 12  # NETLINK_NETFILTER
@@ -51,6 +52,21 @@ def count() -> int:
 def limit() -> int:
     """How many entries the table may have; the host's own number. Raises MissingKernelFeature."""
     return _number("nf_conntrack_max")
+
+
+def refused() -> int | None:
+    """How many new flows found no free port or entry, of all processors together; None where unknown."""
+    try:
+        return insert_failed(_STATISTICS.read_text(encoding="ascii"))
+    except OSError:
+        return None
+
+
+def insert_failed(text: str) -> int:
+    """The sum in /proc/net/stat/nf_conntrack: a line of names, then one of hexadecimal counts a CPU."""
+    names, *counts = map(str.split, text.splitlines())
+    place = names.index("insert_failed")
+    return sum(int(one[place], 16) for one in counts)
 
 
 def _number(name: str) -> int:

@@ -18,6 +18,7 @@ class NamespaceLab(Lab):
     """A lab in a world of its own."""
 
     engine = "namespaces"
+    bridged = True
 
     def __init__(self, name: str, plan: Topology | None = None) -> None:
         super().__init__(name, plan)
@@ -87,11 +88,10 @@ class NamespaceLab(Lab):
         """Pull a node's cable from a bridge, or plug it in again."""
         self.world.order([f"link set {self.topology.node(node).port(bridge)} {state}"])
 
-    def part(self, node: str, bridge: str, *, parted: bool) -> bool:
+    def part(self, node: str, bridge: str, *, parted: bool) -> None:
         """Part a node from a bridge, or join it again, while its carrier stays up."""
         port = self.topology.node(node).port(bridge)
         self.world.order([f"link set {port} {'nomaster' if parted else f'master {bridge}'}"])
-        return True
 
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, beside the bridge."""

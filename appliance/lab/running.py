@@ -48,6 +48,8 @@ class Lab(ABC):
     engine: ClassVar[str]
     # What to bear in mind when reading a drill's figures, by the drill's name.
     remarks: ClassVar[Mapping[str, str]] = {}
+    # Whether its bridges are at hand, and not somewhere on an engine's host.
+    bridged: ClassVar[bool] = False
     # Whether flows of others go through it too: its tables are then never at rest.
     shared: ClassVar[bool] = False
 
@@ -100,12 +102,9 @@ class Lab(ABC):
     def cable(self, node: str, bridge: str, state: Literal["down", "up"]) -> None:
         """Pull a node's cable from a bridge, or plug it in again."""
 
-    def part(self, node: str, bridge: str, *, parted: bool) -> bool:
-        """Part a node from a bridge, or join it again, while its carrier stays up.
-
-        False where an engine has no such place: its bridges may be elsewhere.
-        """
-        return False
+    def part(self, node: str, bridge: str, *, parted: bool) -> None:
+        """Part a node from a bridge, or join it again, while its carrier stays up; see `bridged`."""
+        raise ApplianceError(f"{node}: the bridges of this lab are its engine's own")
 
     @abstractmethod
     def witness(self, standby: str) -> Child:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.drivers import ctnetlink
+from appliance.drivers import conntrack, ctnetlink
 from appliance.drivers.ctnetlink import (
     ASSURED,
     CONFIRMED,
@@ -137,3 +137,12 @@ def test_each_entry_is_of_one_kind_at_most() -> None:
     assert kinds(TCP, ASSURED, 3) == ["tcp_established"]
     assert kinds(TCP, 0, 1) == []
     assert kinds(132, ASSURED, 3) == []
+
+
+def test_refused_flows_are_counted_over_all_processors() -> None:
+    text = (
+        "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop\n"
+        "00000bb8 00000001 00 00 00000002 00 00 00 00 0000fbff 00\n"
+        "00000bb8 00000000 00 00 00000000 00 00 00 00 00000001 00\n"
+    )
+    assert conntrack.insert_failed(text) == 0xFC00

@@ -74,6 +74,7 @@ def test_the_pair_is_told_where_the_agent_knows_of_it() -> None:
         "uplink": True,
         "entries": 12,
         "entries_limit": 262144,
+        "refused": 5,
         "canary": 7,
         "lag_ms": 4.0,
         "degraded": "",
