@@ -30,8 +30,7 @@ class Pair:
     def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
         self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
-        self.role = Role.BACKUP
-        self.cut = False
+        self.role, self.cut = Role.BACKUP, False
         self.peer: Beat | None = None
         self.heard = 0.0
         # An agent that was killed left a node that goes on: what was true then still is.
@@ -40,8 +39,7 @@ class Pair:
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
         self.replicas = replicas.remembered(run_dir)
         self.timers = self.replicas.timers
-        self.lan = Lan()
-        self.became = now
+        self.lan, self.became = Lan(), now
         self.electable = True
         self.degraded = self.unheard = self.trouble = ""
 
@@ -242,9 +240,11 @@ class Pair:
 
     def _facts(self, now: float) -> readiness.Facts:
         vgw, nodes = self.config.vgw, self.config.nodes
-        peer = nodes[self.config.peer_of(self.node)]
         advert = self.adverts.read()
         recent = 4 * vgw.advert_interval + 1
+        if self.role is Role.BACKUP and advert and advert.priority > nodes[self.node].priority:
+            # A switchover's note has done its work, and would be in the way of the next one.
+            daemons.ask_aside(self.run_dir, asked=False)
         return readiness.Facts(
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
@@ -260,7 +260,7 @@ class Pair:
             advertised=bool(advert and advert.priority and system.wall() - advert.at < recent),
             entries=conntrack.count(),
             fresh=self.replicas.fresh,
-            outranks=nodes[self.node].priority > peer.priority,
+            outranks=nodes[self.node].priority > nodes[self.config.peer_of(self.node)].priority,
             asked=daemons.is_asked_aside(self.run_dir),
             hold=vgw.hold,
         )

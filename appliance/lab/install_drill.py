@@ -101,10 +101,12 @@ def plan(install: "Install", master: str, chosen: "Sequence[Fault]", times: int)
     ]
     often = "" if times == 1 else f", {times} times"
     for fault in chosen:
-        back = "the VGW is given back" if fault.name == "switchover" else "it is put right"
-        if fault.name.endswith("-down"):
-            back = f"the interface comes up again by itself within {CABLE_SECONDS} s"
-        lines.append(f"  {fault.name}{often}: {fault.what}; then {back}")
+        back = "; then it is put right"
+        if fault.name == "switchover":
+            back = ""
+        elif fault.name.endswith("-down"):
+            back = f"; the interface comes up again by itself within {CABLE_SECONDS} s"
+        lines.append(f"  {fault.name}{often}: {fault.what}{back}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from appliance.lab import load
+
 from .conftest import REPOSITORY, Lab, eventually
 
 
@@ -37,7 +39,7 @@ def test_a_smoke_run_measures_a_recipe_and_a_router(free_lab: Lab, tmp_path: Pat
     silent, _, cut = found["outages"]
     for row in (silent, cut):
         assert 100 < row["gap"] < 10_000, row
-    assert len(cut["flows"]) == 6
+    assert len(cut["flows"]) == 2 * len(load.USUAL)
     assert max(cut["pulse"].values()) == cut["watched"] > 0
     assert min(cut["pulse"].values()) < cut["watched"]
     assert [row["variant"] for row in found["mappings"]] == [10, 100, 1000]

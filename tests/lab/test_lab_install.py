@@ -46,7 +46,7 @@ def test_nothing_is_done_without_a_word(standard_lab: Lab) -> None:
     before = standard_lab.json("status")["nodes"]["master"]["sentence"]
     planned = drill(standard_lab, "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    assert "switchover: the VGW is handed over; then the VGW is given back" in planned.stdout
+    assert "  switchover: the VGW is handed over, and back\n" in planned.stdout
     asked = drill(standard_lab)
     assert asked.returncode == 1
     assert asked.stdout == planned.stdout

@@ -266,4 +266,4 @@ def test_verbs_without_a_lab_say_how_to_make_one(free_lab: Lab, verb: str) -> No
 def test_a_drill_that_does_not_exist_is_answered_with_those_that_do(standard_lab: Lab) -> None:
     done = standard_lab("drill", "earthquake")
     assert done.returncode == 1
-    assert "there are power-off, clean-stop, stop-keepalived" in done.stderr
+    assert "there are power-off, clean-stop, kill-all, freeze-node, " in done.stderr
