@@ -140,9 +140,11 @@ def flowing(lab: Lab, load: Load) -> Iterator[Flows]:
         if load.scale:
             for machine, _, port in inbound(lab.topology):
                 services.append(_begin(lab, machine, "service", ["--port", str(port)]))
+            for child in services:
+                _await_word(child)  # before anybody calls
             for words in _generators(lab, load.scale):
                 flows.generators.append(_begin(lab, words[0], "flows", words[1:]))
-            for child in (*services, *flows.generators):
+            for child in flows.generators:
                 _await_word(child)
             flows.check("start")
             for _, sentence in broken({"start": flows.phases.pop("start")}):
