@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from appliance import ApplianceError, CommandFailed, system
+from appliance import ApplianceError, system
 from appliance.lab import compose, engine, entry
 from appliance.lab.engine import Container, Engine
 from appliance.lab.entry import Child
-from appliance.lab.running import Entrance, Lab, addressed, lookouts
+from appliance.lab.running import Entrance, Lab, addressed, lookouts, signalled
 from appliance.lab.topology import BRIDGES, NodeSpec, Topology
 
 CONFIG = "/etc/vgw/gateway.yaml"
@@ -75,9 +75,7 @@ class ContainerNode:
 
         Raises ApplianceError when the node is off.
         """
-        done = self.run(["sh", "-c", entry.SIGNAL, program, how, *(["child"] if child else [])])
-        if done.returncode != 0:
-            raise CommandFailed(f"{self.spec.name}: kill -{how} {program}: {done.output}")
+        signalled(self, program, how, child)
 
     def freeze(self) -> None:
         """Stop all of its processes where they are, by `docker pause`. Raises ApplianceError."""

@@ -16,7 +16,7 @@ from appliance import ApplianceError, CommandFailed, system
 from appliance.lab import entry, topology
 from appliance.lab.capture import Capture
 from appliance.lab.entry import Child
-from appliance.lab.running import Entrance, Lab, addressed, lookouts
+from appliance.lab.running import Entrance, Lab, addressed, lookouts, signalled
 from appliance.lab.topology import NodeSpec
 
 # The machine behind the pair from which the probe asks.
@@ -75,10 +75,7 @@ class InstallNode:
 
     def signal(self, program: str, how: str, child: bool = False) -> None:
         """A signal, such as KILL, to all processes of that name; or to those begun by another such."""
-        words = [program, how, *(["child"] if child else [])]
-        done = self.run(["sh", "-c", entry.SIGNAL, *words])
-        if done.returncode != 0:
-            raise CommandFailed(f"{self.spec.name}: kill -{how} {program}: {done.output}")
+        signalled(self, program, how, child)
 
     def freeze(self) -> None:
         """Cannot be done from here."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from appliance import ApplianceError, NotConverged
+from appliance import ApplianceError, CommandFailed, NotConverged
 from appliance.lab import capture, entry, topology
 from appliance.lab.entry import Child
 from appliance.lab.nodes import Node
@@ -219,6 +219,14 @@ def addressed(lab: Lab, node: str, bridge: str) -> str:
         if str(wire.address) in words:
             return words[1]
     raise ApplianceError(f"{node}: no interface of it has {wire.address}, as the plan says")
+
+
+def signalled(node: Node, program: str, how: str, child: bool) -> None:
+    """Send a signal by a shell on the node, where its processes are not ours. Raises CommandFailed."""
+    words = [program, how, *(["child"] if child else [])]
+    done = node.run(["sh", "-c", entry.SIGNAL, *words])
+    if done.returncode != 0:
+        raise CommandFailed(f"{node.spec.name}: kill -{how} {program}: {done.output}")
 
 
 def lookouts(lab: Lab, there: Collection[str]) -> dict[str, Child]:
