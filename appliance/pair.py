@@ -30,7 +30,7 @@ class Pair:
     def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
         self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
-        self.role, self.cut = Role.BACKUP, False
+        self.role, self.cut, self.electable = Role.BACKUP, False, True
         self.peer: Beat | None = None
         self.heard = 0.0
         # An agent that was killed left a node that goes on: what was true then still is.
@@ -40,7 +40,6 @@ class Pair:
         self.replicas = replicas.remembered(run_dir)
         self.timers = self.replicas.timers
         self.lan, self.became = Lan(), now
-        self.electable = True
         self.degraded = self.unheard = self.trouble = ""
 
     def take_up(self, config: Config, now: float) -> None:
@@ -49,7 +48,7 @@ class Pair:
         self.config = config
         self.digest = sha256(config.model_dump_json().encode()).hexdigest()[:12]
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
-        self.standby = Standby(config)
+        self.standby = Standby(config, self.node)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
         targets = {config.wan.gateway, *config.wan.probes}
         self.uplink = Uplink(me.wan.ip, targets, now) if me.wan else None
@@ -102,9 +101,10 @@ class Pair:
         before, self.degraded = self.degraded, self._degraded(facts, now)
         if bool(before) != bool(self.degraded):
             self._record_health(before)
-        master = self.peer is not None and self.peer.role == Role.MASTER
-        standby = self.role is not Role.MASTER
-        self.unheard = self.standby.judge(now, listening=standby and master)
+        standby = self.role is not Role.MASTER and bool(self.peer and self.peer.role == Role.MASTER)
+        if standby:
+            self.standby.call(now, self.lan.interface, self.adverts.last)
+        self.unheard = self.standby.judge(now, listening=standby)
 
     def _record_health(self, before: str) -> None:
         sentence = f"replication is degraded: {self.degraded}"
@@ -114,9 +114,8 @@ class Pair:
         self._record(*(("degraded", "works") if before else ("works", "degraded")), sentence)
 
     def _record(self, was: str, now: str, sentence: str, flows: int | None = None) -> None:
-        words = (was, now, "found by looking", sentence)
-        event = Event(system.wall(), self.node, "replication", *words, flows=flows)
-        ledger.append(self.run_dir, event)
+        words = ("replication", was, now, "found by looking", sentence)
+        ledger.append(self.run_dir, Event(system.wall(), self.node, *words, flows=flows))
 
     def become(self, role: Role, now: float) -> None:
         """Take note of a new role, and tell the peer at once."""
@@ -249,6 +248,7 @@ class Pair:
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
             electable=self.electable,
+            carries=not self.cut,
             ruleset=self.ruleset,
             quiet=self.uplink.quiet(now) if self.uplink else None,
             peers_quiet=self._since(self.peer.quiet, now) if self.peer else None,

@@ -23,6 +23,7 @@ ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
 SPARE = 64  # entries that come and go while two tables are compared
 FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
 LONGEST_HOLD = 300.0  # seconds that a series of takeovers can hold a failback back
+CUT = "an interface of the gateway is down"
 GIVEN = "a switchover gave the VGW to the peer"
 
 
@@ -31,7 +32,8 @@ class Facts:
     """What is known at one moment.
 
     `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
-    only a node that is not ready lets go. `electable`: keepalived runs. `quiet`: for how many seconds nothing outside has
+    only a node that is not ready lets go. `electable`: keepalived runs. `carries`: the LAN and the way out
+    have their carriers. `quiet`: for how many seconds nothing outside has
     answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
     `parted`: the peer says that it is MASTER, and the LAN does not: this node
     is one too, or hears no adverts. `still`: for how many seconds nothing has come in by the LAN, and `peers_still` the
@@ -44,6 +46,7 @@ class Facts:
     plain: bool
     never: bool
     electable: bool
+    carries: bool
     ruleset: bool
     quiet: float | None
     peers_quiet: float | None
@@ -98,6 +101,9 @@ def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
     state, waiting = _catch_up(state, facts, now)
     if waiting:
         return replace(state, well_since=None), Verdict(False, True, waiting)
+    if not facts.carries:
+        # keepalived is in FAULT. Once the cable is back a failback begins to wait: not before.
+        return replace(state, well_since=None), Verdict(True, True, CUT)
     if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
         state = replace(state, dark=now)
     if alone := _alone(facts):

@@ -1,24 +1,39 @@
-"""What a standby does with the virtual MACs: it listens for the MASTER's, and claims them from a FAULT."""
+"""What a standby says and hears on the wires: of the virtual MACs, and that it is there at all."""
 
-from appliance import virtual
+from appliance import system, virtual
 from appliance.drivers import frames
+from appliance.drivers.adverts import Advert
 from appliance.drivers.frames import Frames
 from appliance.model import Config
 
 PATIENCE = (
     5.0 * virtual.REFRESH
 )  # seconds in which five frames should have come in by each interface
+CALL = 0.1  # seconds between two calls to a MASTER that is not heard
 
 
 class Standby:
-    """The standby's ear and voice; it has nothing to hear or say where the file asks for no virtual MACs."""
+    """The standby's ear and voice; of virtual MACs only where the file asks for them."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, node: str) -> None:
         lan, wan = virtual.macs(config)
         pairs = ((virtual.LAN, lan), (virtual.WAN, wan)) if config.vgw.virtual_mac else ()
         self.frames = [Frames(interface, mac) for interface, mac in pairs]
         self.addresses = (config.vgw.address.ip, config.wan.address.ip)
         self.since: float | None = None
+        self.own, self.called = config.nodes[node].lan.ip, 0.0
+        self.interval = config.vgw.advert_interval
+
+    def call(self, now: float, lan: str, last: Advert | None) -> None:
+        """Tell the MASTER where this node is, while no advert of its comes in by the interface `lan`.
+
+        After an outage of the LAN the kernel there asks for our address once a second, and its adverts
+        wait for the answer: a standby would take over before it hears the first. `last`: the last advert.
+        """
+        missing = last is None or system.wall() - last.at > 1.5 * self.interval
+        if missing and now - self.called >= CALL:
+            self.called = now
+            frames.announce(lan, self.own)
 
     def claim(self) -> None:
         """Draw the pair's traffic here, for the peer has said that it is no MASTER any more.
@@ -26,7 +41,7 @@ class Standby:
         One of its cables is out, and behind the other the bridge still knows it. VRRP comes later.
         """
         for ear, address in zip(self.frames, self.addresses, strict=False):
-            frames.announce(ear.interface, ear.mac, address)
+            frames.announce(ear.interface, address)
 
     def judge(self, now: float, *, listening: bool) -> str:
         """What an operator must know, or nothing. `listening`: this node stands by, and the peer is MASTER."""

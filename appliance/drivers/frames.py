@@ -45,19 +45,19 @@ class Frames:
         return self._socket
 
 
-def announce(interface: str, mac: str, address: IPv4Address) -> None:
-    """Send one gratuitous ARP for the address from the interface's virtual MAC (RFC 5227, section 3).
+def announce(interface: str, address: IPv4Address) -> None:
+    """Send one gratuitous ARP for the address from the interface's own MAC (RFC 5227, section 3).
 
     Where the interface is gone or down there is nobody to tell.
     """
-    own, everybody = bytes.fromhex(mac.replace(":", "")), b"\xff" * 6
-    head = everybody + own + struct.pack("!H", _ETH_P_ARP)
-    body = struct.pack(
-        "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address.packed, bytes(6), address.packed
-    )
     with (
         contextlib.suppress(OSError),
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link,
     ):
         link.bind((interface, _ETH_P_ARP))
+        own, everybody = link.getsockname()[4], b"\xff" * 6
+        head = everybody + own + struct.pack("!H", _ETH_P_ARP)
+        body = struct.pack(
+            "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address.packed, bytes(6), address.packed
+        )
         link.send(head + body)

@@ -15,6 +15,7 @@ FACTS = Facts(
     plain=False,
     never=False,
     electable=True,
+    carries=True,
     ruleset=True,
     quiet=0.1,
     peers_quiet=0.2,
@@ -126,6 +127,15 @@ def test_a_returning_node_stands_aside_until_all_has_been_well_for_the_hold_time
     assert [verdict.ready for verdict in found] == [True] * 4
     assert [verdict.aside for verdict in found] == [True, True, True, False]
     assert found[0].reason == "takes over again in 3 s"
+
+
+def test_a_failback_waits_from_when_the_cable_is_back() -> None:
+    cut = replace(FACTS, carries=False, role=Role.FAULT)
+    state, verdict = judge(State(0.0, caught_up=True, well_since=0.0), cut, 10.0)
+    assert verdict == Verdict(True, True, "an interface of the gateway is down")
+    state, verdict = judge(state, FACTS, 20.0)
+    assert verdict == Verdict(True, True, "takes over again in 3 s")
+    assert not judge(state, FACTS, 23.1)[1].aside
 
 
 def test_the_lower_priority_never_stands_aside_for_a_failback() -> None:
