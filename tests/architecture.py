@@ -103,7 +103,10 @@ DOORS = {
         "drivers.routes": "the door to netlink for all else",
     },
     "docker": {"lab.engine": "the one door to the container engine"},
-    "matplotlib": {"lab.bench.plots": "draws; an extra that only a report needs"},
+    "matplotlib": {
+        "lab.bench.plots": "draws; an extra that only a report needs",
+        "lab.drawing": "gives all drawings one look",
+    },
     "importlib": {},
 }
 
