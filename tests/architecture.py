@@ -92,7 +92,6 @@ DOORS = {
     "subprocess": {
         "system": "the one door to programs",
         "lab.bench.gateway": "is a node's first process, and keeps the daemons of its set-up",
-        "lab.drill": "keeps its traffic running and listens to it",
         "lab.entry": "starts programs inside a world that runs already",
         "lab.nodes": "starts programs on a machine of the lab and lets them run",
         "lab.world": "starts a process tree of its own and talks to it while it lives",
