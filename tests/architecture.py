@@ -105,6 +105,7 @@ DOORS = {
     "matplotlib": {
         "lab.bench.plots": "draws; an extra that only a report needs",
         "lab.drawing": "gives all drawings one look",
+        "lab.drill_plots": "draws the course of drills, for their report",
     },
     "importlib": {},
 }

@@ -25,6 +25,8 @@ figcaption, .note { color: #46525f; font-size: .85rem; margin: .4rem 0; overflow
 .lead { font-size: 1.1rem; margin: 1rem 0; }
 code { font-size: .9em; background: #f1f4f6; padding: .05rem .3rem; }
 dt { font-weight: bold; margin-top: .7rem; } dd { margin-left: 1rem; overflow-wrap: anywhere; }
+@media (min-width: 40rem) { .terms { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.5rem; }
+  .terms dt, .terms dd { margin: 0; } }
 .wide { overflow-x: auto; }
 @media (max-width: 40rem) { body { padding: 1rem; } .wide svg { min-width: 36rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 11px; } .wide { overflow: visible; }
@@ -73,6 +75,14 @@ def table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         for row in rows
     )
     return _wide(title, f"<table>\n<tr>{head}</tr>\n{lines}\n</table>")
+
+
+def terms(pairs: Iterable[Sequence[str]]) -> str:
+    """Words, and what they stand for."""
+    found = "\n".join(
+        f"<dt>{html.escape(what)}</dt>\n<dd>{html.escape(value)}</dd>" for what, value in pairs
+    )
+    return f'<dl class="terms">\n{found}\n</dl>'
 
 
 def marked(text: str) -> str:
