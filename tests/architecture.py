@@ -92,7 +92,6 @@ DOORS = {
     "subprocess": {
         "system": "the one door to programs",
         "lab.bench.gateway": "is a node's first process, and keeps the daemons of its set-up",
-        "lab.drill": "keeps its traffic running and listens to it",
         "lab.entry": "starts programs inside a world that runs already",
         "lab.nodes": "starts programs on a machine of the lab and lets them run",
         "lab.world": "starts a process tree of its own and talks to it while it lives",
@@ -103,7 +102,11 @@ DOORS = {
         "drivers.routes": "the door to netlink for all else",
     },
     "docker": {"lab.engine": "the one door to the container engine"},
-    "matplotlib": {"lab.bench.plots": "draws; an extra that only a report needs"},
+    "matplotlib": {
+        "lab.bench.plots": "draws; an extra that only a report needs",
+        "lab.drawing": "gives all drawings one look",
+        "lab.drill_plots": "draws the course of drills, for their report",
+    },
     "importlib": {},
 }
 

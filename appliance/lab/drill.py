@@ -3,14 +3,13 @@
 import json
 import random
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from appliance import CommandFailed
-from appliance.lab import faults, invariants, load, tables, verdict, witness
+from appliance.lab import entry, faults, invariants, load, tables, verdict, witness
 from appliance.lab.checks import Findings
 from appliance.lab.faults.fault import Fault
 from appliance.lab.probe import Tally
@@ -21,23 +20,18 @@ from appliance.lab.world import wait_until
 _BASELINE_SECONDS = 0.2
 _SPARE_SECONDS = 5.0
 _PROBE_SECONDS = 600.0
-# Clocks that differ by more are those of two machines: an engine may be elsewhere.
-_ONE_CLOCK_SECONDS = 1.0
+_WITNESS = "the witness on the LAN"
 
 
-def _await_start(child: "subprocess.Popen[str]", who: str, word: str) -> str:
-    """What an instrument says after the word that it starts with."""
-    assert child.stdout is not None
-    said, _, more = child.stdout.readline().strip().partition(" ")
-    if said != word:
-        raise CommandFailed(f"{who} did not start; what it said stands above")
-    return more
-
-
-def _ahead(clock: str) -> float:
-    """How far a clock that was just told is ahead of ours; 0 for one of this machine."""
-    ahead = float(clock) - time.monotonic()
-    return ahead if abs(ahead) > _ONE_CLOCK_SECONDS else 0.0
+def _clocks(children: Mapping[str, entry.Child]) -> dict[str, float]:
+    """By how much each instrument's clock is ahead of ours, once all have begun."""
+    found = {}
+    for who, line in entry.first_lines(children):
+        word, _, clock = line.partition(" ")
+        if word not in ("listening", "sending"):
+            raise CommandFailed(f"{who} did not start; what it said stands above")
+        found[who] = entry.ahead(clock)
+    return found
 
 
 @contextmanager
@@ -52,18 +46,19 @@ def observe(
     words = ["--every", str(every), "--seconds", str(_PROBE_SECONDS)]
     watching = lab.witness(standby) if standby else None
     probing = source.instrument("probe", words)
-    record = Record()
+    record, probe = Record(), f"the probe on {source.spec.name}"
+    ahead: dict[str, float] = {}
     try:
-        if watching:
-            record.ahead = _ahead(_await_start(watching, "the witness on the LAN", "listening"))
-        _await_start(probing, f"the probe on {source.spec.name}", "sending")
+        ahead = _clocks({probe: probing} | ({_WITNESS: watching} if watching else {}))
+        record.ahead = ahead.get(_WITNESS, 0.0)
         yield record
     finally:
         # Both end when their input does; also when the drill was broken off.
         with _undisturbed():
             probed, _ = probing.communicate()
             watched = watching.communicate()[0] if watching else ""
-    record.tally = Tally(**json.loads(probed)) if probed.startswith("{") else None
+    if probed.startswith("{"):
+        record.tally = Tally(**json.loads(probed)).earlier(ahead.get(probe, 0.0))
     record.sights = witness.read(watched.splitlines())
 
 

@@ -19,25 +19,28 @@ def run_drill(  # noqa: PLR0917 -- each is a word of the command line
     watch: options.Watch = WATCH_SECONDS,
     name: Name = "lab",
     as_json: AsJson = False,
+    page: options.Report = None,
 ) -> None:
     """Inject a fault into the MASTER, measure what it costs, and put it right again."""
-    from appliance.lab import drill, faults, labs, load, report
+    from appliance.lab import faults, labs, load, series
 
+    if page is not None:
+        series.check_page(page)
     burden = load.Load(scale if flows else 0.0, background, watch)
     lab = labs.open_lab(name, context.obj)
     chosen = faults.chosen(lab, fault)
-    say = (lambda _: None) if as_json else report.Stage().done
     if fault == "all":
         for left_out, why in faults.left_out(lab).items():
             typer.echo(f"{left_out} is left out: {why}", err=True)
-    with labs.alone(lab):
-        verdicts = [drill.drill(lab, one, say, burden) for one in chosen for _ in range(times)]
-    if as_json:
-        typer.echo(json.dumps(report.verdicts_as_data(lab, verdicts), indent=2))
-    else:
-        report.show_verdicts(lab, verdicts)
-    if not all(verdict.held for verdict in verdicts):
-        raise typer.Exit(1)
+    words = [
+        ("the pair", f"lab '{lab.name}' of {lab.engine}, VGW {lab.topology.vgw.ip}"),
+        ("probe", f"a datagram each 1 ms from {lab.topology.machines[0].name} to 8.8.8.8 and back"),
+    ]
+    if flows:
+        words.append(("flows", f"{load.total(scale):,} by TCP and UDP, and those that come in"))
+    series.carry_out(
+        lab, series.Series(chosen, times, burden, page=page, words=tuple(words)), as_json
+    )
 
 
 def list_drills(as_json: AsJson = False) -> None:

@@ -6,6 +6,7 @@ The first process of each namespace is the one whose number inside is 1.
 
 import contextlib
 import os
+import select
 import shlex
 import socket
 import subprocess
@@ -34,6 +35,8 @@ done 2>/dev/null
 _NAMESPACES = ("user", "mnt", "net", "uts", "ipc", "pid")
 _NSENTER = {"mnt": "mount"}
 _CAP_SYS_ADMIN = 21
+# Clocks that differ by more are those of two machines: an engine may be elsewhere.
+_ONE_CLOCK_SECONDS = 1.0
 _EXEC_TRIES, _EXEC_SECONDS = 10, 0.001
 # A program that was started and goes on: what it prints is read as it comes.
 Child = subprocess.Popen[str]
@@ -237,3 +240,17 @@ def begin(argv: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen
         text=True,
         start_new_session=True,
     )
+
+
+def first_lines(children: Mapping[str, Child]) -> Iterator[tuple[str, str]]:
+    """The first line of each program, by its name and as soon as it is there; empty of one that ended."""
+    waiting = {child.stdout: name for name, child in children.items() if child.stdout is not None}
+    while waiting:
+        for out in select.select(list(waiting), [], [])[0]:
+            yield waiting.pop(out), out.readline().strip()
+
+
+def ahead(clock: str) -> float:
+    """How far a clock that was just told is ahead of ours; 0 for one of this machine."""
+    found = float(clock) - time.monotonic()
+    return found if abs(found) > _ONE_CLOCK_SECONDS else 0.0

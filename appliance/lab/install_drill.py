@@ -1,6 +1,5 @@
 """`vgw drill`: chosen faults on a pair that somebody runs, by consent and under live flows."""
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from appliance import ApplianceError
+from appliance.lab import options
 
 if TYPE_CHECKING:
     from appliance.lab.faults.fault import Fault
@@ -19,7 +19,7 @@ DRILLS = ("switchover", "stop-keepalived", "kill-keepalived", "lan-down", "wan-d
 _EVERY_MS = 10.0
 
 
-def drill_install(
+def drill_install(  # noqa: PLR0917 -- each is a word of the command line
     drills: Annotated[
         list[str] | None,
         typer.Argument(help=f"Of {', '.join(DRILLS)}, or `all`; else a switchover."),
@@ -39,11 +39,12 @@ def drill_install(
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: options.AsJson = False,
+    page: options.Report = None,
 ) -> None:
     """Drill the pair you run: faults on its MASTER, measured from a machine behind it."""
-    from appliance.lab import drill, labs, load, report
-    from appliance.lab.install import Install, Way
+    from appliance.lab import load, series
+    from appliance.lab.install import HERE, Install, Way
 
     chosen = _chosen(drills or [DRILLS[0]])
     ways = [Way(tuple(shlex.split(words))) for words in gateway or []]
@@ -52,6 +53,8 @@ def drill_install(
             "--gateway: two commands are needed, one for each node: "
             "--gateway 'ssh root@gw1' --gateway 'ssh root@gw2'"
         )
+    if page is not None:
+        series.check_page(page)
     install = Install(ways, Way(tuple(shlex.split(machine))), target)
     master = install.wait_healthy()
     typer.echo(plan(install, master, chosen, times), err=as_json)
@@ -59,20 +62,16 @@ def drill_install(
         return
     if not yes:
         _ask()
-    say = (lambda _: None) if as_json else report.Stage().done
-    burden = load.Load(scale=1.0)
-    with labs.alone(install):
-        verdicts = [
-            drill.drill(install, one, say, burden, _EVERY_MS)
-            for one in chosen
-            for _ in range(times)
-        ]
-    if as_json:
-        typer.echo(json.dumps(report.verdicts_as_data(install, verdicts), indent=2))
-    else:
-        report.show_verdicts(install, verdicts)
-    if not all(verdict.held for verdict in verdicts):
-        raise typer.Exit(1)
+    gateways = " and ".join(
+        f"{spec.name} by {install.way(spec.name)}" for spec in install.topology.gateways
+    )
+    words = (
+        ("the pair", f"VGW {install.topology.vgw.ip}: {gateways}"),
+        ("probe", f"a ping each {_EVERY_MS:g} ms to {target} from {install.way(HERE)}"),
+        ("flows", "questions for a name to the same host, by UDP and on one TCP connection"),
+    )
+    wanted = series.Series(chosen, times, load.Load(scale=1.0), _EVERY_MS, page, words)
+    series.carry_out(install, wanted, as_json)
 
 
 def _chosen(names: Sequence[str]) -> "list[Fault]":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from appliance.lab import entry
 from appliance.lab.entry import Child
 from appliance.lab.running import Lab
 
@@ -135,14 +136,16 @@ class Lookers:
         self.lab = lab
         self.watch = Watch()
         self.children: list[tuple[str, Child]] = []
+        self.ahead: dict[Child, float] = {}  # by how much their clocks are ahead of ours
 
     def begin(self) -> None:
         """Start those who are not there: all at first, later those whose node went off and came back."""
         there = {name for name, child in self.children if child.poll() is None}
-        for name, child in self.lab.look_on([*_words(self.lab)], there).items():
-            assert child.stdout is not None
-            child.stdout.readline()
-            self.children.append((name, child))
+        started = self.lab.look_on([*_words(self.lab)], there)
+        self.children += started.items()
+        for name, line in entry.first_lines(started):
+            _, _, clock = line.partition(" ")
+            self.ahead[started[name]] = entry.ahead(clock) if clock else 0.0
 
     def end(self) -> None:
         """Let them end, and take in what they saw."""
@@ -152,11 +155,12 @@ class Lookers:
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.close()
             # Not communicate(): what came together with the first line would be lost.
-            seen = child.stdout.read()
+            with child.stdout:
+                seen = child.stdout.read()
             child.wait()
             lines = [json.loads(line) for line in seen.splitlines() if line.startswith("{")]
             if name in {spec.name for spec in self.lab.topology.gateways}:
-                events += _events(name, lines)
+                events += _events(name, lines, self.ahead.get(child, 0.0))
             else:
                 for found in lines:
                     _take(self.watch, found)
@@ -189,12 +193,12 @@ def _words(lab: Lab) -> Iterator[str]:
 Event = tuple[float, str, Mapping[str, Any] | None]
 
 
-def _events(node: str, lines: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
-    """What was seen on one node; who ends without a word has gone with the node."""
+def _events(node: str, lines: Sequence[Mapping[str, Any]], ahead: float) -> Iterator[Event]:
+    """What was seen on one node, by our clock; who ends without a word has gone with the node."""
     for line in lines:
-        yield line["at"], node, line
+        yield line["at"] - ahead, node, line
     if lines and "end" not in lines[-1]:
-        yield lines[-1]["at"], node, None
+        yield lines[-1]["at"] - ahead, node, None
 
 
 def merge(watch: Watch, events: Iterable[Event]) -> None:

@@ -98,6 +98,11 @@ def shares(machines: int, scale: float, offset: int = 0) -> list[tuple[str, str,
     return found
 
 
+def total(scale: float) -> int:
+    """How many flows of machines there are in all."""
+    return sum(round(number * scale) for number, _ in USUAL.values())
+
+
 def broken(phases: dict[str, Tallies]) -> Iterator[tuple[str, str]]:
     """What became of flows that must not be: in which phase, and a sentence."""
     for phase, tallies in phases.items():

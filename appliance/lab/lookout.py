@@ -63,7 +63,7 @@ def run(vgw: str, interface: str) -> None:
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as lan:
         lan.bind((interface, _ETH_P_ARP))
         mac = lan.getsockname()[4]
-        print("looking", flush=True)
+        print("looking", time.monotonic(), flush=True)
         while True:
             ready = select.select([lan, sys.stdin], [], [], max(due - time.monotonic(), 0))[0]
             if lan in ready:

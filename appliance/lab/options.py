@@ -1,5 +1,6 @@
 """Options of the lab's commands: what nodes are made of, which drill, and its burden."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,10 @@ WATCH_SECONDS = 90.0
 
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write a page with plots: one HTML file."),
+]
 Engine = Annotated[
     str | None,
     typer.Option(

@@ -14,7 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 _NUMBER = struct.Struct("!Q")
 # An echo request (RFC 792): type, code, checksum, identifier, sequence, and then our number.
@@ -22,6 +22,8 @@ _ECHO = struct.Struct("!BBHHHQ")
 _ECHO_REQUEST, _ECHO_REPLY = 8, 0
 _IP_HEADER = 20
 _LINGER_SECONDS = 0.5
+# Where packets are lost one by one for long, nobody looks at each.
+_SILENCES = 200
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Tally:
 
     `gap_ms` is the longest time from a send that was answered to the next such, over lost ones:
     0 when none was lost. `gap_at` is when it began, `last_answer` when the last answer came.
+    `silences` has the longest such times, from when to when, in their order; sending went on to `ended`.
     """
 
     sent: int
@@ -39,27 +42,44 @@ class Tally:
     gap_at: float | None
     began: float
     last_answer: float | None
+    ended: float = 0.0
+    silences: Sequence[Sequence[float]] = ()
+
+    def earlier(self, seconds: float) -> "Tally":
+        """The same on a clock that is so many seconds behind."""
+        return replace(
+            self,
+            gap_at=None if self.gap_at is None else self.gap_at - seconds,
+            began=self.began - seconds,
+            last_answer=None if self.last_answer is None else self.last_answer - seconds,
+            ended=self.ended - seconds,
+            silences=[[begin - seconds, end - seconds] for begin, end in self.silences],
+        )
 
 
 def tally(sent_at: Sequence[float], answers: Sequence[int], last_answer: float | None) -> Tally:
     """Count. `sent_at` is when each number was sent, `answers` how often each was answered."""
-    gap, gap_at = 0.0, None
+    silences = []
     answered = [number for number, times in enumerate(answers) if times]
     # An outage that reaches to either end of the train counts up to that end.
     for before, after in itertools.pairwise([-1, *answered, len(sent_at)]):
         if after - before < 2:
             continue
         begin, end = sent_at[max(before, 0)], sent_at[min(after, len(sent_at) - 1)]
-        if end - begin > gap:
-            gap, gap_at = end - begin, begin
+        if end > begin:
+            silences.append([begin, end])
+    gap_at, until = max(silences, key=lambda one: one[1] - one[0], default=(None, 0.0))
+    longest = sorted(silences, key=lambda one: one[0] - one[1])[:_SILENCES]
     return Tally(
         sent=len(sent_at),
         lost=sum(1 for times in answers if not times),
         duplicates=sum(times - 1 for times in answers if times > 1),
-        gap_ms=round(gap * 1000, 1),
+        gap_ms=0.0 if gap_at is None else round((until - gap_at) * 1000, 1),
         gap_at=gap_at,
         began=sent_at[0] if sent_at else 0.0,
         last_answer=last_answer,
+        ended=sent_at[-1] if sent_at else 0.0,
+        silences=sorted(longest),
     )
 
 
@@ -199,7 +219,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="how long at most")
     options = parser.parse_args()
     train = Train((options.target, options.port), options.every / 1000)
-    print("sending", flush=True)
+    print("sending", time.monotonic(), flush=True)
     print(json.dumps(asdict(train.run(options.seconds))), flush=True)
 
 

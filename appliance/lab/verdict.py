@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance import CommandFailed
-from appliance.lab import faults, invariants, load, tables, witness
+from appliance.lab import faults, invariants, load, tables, timeline, witness
 from appliance.lab.checks import Findings
 from appliance.lab.faults.fault import Fault
 from appliance.lab.invariants import Violation, Watch
 from appliance.lab.probe import Tally
 from appliance.lab.running import Lab
 from appliance.lab.tables import Difference
+from appliance.lab.timeline import Timeline
 
 _ENDED = re.compile(r" exited: (\w+) ")
 # How long after a fault was put right its known limits may show: two adverts, and a look.
 _LOOKS_SECONDS = 0.3
+# Who misses so many of his adverts has ceased to be MASTER in the eyes of the other (RFC 9568).
+_QUIET_ADVERTS = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Verdict:
     `flows` says how those fared that were asked for, at the takeover and at the return; `refused` how
     many packets of other people's flows a gateway answered itself, with a RST or an unreachable.
     `figures` has what the fault's own checks measured; `limits` what was broken as is known and said;
-    `restarts` the programs that ended by themselves and were started anew, by node.
+    `restarts` the programs that ended by themselves and were started anew, by node; `timeline` when
+    what was seen, from the fault on.
     """
 
     drill: str
@@ -54,6 +58,7 @@ class Verdict:
     restarts: dict[str, dict[str, int]]
     flows: dict[str, load.Tallies]
     refused: int
+    timeline: Timeline
 
     @property
     def held(self) -> bool:
@@ -139,7 +144,21 @@ def judge(lab: Lab, fault: Fault, seen: Seen) -> Verdict:
         restarts=seen.restarts,
         flows=seen.flows,
         refused=seen.watch.refused,
+        timeline=_timeline(lab, seen),
     )
+
+
+def _timeline(lab: Lab, seen: Seen) -> Timeline:
+    gateways = lab.topology.gateways
+    nodes = {_lan_address(lab, spec.name): spec.name for spec in gateways}
+    nodes |= {wire.mac: spec.name for spec in gateways for wire in spec.wires}
+    nodes |= seen.watch.names
+    vrid, vgw = lab.topology.vrid, str(lab.topology.vgw.ip)
+    quiet = _QUIET_ADVERTS * lab.topology.advert_interval
+    heard = timeline.told(seen.record.sights, nodes, vrid, vgw, quiet)
+    adverts = [(at - seen.record.ahead, what) for at, what in heard]
+    trains = (seen.record.train, seen.back)
+    return timeline.of(seen.fault_at, seen.mended_at, trains, seen.watch, adverts)
 
 
 def _difference(found: Difference, standby: str) -> Violation:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,9 +71,12 @@ def test_a_drill_for_people_is_a_table(standard_lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("delay", [0, 0.6, 1.0])
-def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(standard_lab: Lab, delay: float) -> None:
+def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(
+    standard_lab: Lab, delay: float, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
     drill = subprocess.Popen(
-        standard_lab.argv("drill", "power-off"),
+        standard_lab.argv("drill", "power-off", "--report", str(page)),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -86,4 +90,5 @@ def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(standard_lab: Lab, delay:
     _, complaints = drill.communicate(timeout=30)
     assert drill.returncode == 130
     assert "Traceback" not in complaints
+    assert "Ctrl-C ended it in power-off" in page.read_text()
     assert eventually(lambda: standard_lab.json("status")["nodes"]["master"]["holds_vgw"])

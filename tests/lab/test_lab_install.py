@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 from .conftest import REPOSITORY, Lab, eventually
 
@@ -27,8 +28,11 @@ def holder(lab: Lab) -> str:
     return next((str(name) for name, node in nodes.items() if node.get("holds_vgw")), "")
 
 
-def test_a_drill_by_consent_keeps_its_promise_under_live_flows(standard_lab: Lab) -> None:
-    done = drill(standard_lab, "switchover", "--yes", "--json")
+def test_a_drill_by_consent_keeps_its_promise_under_live_flows(
+    standard_lab: Lab, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    done = drill(standard_lab, "switchover", "--yes", "--json", "--report", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     (verdict,) = found["verdicts"]
@@ -39,6 +43,13 @@ def test_a_drill_by_consent_keeps_its_promise_under_live_flows(standard_lab: Lab
         flows = verdict["flows"][phase]
         assert set(flows) == {"names by udp", "names by tcp"}
         assert all(kind["alive"] == 1 and not kind["broken"] for kind in flows.values())
+    events = [what for _, what in verdict["timeline"]["events"]]
+    assert "backup begins to advertise" in events
+    assert any(what.startswith("backup holds the VGW") for what in events), events
+    text = page.read_text()
+    assert '<span class="held">held</span>' in text
+    assert "<dt>backup</dt>\n<dd>kernel " in text
+    assert text.count("<svg") == 1
     assert eventually(lambda: holder(standard_lab) == "master", seconds=20)
 
 

@@ -38,6 +38,23 @@ def test_the_longest_gap_of_a_train(
     assert train(pattern) == expected
 
 
+def test_every_silence_of_a_train_is_told_and_the_longest_of_many() -> None:
+    at = [number / 10 for number in range(8)]
+    found = tally(at, [1, 0, 1, 1, 0, 0, 1, 1], None)
+    assert found.silences == [[0.0, 0.2], [0.3, 0.6]]
+    assert found.ended == 0.7
+    many = tally([float(n) for n in range(1201)], [n % 3 % 2 for n in range(1201)], None)
+    assert len(many.silences) == 200
+    assert [begin for begin, _ in many.silences] == sorted(begin for begin, _ in many.silences)
+
+
+def test_a_probe_of_another_machine_tells_by_our_clock() -> None:
+    found = tally([100.0, 100.25, 100.5], [1, 0, 1], 100.5).earlier(100)
+    assert (found.began, found.ended, found.gap_at, found.last_answer) == (0.0, 0.5, 0.0, 0.5)
+    assert found.silences == [[0.0, 0.5]]
+    assert tally([100.0], [1], None).earlier(100).last_answer is None
+
+
 MAC = bytes.fromhex("020000000003")
 
 

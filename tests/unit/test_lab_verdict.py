@@ -1,13 +1,23 @@
 """What drills judge: two tables side by side, who looked on where, and what is a known limit."""
 
+import json
+import os
+import time
 from collections import Counter
+from collections.abc import Collection, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from appliance.lab import faults, invariants, lookout, tables, verdict
+from appliance.lab import entry, faults, invariants, lookout, tables, verdict
 from appliance.lab.faults.fault import Fault, nothing
 from appliance.lab.invariants import Look, Violation, Watch
 from appliance.lab.tables import Difference, Entry
+from appliance.lab.topology import from_yaml, gateway_yaml
+
+if TYPE_CHECKING:
+    from appliance.lab.running import Lab
 
 UDP = "udp 17 {left} src=192.168.100.10 dst=8.8.8.8 sport=5 dport=7 src=8.8.8.8 dst=203.0.113.99 sport=7 dport=5 mark=0 use=1"
 TCP = (
@@ -107,6 +117,32 @@ def test_lookouts_on_two_nodes_become_one_view() -> None:
     ]
     assert watch.end == 4.0
     assert {node: len(said) for node, said in watch.refusals.items()} == {"master": 0, "backup": 1}
+
+
+def test_lookouts_whose_clocks_differ_are_read_by_ours() -> None:
+    topology = from_yaml(gateway_yaml("standard", True))
+    now = time.monotonic()
+    clocks = {"master": 5000.0, "backup": -0.0}
+
+    def look_on(words: Sequence[str], there: Collection[str]) -> dict[str, entry.Child]:
+        found = {}
+        for node, ahead in clocks.items():
+            lines = [
+                {"at": now + ahead, "holds": node == "master", "mac": node},
+                {"at": now + ahead + (1 if node == "master" else 1.5), "holds": node == "backup"},
+                {"at": now + ahead + 2, "end": True},
+            ]
+            said = [f"looking {now + ahead}", *map(json.dumps, lines)]
+            found[node] = entry.begin(["printf", "%s\\n", *said], os.environ)
+        return found
+
+    lookers = invariants.Lookers(cast("Lab", SimpleNamespace(topology=topology, look_on=look_on)))
+    lookers.begin()
+    lookers.end()
+    looks = [look.holders for look in lookers.watch.looks if look.holders]
+    assert looks == [("master",), ("backup",)]
+    assert invariants.turns(lookers.watch) == 1
+    assert lookers.watch.end - now < 10
 
 
 def test_what_a_kernel_refused_is_counted() -> None:

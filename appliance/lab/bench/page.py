@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from appliance import system
+from appliance.lab import host, sheet
 from appliance.lab.bench import tables
 from appliance.lab.bench.plots import CAPTIONS
 from appliance.lab.bench.setups import SETUPS
@@ -27,21 +28,6 @@ _TITLES = {
     "gap-by-entries": "The gap and the size of the table",
     "ratios": "Ratios",
 }
-_STYLE = """\
-body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; background: #fff; color: #1d2733;
-  font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; }
-h1 { margin: 0 0 .2rem; font-size: 1.7rem; } h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
-table { width: 100%; border-collapse: collapse; font-size: .85rem; }
-th { text-align: left; border-bottom: 2px solid #1d2733; } td { border-bottom: 1px solid #dfe5ea; }
-th, td { padding: .25rem 1.2rem .25rem 0; vertical-align: top; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-svg { display: block; width: 100%; height: auto; } figure { margin: 1rem 0; }
-figcaption, .note { color: #46525f; font-size: .85rem; margin: .4rem 0; }
-.warn { background: #fdf1d8; border-left: 5px solid #d1741f; padding: .5rem 1rem; }
-.held { color: #15703a; font-weight: bold; } .missed { color: #b03024; font-weight: bold; }
-code { font-size: .9em; background: #f1f4f6; padding: .05rem .3rem; }
-dt { font-weight: bold; margin-top: .7rem; } dd { margin-left: 1rem; }
-"""
 _METHOD = (
     "All set-ups run in the same lab of network namespaces on one machine: the same addresses and wires, "
     "two machines behind, a small internet. A round meets each set-up once, in a lab of its own, before "
@@ -59,8 +45,8 @@ def warnings(result: Result) -> Iterator[str]:
 
 def machine(result: Result) -> str:
     """What was measured on, in one line."""
-    parts = (f"{name} {value}" for name, value in result["machine"].items())
-    return f"VGW {result['vgw']}; {'; '.join(parts)}; begun {result['began']}, {result['seconds']:.0f} s"
+    described = host.line(result["machine"])
+    return f"VGW {result['vgw']}; {described}; begun {result['began']}, {result['seconds']:.0f} s"
 
 
 def page(result: Result, drawings: Mapping[str, str]) -> str:
@@ -69,7 +55,7 @@ def page(result: Result, drawings: Mapping[str, str]) -> str:
     body = [
         "<h1>A gateway pair, measured beside others</h1>",
         f'<p class="note">{html.escape(machine(result))}<br>by <code>{html.escape(result["command"])}</code></p>',
-        *(f'<p class="warn">{html.escape(sentence)}</p>' for sentence in warnings(result)),
+        *map(sheet.warning, warnings(result)),
         f"<p>{_METHOD}</p>",
         _table(first),
         *(_figure(name, svg) for name, svg in drawings.items()),
@@ -77,56 +63,17 @@ def page(result: Result, drawings: Mapping[str, str]) -> str:
         "<h2>What each set-up is</h2>",
         _setups(result),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>VGW: benchmarks</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
-    )
+    return sheet.page("VGW: benchmarks", body)
 
 
 def _figure(name: str, svg: str) -> str:
-    caption = html.escape(CAPTIONS[name])
-    return (
-        f"<h2>{_TITLES[name]}</h2>\n<figure>\n{svg}\n<figcaption>{caption}</figcaption>\n</figure>"
-    )
+    return f"<h2>{_TITLES[name]}</h2>\n{sheet.figure(_TITLES[name], svg, CAPTIONS[name])}"
 
 
 def _table(table: Table) -> str:
-    rights = [_is_number(column) for column in zip(*table.rows, strict=True)]
-    cells = list(zip(table.heading, rights, strict=False))
-    head = "".join(f"<th{_right(right)}>{html.escape(text)}</th>" for text, right in cells)
-    rows = "\n".join(
-        "<tr>"
-        + "".join(
-            f"<td{_right(right)}>{_marked(text)}</td>"
-            for text, right in zip(row, rights, strict=True)
-        )
-        + "</tr>"
-        for row in table.rows
-    )
+    shown = sheet.table(table.title, table.heading, table.rows)
     note = f'<p class="note">{html.escape(table.note)} <code>{table.command}</code></p>'
-    return (
-        f"<h2>{html.escape(table.title)}</h2>\n<table>\n<tr>{head}</tr>\n{rows}\n</table>\n{note}"
-    )
-
-
-def _right(right: bool) -> str:
-    return ' class="n"' if right else ""
-
-
-def _is_number(column: tuple[str, ...]) -> bool:
-    """Whether all cells of a column are single figures, perhaps with a unit."""
-    return all(
-        cell == tables.NONE or (cell[:1].isdigit() and len(cell.split()) <= 2) for cell in column
-    )
-
-
-def _marked(text: str) -> str:
-    colours = {"held": "held", "MISSED": "missed", "no figure": "missed"}
-    found = html.escape(text)
-    return f'<span class="{colours[text]}">{found}</span>' if text in colours else found
+    return f"<h2>{html.escape(table.title)}</h2>\n{shown}\n{note}"
 
 
 def _setups(result: Result) -> str:

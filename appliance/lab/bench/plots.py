@@ -1,21 +1,20 @@
-"""The drawings of a report, as SVG texts by their names; the one module that knows matplotlib."""
+"""The drawings of a report, as SVG texts by their names."""
 
-import io
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from appliance.lab import drawing
 from appliance.lab.bench import figures
 from appliance.lab.bench.outages import POWER_OFF
 from appliance.lab.bench.silence import SILENT_DEATH
 from appliance.lab.bench.tables import FAULTS
 from appliance.lab.bench.verdicts import BARS, Result
+from appliance.lab.drawing import FAINT, INK, PASSES, SILENT, mark_fault
 
-INK, FAINT, PASSES, SILENT = "#1d2733", "#c9d1d9", "#cfe3d4", "#c0392b"
 # Warm for the set-ups of others, cold for ours; told apart by people who see few colours, too.
 COLOURS = {
     "course": "#8c8c8c",
@@ -34,23 +33,6 @@ MARKS = {
     "ours-hot": "P",
 }
 _BEFORE, _AFTER = -0.4, 4.4
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "figure.facecolor": "white",
-    "legend.frameon": False,
-    "svg.fonttype": "path",
-}
 
 
 def draw(result: Result) -> dict[str, str]:
@@ -61,21 +43,11 @@ def draw(result: Result) -> dict[str, str]:
         "gap-by-entries": _gap_by_entries,
         "ratios": _ratios,
     }
-    found = {}
-    for name, make in makers.items():
-        # The salt makes the same result the same file, and the names in one page differ.
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-            figure = make(result)
-            if figure is not None:
-                found[name] = _svg(figure)
-    return found
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    # Without the XML heading it can stand within a page.
-    return "<svg" + text.getvalue().partition("<svg")[2]
+    drawn = {
+        name: drawing.svg(name, lambda make=make: make(result))  # type: ignore[misc]
+        for name, make in makers.items()
+    }
+    return {name: text for name, text in drawn.items() if text is not None}
 
 
 def _setups(result: Result) -> list[str]:
@@ -95,7 +67,7 @@ def _outages(result: Result) -> Figure | None:
             row = figures.typical(result["outages"], setup, fault)
             if row is not None:
                 _strip(panel, place, row)
-        panel.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
+        mark_fault(panel)
         panel.set_xlim(_BEFORE, _AFTER)
         panel.set_xlabel("seconds from the fault")
         panel.tick_params(axis="y", length=0)
@@ -139,7 +111,7 @@ def _flows_over_time(result: Result) -> Figure | None:
             row = figures.typical(rows, setup, POWER_OFF, size)
             if row is not None:
                 _pulse(panel, setup, row)
-        panel.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
+        mark_fault(panel)
         panel.set_xlim(-0.5, 7.5)
         panel.set_ylim(-3, 104)
         panel.set_xlabel("seconds from the fault")

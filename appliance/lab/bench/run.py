@@ -1,9 +1,6 @@
 """A run: what is to be measured, how long it will take, and the result as it grows."""
 
 import json
-import os
-import platform
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance import ApplianceError, __version__, system
-from appliance.lab import entry
+from appliance.lab import entry, host
 from appliance.lab.bench import cost, forwarding, outages, router, setups, verdicts
 
 SECTIONS = ("outages", "tables", "throughput", "connections", "mappings", "cost")
@@ -158,36 +155,12 @@ def begin(options: Options, command: str) -> Result:
         "command": command,
         "began": system.time_of_day(system.wall()),
         "seconds": 0.0,
-        "machine": machine(),
+        "machine": host.described(["iperf3"]),
         "options": {**asdict(options), "table_runs": options.table_runs},
         **{key: [] for key in KEYS},
         "missing": [],
         "verdicts": [],
     }
-
-
-def machine() -> dict[str, str]:
-    """What was measured on: processor, memory, kernel, and the versions of the daemons."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in (system.read(Path("/proc/cpuinfo")) or "").splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    memory = (system.read(Path("/proc/meminfo")) or "0 0").split()[1]
-    found = {
-        "processors": f"{os.cpu_count()} of {model}",
-        "memory": f"{int(memory) / 1e6:.0f} GB",
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
-    for name, word in (("keepalived", "-v"), ("conntrackd", "-v"), ("nft", "-v"), ("iperf3", "-v")):
-        if system.find_program(name) is not None:
-            version = re.search(r"\d+\.[\d.]*\d", system.attempt([name, word]).output)
-            found[name] = version[0] if version else "unknown"
-    return found
 
 
 def work(

@@ -11,8 +11,8 @@ from appliance.lab.bench.outages import POWER_OFF
 from appliance.lab.bench.router import FULL, MASQUERADE, PLAIN
 from appliance.lab.bench.silence import SILENT_DEATH
 from appliance.lab.bench.verdicts import Result
+from appliance.lab.sheet import NONE
 
-NONE = "-"
 FAULTS = {
     POWER_OFF: "power cut",
     SILENT_DEATH.name: "silent death",
