@@ -12,7 +12,6 @@ from appliance.model import Role
 
 UNSETTLED = "-"
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
-CANARY_PATIENCE = 8.0  # seconds after which one that has not arrived tells of a broken replication
 RESTART_INTERVAL = 60.0  # seconds between two attempts to mend it
 REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
 COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
