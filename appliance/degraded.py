@@ -6,6 +6,7 @@ from appliance.beat import Beat
 from appliance.model import Role
 
 FULL = 0.85  # the part of the table's limit from which new flows are in danger
+BEHIND = 1.5  # seconds after which one that is on its way tells that the newest flows are
 CANARY_PATIENCE = 8.0  # seconds after which one that has not arrived tells of a broken replication
 
 
@@ -15,6 +16,7 @@ class Sight:
 
     `late`: how the wait for replicas ended, if it ended without them. `listened`: whether a peer that is
     there had the time to be heard. `waited`: for how many seconds the oldest canary is on its way.
+    `settling`: no canary has made its way since this node's conntrackd was told its part.
     """
 
     role: Role
@@ -27,6 +29,7 @@ class Sight:
     same_file: bool
     generation: int
     waited: float
+    settling: bool
 
 
 def why(sight: Sight) -> str:
@@ -52,3 +55,16 @@ def why(sight: Sight) -> str:
         way = f"to {peer.node}" if master else f"from {peer.node}"
         return f"no flow {way} has arrived for {sight.waited:.0f} s"
     return ""
+
+
+def behind(sight: Sight) -> str:
+    """Which flows a crash of the MASTER would lose now, in a sentence; empty where none."""
+    peer = sight.peer
+    if peer is None or not (sight.same_file and sight.generation and peer.generation):
+        return ""
+    if sight.role is Role.MASTER and sight.settling:
+        return f"{peer.node} may lack the flows that began since this node became MASTER"
+    if sight.waited <= BEHIND:
+        return ""
+    who = peer.node if sight.role is Role.MASTER else "this node"
+    return f"{who} lacks the flows of the last {sight.waited:.0f} s: it is still taking in others"

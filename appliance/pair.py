@@ -1,10 +1,8 @@
 """The node's side of the pair: beats, the way out, and what follows for its own readiness."""
 
 import logging
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from appliance import (
     ApplianceError,
@@ -17,7 +15,7 @@ from appliance import (
     vrrp,
 )
 from appliance.beat import Beat
-from appliance.drivers import conntrack, daemons
+from appliance.drivers import conntrack, daemons, replication
 from appliance.drivers.adverts import Advert, Adverts
 from appliance.drivers.heartbeat import Heart
 from appliance.drivers.lan import Lan
@@ -28,6 +26,9 @@ from appliance.model import Config, Failback, Role
 from appliance.peer import Peer
 from appliance.standby import Standby
 
+BACKLOG = (
+    1 << 20
+)  # bytes before conntrackd, about a thousand messages: it is taking in a bulk update
 WATCH = 0.01  # seconds between two looks for a canary that was just announced
 
 log = logging.getLogger("vgw")
@@ -45,11 +46,11 @@ class Pair:
         self.ruleset = daemons.is_ready(run_dir)
         self.state = readiness.State(now, caught_up=self.ruleset)
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
-        self.replicas = replicas.remembered(run_dir)
+        self.replicas = replicas.remembered(run_dir, even=self._outranks())
         self.timers = self.replicas.timers
         self.lan, self.became = Lan(), now
         self.electable = True
-        self.degraded = self.unheard = self.trouble = ""
+        self.degraded = self.behind = self.unheard = self.trouble = ""
 
     def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on."""
@@ -81,11 +82,12 @@ class Pair:
         return self.role is Role.MASTER and self.peer.is_master
 
     def _news(self) -> tuple[bool, ...]:
-        return (self.verdict.ready, self.verdict.aside, bool(self.degraded), self.contested)
+        lacking = (bool(self.degraded), bool(self.behind))
+        return (self.verdict.ready, self.verdict.aside, *lacking, self.contested)
 
     def serve(self, now: float) -> bool:
         """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
-        before = self._news()
+        before, seen = self._news(), self.replicas.seen
         self._hear(now)
         if self.uplink:
             self.uplink.receive(now)
@@ -93,7 +95,8 @@ class Pair:
                 self.uplink.sample(now)
         self._follow(now)
         self.judge(now)
-        if self.timers.canary == now or self.timers.due("beat", beat.INTERVAL, now):
+        news = self.timers.canary == now or self.replicas.seen != seen
+        if news or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
         return before != self._news()
 
@@ -107,7 +110,8 @@ class Pair:
             self._record("catching up", "caught up", sentence, facts.entries)
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
-        before, self.degraded = self.degraded, self._degraded(facts, now)
+        sight, before = self._sight(facts, now), self.degraded
+        self.degraded, self.behind = degraded.why(sight), degraded.behind(sight)
         if bool(before) != bool(self.degraded):
             self._record_health(before)
         standby = self.role is not Role.MASTER
@@ -150,13 +154,17 @@ class Pair:
         if known.changed(generation):
             self.state = readiness.replication_restarted(self.state, now)
         known.settle(self.role, now)
+        queues = replication.queues(self.config.sync.port)
+        known.heed(queues, self.role, now)
         peer = self.peer.beat
         if self.role is Role.MASTER or peer is None or peer.role != Role.MASTER:
             # A MASTER that comes back has its table from this node: its conntrackd missed nothing.
             known.peers_generation, known.overdue = 0, False
             known.missed = known.missed and peer is None
-        elif peer.generation and known.renew(peer, now, caught_up=self.state.caught_up):
-            self.state = readiness.replication_restarted(self.state, now)
+        elif peer.generation:
+            busy, caught_up = queues.messages > BACKLOG, self.state.caught_up
+            if known.renew(peer, now, caught_up=caught_up, busy=busy):
+                self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
 
     def say(self, now: float) -> None:
@@ -181,32 +189,12 @@ class Pair:
             config=self.digest,
         )
 
-    def told(self) -> dict[str, Any]:
-        """What `status` tells of the pair."""
-        return {
-            "reason": self.verdict.reason,
-            "aside": self.verdict.aside,
-            "uplink": self.uplink.works() if self.uplink else None,
-            "entries": conntrack.count(),
-            "entries_limit": conntrack.limit(),
-            "refused": conntrack.refused(),
-            "canary": self.replicas.number,
-            "lag_ms": self.replicas.lag_ms,
-            "degraded": self.degraded or self.unheard,
-            "counters": self.replicas.counters,
-            "peer": asdict(self.peer.beat) if self.peer.beat else None,
-        }
-
     def _follow(self, now: float) -> None:
         try:
-            if self.role is Role.MASTER:
-                self.replicas.plant(now)
-            else:
-                self.replicas.look_out(now)
-            self.replicas.orders.advance(now)
+            self.replicas.follow(self.role, now)
             # The MASTER first: its conntrackd loses nothing by a new start, the standby's its replicas.
             patience = (2 if self.role is Role.MASTER else 3) * degraded.CANARY_PATIENCE
-            if (waited := self._stuck(now)) > patience:
+            if (waited := self.waited(now)) > patience:
                 self.replicas.mend(waited, now)
             self.trouble = ""
         except ApplianceError as error:
@@ -252,8 +240,8 @@ class Pair:
             peer=peer.beat,
             advertised=bool(advert and advert.priority and system.wall() - advert.at < recent),
             entries=conntrack.count(),
-            fresh=self.replicas.fresh,
-            outranks=own > nodes[peer.name].priority,
+            fresh=self.replicas.fresh and (self.state.caught_up or self._drained()),
+            outranks=self._outranks(),
             asked=self._asked(advert),
             hold=vgw.hold,
         )
@@ -269,8 +257,20 @@ class Pair:
             return False
         return True
 
-    def _degraded(self, facts: readiness.Facts, now: float) -> str:
-        sight = degraded.Sight(
+    def _outranks(self) -> bool:
+        nodes = self.config.nodes
+        return nodes[self.node].priority > nodes[self.peer.name].priority
+
+    def _drained(self) -> bool:
+        """Whether conntrackd has read what the peer sent, and what that made the kernel report.
+
+        A flow that begins here would have to wait behind either.
+        """
+        queues = replication.queues(self.config.sync.port)
+        return max(queues.events, queues.messages) <= BACKLOG
+
+    def _sight(self, facts: readiness.Facts, now: float) -> degraded.Sight:
+        return degraded.Sight(
             role=self.role,
             peer=facts.peer,
             advertised=facts.advertised,
@@ -280,11 +280,11 @@ class Pair:
             listened=now - self.began > readiness.GRACE,
             same_file=facts.peer is not None and facts.peer.config == self.digest,
             generation=self.replicas.generation,
-            waited=self._stuck(now),
+            waited=self.waited(now),
+            settling=self.replicas.settling(facts.peer.seen if facts.peer else 0),
         )
-        return degraded.why(sight)
 
-    def _stuck(self, now: float) -> float:
+    def waited(self, now: float) -> float:
         """Seconds for which no flow has passed between two conntrackds that should; 0 where all do."""
         peer = self.peer.beat
         if peer is None or peer.config != self.digest:

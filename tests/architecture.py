@@ -46,6 +46,7 @@ LAYERS = (
     Layer(("drivers.probes",)),  # looks through the other drivers' eyes
     Layer(("converge", "here", "observe", "refresh", "replicas", "show", "standby", "takeover")),
     Layer(("pair",)),
+    Layer(("account",)),
     Layer(("agent", "handover")),
     Layer(("operate",)),
     Layer(("cli",)),

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from appliance.degraded import CANARY_PATIENCE, Sight, why
+from appliance.degraded import CANARY_PATIENCE, Sight, behind, why
 from appliance.model import Role
 from tests.unit.test_beat import PEER
 
@@ -17,6 +17,7 @@ WELL = Sight(
     same_file=True,
     generation=7,
     waited=0.3,
+    settling=False,
 )
 
 
@@ -40,3 +41,23 @@ def test_what_comes_first_is_said_first() -> None:
     stuck = replace(WELL, waited=CANARY_PATIENCE + 1)
     assert why(stuck) == "no flow from backup has arrived for 9 s"
     assert why(replace(stuck, role=Role.MASTER)) == "no flow to backup has arrived for 9 s"
+
+
+def test_the_newest_flows_are_said_to_be_missing_while_canaries_are_on_their_way() -> None:
+    assert behind(WELL) == ""
+    late = replace(WELL, waited=3.2)
+    assert behind(late) == (
+        "this node lacks the flows of the last 3 s: it is still taking in others"
+    )
+    master = replace(late, role=Role.MASTER)
+    assert behind(master).startswith("backup lacks the flows of the last 3 s")
+    new = replace(WELL, role=Role.MASTER, settling=True)
+    assert behind(new) == "backup may lack the flows that began since this node became MASTER"
+    assert behind(replace(WELL, settling=True)) == "", "a standby tells by its canaries"
+    for nobody in (
+        replace(master, peer=None),
+        replace(master, generation=0),
+        replace(master, peer=replace(PEER, generation=0)),
+        replace(master, same_file=False),
+    ):
+        assert behind(nobody) == "", "what degraded tells of"
