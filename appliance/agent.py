@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance import (
     ApplianceError,
+    account,
     config,
     converge,
     failover,
@@ -291,7 +292,7 @@ def _snapshot(agent: Agent) -> status.Snapshot:
         moved_ms=agent.moved_ms,
         resident_mb=system.resident_mb(),
         programs={name: program.state for name, program in agent.programs.items()},
-        pair=agent.pair.told(),
+        pair=account.of(agent.pair, system.monotonic()),
     )
 
 

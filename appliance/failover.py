@@ -43,7 +43,8 @@ class Step(StrEnum):
     """
 
     DISOWN = "-f internal"  # forget whose entries these are: their end is no business of the peer's
-    OWN = "-R"  # every entry of the kernel is ours from now on, and the peer is told of it
+    OWN = "-R"  # every entry of the kernel is ours from now on: the peer is told what becomes of it
+    ANNOUNCE = "-B"  # tell the peer of all entries that are ours
     REQUEST = "-n"  # ask the peer for all of its entries
     FLUSH = "-F"  # empty the kernel's table without telling the peer
 
@@ -62,8 +63,8 @@ class Settled:
 def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Step, ...]:
     """The steps of state replication that are due; none where no conntrackd runs.
 
-    A MASTER owns all entries of its table and announces them. Anybody else owns none: else the end
-    of a replica here would end the live flow there. Takeover itself waits for none of these.
+    A MASTER owns all entries of its table. Anybody else owns none: else the end of a replica here
+    would end the live flow there. Takeover itself waits for none of these.
     """
     if not generation:
         return ()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from appliance import ApplianceError, NotConverged, here, status, system
 from appliance.drivers import daemons
+from appliance.replicas import CANARY_STEP
 from appliance.status import Snapshot
 
 BARRIER_SECONDS = 10.0
@@ -29,7 +30,7 @@ def switchover(run_dir: Path, to: str | None) -> str:
     _wait(
         run_dir,
         # The next canary may have been planted before this command began; the one after was not.
-        lambda now: bool(now.pair["peer"]) and now.pair["peer"]["seen"] > number + 1,
+        lambda now: bool(now.pair["peer"]) and now.pair["peer"]["seen"] > number + CANARY_STEP,
         BARRIER_SECONDS,
         f"{peer} did not tell that it has all flows; `vgw status` there may tell why",
     )

@@ -49,6 +49,14 @@ def _pair(snapshot: Snapshot, registry: CollectorRegistry) -> None:
             "How long the last canary took, once announced",
             None if told["lag_ms"] is None else told["lag_ms"] / 1000,
         ),
+        "replication_behind_seconds": (
+            "For how long the oldest canary that has not arrived is on its way",
+            told["behind_s"],
+        ),
+        "replication_whole": (
+            "Whether the standby has the newest flows too",
+            not told["behind"],
+        ),
         **{
             f"replication_{name}": (f"conntrackd: {name.replace('_', ' ')}", value)
             for name, value in told["counters"].items()

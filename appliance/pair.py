@@ -1,14 +1,21 @@
 """The node's side of the pair: beats, the way out, and what follows for its own readiness."""
 
 import logging
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from appliance import ApplianceError, beat, ledger, readiness, replicas, system, vrrp
+from appliance import (
+    ApplianceError,
+    beat,
+    degraded,
+    ledger,
+    readiness,
+    replicas,
+    system,
+    vrrp,
+)
 from appliance.beat import Beat
-from appliance.drivers import conntrack, daemons
+from appliance.drivers import conntrack, daemons, replication
 from appliance.drivers.adverts import Advert, Adverts
 from appliance.drivers.heartbeat import Heart
 from appliance.drivers.lan import Lan
@@ -16,10 +23,13 @@ from appliance.drivers.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.drivers.uplink import Uplink
 from appliance.ledger import Event
 from appliance.model import Config, Failback, Role
+from appliance.peer import Peer
 from appliance.standby import Standby
 
+BACKLOG = (
+    1 << 20
+)  # bytes before conntrackd, about a thousand messages: it is taking in a bulk update
 WATCH = 0.01  # seconds between two looks for a canary that was just announced
-FULL = 0.85  # the part of the table's limit from which new flows are in danger
 
 log = logging.getLogger("vgw")
 
@@ -31,16 +41,15 @@ class Pair:
         self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
         self.role, self.cut, self.electable = Role.BACKUP, False, True
-        self.peer: Beat | None = None
-        self.heard = 0.0
+        self.peer = Peer(config.peer_of(node))
         # An agent that was killed left a node that goes on: what was true then still is.
         self.ruleset = daemons.is_ready(run_dir)
         self.state = readiness.State(now, caught_up=self.ruleset)
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
-        self.replicas = replicas.remembered(run_dir)
+        self.replicas = replicas.remembered(run_dir, even=self._outranks())
         self.timers = self.replicas.timers
         self.lan, self.became = Lan(), now
-        self.degraded = self.unheard = self.trouble = ""
+        self.degraded = self.behind = self.unheard = self.trouble = ""
 
     def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on."""
@@ -69,14 +78,15 @@ class Pair:
     @property
     def contested(self) -> bool:
         """Whether the peer says that it is MASTER, and so does this node."""
-        return self.role is Role.MASTER and bool(self.peer and self.peer.role == Role.MASTER)
+        return self.role is Role.MASTER and self.peer.is_master
 
     def _news(self) -> tuple[bool, ...]:
-        return (self.verdict.ready, self.verdict.aside, bool(self.degraded), self.contested)
+        lacking = (bool(self.degraded), bool(self.behind))
+        return (self.verdict.ready, self.verdict.aside, *lacking, self.contested)
 
     def serve(self, now: float) -> bool:
         """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
-        before = self._news()
+        before, seen = self._news(), self.replicas.seen
         self._hear(now)
         if self.uplink:
             self.uplink.receive(now)
@@ -84,7 +94,8 @@ class Pair:
                 self.uplink.sample(now)
         self._follow(now)
         self.judge(now)
-        if self.timers.canary == now or self.timers.due("beat", beat.INTERVAL, now):
+        news = self.timers.canary == now or self.replicas.seen != seen
+        if news or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
         return before != self._news()
 
@@ -98,10 +109,11 @@ class Pair:
             self._record("catching up", "caught up", sentence, facts.entries)
         daemons.set_ready(self.run_dir, ready=self.verdict.ready)
         daemons.set_aside(self.run_dir, aside=self.verdict.aside)
-        before, self.degraded = self.degraded, self._degraded(facts, now)
+        sight, before = self._sight(facts, now), self.degraded
+        self.degraded, self.behind = degraded.why(sight), degraded.behind(sight)
         if bool(before) != bool(self.degraded):
             self._record_health(before)
-        standby = self.role is not Role.MASTER and bool(self.peer and self.peer.role == Role.MASTER)
+        standby = self.role is not Role.MASTER and self.peer.is_master
         if standby:
             self.standby.call(now, self.lan.interface, self.adverts.last)
         self.unheard = self.standby.judge(now, listening=standby)
@@ -142,13 +154,17 @@ class Pair:
         if known.changed(generation):
             self.state = readiness.replication_restarted(self.state, now)
         known.settle(self.role, now)
-        peer = self.peer
+        queues = replication.queues(self.config.sync.port)
+        known.heed(queues, self.role, now)
+        peer = self.peer.beat
         if self.role is Role.MASTER or peer is None or peer.role != Role.MASTER:
             # A MASTER that comes back has its table from this node: its conntrackd missed nothing.
             known.peers_generation, known.overdue = 0, False
             known.missed = known.missed and peer is None
-        elif peer.generation and known.renew(peer, now, caught_up=self.state.caught_up):
-            self.state = readiness.replication_restarted(self.state, now)
+        elif peer.generation:
+            busy, caught_up = queues.messages > BACKLOG, self.state.caught_up
+            if known.renew(peer, now, caught_up=caught_up, busy=busy):
+                self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
 
     def say(self, now: float) -> None:
@@ -173,32 +189,12 @@ class Pair:
             config=self.digest,
         )
 
-    def told(self) -> dict[str, Any]:
-        """What `status` tells of the pair."""
-        return {
-            "reason": self.verdict.reason,
-            "aside": self.verdict.aside,
-            "uplink": self.uplink.works() if self.uplink else None,
-            "entries": conntrack.count(),
-            "entries_limit": conntrack.limit(),
-            "refused": conntrack.refused(),
-            "canary": self.replicas.number,
-            "lag_ms": self.replicas.lag_ms,
-            "degraded": self.degraded or self.unheard,
-            "counters": self.replicas.counters,
-            "peer": asdict(self.peer) if self.peer else None,
-        }
-
     def _follow(self, now: float) -> None:
         try:
-            if self.role is Role.MASTER:
-                self.replicas.plant(now)
-            else:
-                self.replicas.look_out(now)
-            self.replicas.orders.advance(now)
+            self.replicas.follow(self.role, now)
             # The MASTER first: its conntrackd loses nothing by a new start, the standby's its replicas.
-            patience = (2 if self.role is Role.MASTER else 3) * replicas.CANARY_PATIENCE
-            if (waited := self._stuck(now)) > patience:
+            patience = (2 if self.role is Role.MASTER else 3) * degraded.CANARY_PATIENCE
+            if (waited := self.waited(now)) > patience:
                 self.replicas.mend(waited, now)
             self.trouble = ""
         except ApplianceError as error:
@@ -206,44 +202,30 @@ class Pair:
                 log.warning("%s", error)
             self.trouble = str(error)
 
-    def _since(self, told: float | None, now: float) -> float | None:
-        """How long ago it is now what the peer's last beat told the age of."""
-        return None if told is None else told + now - self.heard
-
-    def _parted(self, advert: Advert | None, now: float) -> bool:
-        """Whether the peer says that it is MASTER, and the LAN does not."""
-        if self.peer is None or self.peer.role != Role.MASTER:
-            return False
-        if self.role is Role.MASTER:
-            return self.heard - self.became > readiness.DOUBT
-        vgw, priority = self.config.vgw, self.config.nodes[self.node].priority
-        patience = vrrp.master_down_interval(vgw.vrrp_version, priority, vgw.advert_interval)
-        last = now - (system.wall() - advert.at) if advert else self.began
-        return self.heard - last > patience + readiness.DOUBT
-
     def _hear(self, now: float) -> None:
         for datagram in self.heart.receive():
-            found = beat.unpack(datagram)
-            if found and found.node == self.config.peer_of(self.node):
-                if self.peer is None:
-                    # It cannot have seen what was planted before.
-                    self.replicas.planted.clear()
-                left = self.peer and self.peer.role == Role.MASTER and found.role == Role.FAULT
-                self.peer, self.heard = found, now
-                if left and self.role is Role.BACKUP and self.verdict.ready:
-                    self.standby.claim()
-                self.replicas.expect(found, self.role, now)
-        if self.peer and now - self.heard > beat.SILENCE:
-            self.peer, self.replicas.missed = None, True
+            silent, was_master = self.peer.beat is None, self.peer.is_master
+            if not self.peer.take(datagram, now):
+                continue
+            assert self.peer.beat
+            if silent:
+                # It cannot have seen what was planted before.
+                self.replicas.planted.clear()
+            left = was_master and self.peer.beat.role == Role.FAULT
+            if left and self.role is Role.BACKUP and self.verdict.ready:
+                self.standby.claim()
+            self.replicas.expect(self.peer.beat, self.role, now)
+        if self.peer.fell_silent(now):
+            self.replicas.missed = True
             self.replicas.forget()
 
     def _facts(self, now: float) -> readiness.Facts:
-        vgw, nodes = self.config.vgw, self.config.nodes
+        vgw, nodes, peer = self.config.vgw, self.config.nodes, self.peer
+        own = nodes[self.node].priority
         advert = self.adverts.read()
         recent = 4 * vgw.advert_interval + 1
-        if self.role is Role.BACKUP and advert and advert.priority > nodes[self.node].priority:
-            # A switchover's note has done its work, and would be in the way of the next one.
-            daemons.ask_aside(self.run_dir, asked=False)
+        patience = vrrp.master_down_interval(vgw.vrrp_version, own, vgw.advert_interval)
+        last = now - (system.wall() - advert.at) if advert else self.began
         return readiness.Facts(
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
@@ -251,48 +233,61 @@ class Pair:
             carries=not self.cut,
             ruleset=self.ruleset,
             quiet=self.uplink.quiet(now) if self.uplink else None,
-            peers_quiet=self._since(self.peer.quiet, now) if self.peer else None,
-            parted=self._parted(advert, now),
+            peers_quiet=peer.quiet(now),
+            parted=peer.parted(self.role, self.became, last, patience),
             still=self.lan.still(now),
-            peers_still=self._since(self.peer.still, now) if self.peer else None,
+            peers_still=peer.still(now),
             role=self.role,
-            peer=self.peer,
+            peer=peer.beat,
             advertised=bool(advert and advert.priority and system.wall() - advert.at < recent),
             entries=conntrack.count(),
-            fresh=self.replicas.fresh,
-            outranks=nodes[self.node].priority > nodes[self.config.peer_of(self.node)].priority,
-            asked=daemons.is_asked_aside(self.run_dir),
+            fresh=self.replicas.fresh and (self.state.caught_up or self._drained()),
+            outranks=self._outranks(),
+            asked=self._asked(advert),
             hold=vgw.hold,
         )
 
-    def _degraded(self, facts: readiness.Facts, now: float) -> str:
-        """Why a takeover now could lose flows; empty where replication works, or nobody is there."""
-        peer, limit = self.peer, conntrack.limit()
-        if facts.entries > FULL * limit:
-            return (
-                f"the connection table holds {facts.entries} of {limit} entries: raise "
-                "net.netfilter.nf_conntrack_max on the host"
-            )
-        if self.state.late and self.role is not Role.MASTER:
-            return self.state.late
-        listened = now - self.began > readiness.GRACE
-        if peer is None:
-            return "the peer is silent on the sync link" if facts.advertised and listened else ""
-        if peer.config != self.digest:
-            return "the two nodes go by different files"
-        if not self.replicas.generation:
-            return "conntrackd does not run here" if listened else ""
-        if not peer.generation:
-            return f"conntrackd does not run on {peer.node}" if peer.ready else ""
-        waited = self._stuck(now)
-        if waited <= replicas.CANARY_PATIENCE:
-            return ""
-        way = f"to {peer.node}" if self.role is Role.MASTER else f"from {peer.node}"
-        return f"no flow {way} has arrived for {waited:.0f} s"
+    def _asked(self, advert: Advert | None) -> bool:
+        """Whether a switchover's note stands; one that has done its work is taken away."""
+        if not daemons.is_asked_aside(self.run_dir):
+            return False
+        own = self.config.nodes[self.node].priority
+        if self.role is Role.BACKUP and advert and advert.priority > own:
+            # It would be in the way of the next one.
+            daemons.ask_aside(self.run_dir, asked=False)
+            return False
+        return True
 
-    def _stuck(self, now: float) -> float:
+    def _outranks(self) -> bool:
+        nodes = self.config.nodes
+        return nodes[self.node].priority > nodes[self.peer.name].priority
+
+    def _drained(self) -> bool:
+        """Whether conntrackd has read what the peer sent, and what that made the kernel report.
+
+        A flow that begins here would have to wait behind either.
+        """
+        queues = replication.queues(self.config.sync.port)
+        return max(queues.events, queues.messages) <= BACKLOG
+
+    def _sight(self, facts: readiness.Facts, now: float) -> degraded.Sight:
+        return degraded.Sight(
+            role=self.role,
+            peer=facts.peer,
+            advertised=facts.advertised,
+            entries=facts.entries,
+            limit=conntrack.limit(),
+            late=self.state.late,
+            listened=now - self.began > readiness.GRACE,
+            same_file=facts.peer is not None and facts.peer.config == self.digest,
+            generation=self.replicas.generation,
+            waited=self.waited(now),
+            settling=self.replicas.settling(facts.peer.seen if facts.peer else 0),
+        )
+
+    def waited(self, now: float) -> float:
         """Seconds for which no flow has passed between two conntrackds that should; 0 where all do."""
-        peer = self.peer
+        peer = self.peer.beat
         if peer is None or peer.config != self.digest:
             return 0.0
         if not (peer.generation and self.replicas.generation):

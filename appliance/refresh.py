@@ -21,6 +21,8 @@ from appliance.drivers import conntrack, held
 
 TICK = 1.0  # seconds between two looks at who holds the address
 BREATH = 0.001  # seconds the CPU is left to others after each buffer, which takes as long to read
+HASTE = 1.5  # a pass over a whole table takes two thirds of its time: in one go it delays new flows
+LEAST_RATE = 1000.0  # touches a second, at least
 NICENESS = 5  # forwarding and the agent come first
 DEFAULTS = {
     # The kernel's own timers, in seconds (nf_conntrack-sysctl of the kernel's documentation).
@@ -64,6 +66,7 @@ class Refresher:
     rate: float
     last: dict[str, float] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
+    stood_by: bool = False
 
     def __post_init__(self) -> None:
         """Settle the pace."""
@@ -79,8 +82,12 @@ class Refresher:
             return touched
         self._tell("role", "")
         if not master:
-            self.last.clear()  # whoever becomes MASTER begins with every kind
+            self.stood_by = True
             return touched
+        if self.stood_by:
+            # The former MASTER's timers are the true ones still, and flows that begin now come first.
+            self.last = dict.fromkeys(self.spaces, time.monotonic())
+            self.stood_by = False
         for kind in due(self.spaces, self.last, time.monotonic()):
             touched[kind] = self._pass(kind)
         return touched
@@ -93,7 +100,8 @@ class Refresher:
         since = self.last.get(kind, began - 2 * space)
         self.last[kind] = began
         try:
-            done = conntrack.touch(self._names(kind, since), self.rate)
+            pace = HASTE * conntrack.count() / space
+            done = conntrack.touch(self._names(kind, since), min(self.rate, max(pace, LEAST_RATE)))
         except ApplianceError as error:
             self._tell(kind, f"replicas on the peer are not refreshed: {error}")
             return 0

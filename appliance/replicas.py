@@ -1,20 +1,26 @@
 """Do flows arrive on the peer? Canaries, conntrackd's counters, and the steps that it has to be told."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance import failover, system
 from appliance.beat import Beat
 from appliance.drivers import conntrack, daemons, replication
+from appliance.drivers.replication import Queues
 from appliance.failover import Settled, Step
 from appliance.model import Role
 
 UNSETTLED = "-"
+# A canary's number tells who planted it: those of one node are even, those of the other odd.
+CANARY_STEP = 2
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
-CANARY_PATIENCE = 8.0  # seconds after which one that has not arrived tells of a broken replication
 RESTART_INTERVAL = 60.0  # seconds between two attempts to mend it
 REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
+# Seconds from a request to the first canary that was surely planted after the peer had heard of it.
+REQUEST_SPARE = 1.0
+OVERRUN_INTERVAL = 30.0  # seconds between two announcements of everything after events were lost
 COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
 
 log = logging.getLogger("vgw")
@@ -30,6 +36,7 @@ class Timers:
     request: float = 0.0
     restart: float = 0.0
     count: float = 0.0
+    overrun: float = -OVERRUN_INTERVAL
 
     def due(self, name: str, interval: float, now: float) -> bool:
         """Whether it is time to do it again, and if so notes that it is done now."""
@@ -45,30 +52,41 @@ class Replicas:
 
     `generation` is conntrackd's process id, 0 where none runs. `planted` and `awaited`: a canary's
     number, and when it was planted here or announced by the peer. Numbers begin at the time of day,
-    so that an agent that starts anew repeats none. `fresh`: one has arrived since conntrackd started.
+    so that an agent that starts anew repeats none; they are `even` on one node and odd on the other,
+    which knows the entries too. `asked` is when the peer was last asked for all entries, infinite until
+    it is. `fresh`: a canary has arrived since conntrackd started that was planted after the peer was
+    asked, so what it then sent is here too. `barrier`: the first canary after this node's steps.
+    `dropped`: how many events had found no room.
     `overdue`: what the peer lost track of is still to be dropped. `missed`: the peer was silent for a
     while, in which conntrackd, whose link may have been down, told of nothing.
     """
 
     run_dir: Path
+    even: bool = True
     generation: int = 0
     settled: Settled | None = None
     planted: dict[int, float] = field(default_factory=dict)
     awaited: dict[int, float] = field(default_factory=dict)
-    number: int = field(default_factory=lambda: int(system.wall()))
+    number: int = 0
     seen: int = 0
+    asked: float = 0.0
+    barrier: int = 0
+    dropped: int = 0
     fresh: bool = False
     lag_ms: float | None = None
     peers_generation: int = 0
     overdue: bool = False
     missed: bool = False
+    owning: bool = False
+    overrun: bool = False
     counters: dict[str, int] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     meant: Role | None = None
 
     def __post_init__(self) -> None:
-        """Have a door to conntrackd."""
+        """Have a door to conntrackd, and numbers of its own."""
         self.orders = replication.Orders(self.run_dir)
+        self.number = CANARY_STEP * int(system.wall()) + (not self.even)
 
     def forget(self) -> None:
         """Drop the canaries that are on their way."""
@@ -86,20 +104,29 @@ class Replicas:
         """Plant the next canary, when it is time. Raises ApplianceError."""
         if not self.timers.due("canary", CANARY_INTERVAL, now):
             return
-        self.number += 1
+        self.number += CANARY_STEP
         conntrack.plant(self.number)
         self.planted[self.number] = now
-        for old in [number for number in self.planted if number <= self.number - 30]:
+        for old in [number for number in self.planted if number <= self.number - 30 * CANARY_STEP]:
             del self.planted[old]
 
     def look_out(self, now: float) -> None:
         """See which of the peer's canaries have arrived. Raises ApplianceError."""
         for number, since in sorted(self.awaited.items()):
             if conntrack.planted(number):
-                self.seen, self.fresh = number, True
+                self.seen = number
+                self.fresh = self.fresh or since >= self.asked + REQUEST_SPARE
                 self.lag_ms = round((now - since) * 1000, 1)
                 for older in [old for old in self.awaited if old <= number]:
                     del self.awaited[older]
+
+    def follow(self, role: Role, now: float) -> None:
+        """Give the next order, and plant a canary or look out for the peer's. Raises ApplianceError."""
+        self.orders.advance(now)
+        if role is Role.MASTER:
+            self.plant(now)
+        else:
+            self.look_out(now)
 
     def waiting(self, seen: int | None, now: float) -> float:
         """Seconds for which the oldest canary is on its way: ours, where `seen` is the peer's last."""
@@ -138,8 +165,16 @@ class Replicas:
         self.meant = role
         for step in due[:-1]:
             self.orders.give(step)
-        self.orders.give(due[-1], lambda _: self._note(role))
+        self.asked = math.inf if Step.REQUEST in due else 0.0
+        self.orders.give(due[-1], lambda _: self._settled(role, now))
         self.timers.request = now
+
+    def _settled(self, role: Role, now: float) -> None:
+        """Have the next canary, which is planted at once, show that what was ordered is done."""
+        self._note(role)
+        if self.asked:
+            self._note_request()
+        self.barrier, self.timers.canary = self.number + CANARY_STEP, 0.0
 
     def _note(self, role: Role | None) -> None:
         """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
@@ -147,14 +182,41 @@ class Replicas:
         self.settled = Settled(role, self.generation)
         system.replace(self.run_dir / daemons.SETTLED, f"{role or UNSETTLED} {self.generation}\n")
 
+    def _request(self, now: float) -> None:
+        """Ask the peer for all entries."""
+        self.asked, self.timers.request, self.missed = math.inf, now, False
+        self.orders.give(Step.REQUEST, lambda _: self._note_request())
+
+    def _note_request(self) -> None:
+        self.asked = system.monotonic()
+
+    def settling(self, seen: int) -> bool:
+        """Whether the peer, which saw this canary last, may lack what a MASTER's conntrackd told late."""
+        return not self.settled or self.settled.role is not Role.MASTER or seen < self.barrier
+
+    def heed(self, queues: Queues, role: Role, now: float) -> None:
+        """Tell the peer of everything anew where events were lost of entries that are this node's."""
+        lost, self.dropped = queues.dropped - self.dropped, queues.dropped
+        owned, settled = self.owning, self.settled
+        self.owning = role is Role.MASTER and settled is not None and settled.role is role
+        # What was lost before it came to own its table, it has found there since.
+        self.overrun = self.owning and (self.overrun or (owned and lost > 0))
+        if not self.overrun or self.orders.busy:
+            return
+        if self.timers.due("overrun", OVERRUN_INTERVAL, now):
+            log.warning("conntrackd was too slow for some flows: the peer is told of all anew")
+            self.orders.give(Step.OWN)
+            self.orders.give(Step.ANNOUNCE)
+            self.overrun = False
+
     def imminent(self, now: float) -> bool:
         """Whether a canary was announced just now and is looked out for."""
         return bool(self.awaited) and now - max(self.awaited.values()) < CANARY_INTERVAL / 2
 
-    def renew(self, peer: Beat, now: float, *, caught_up: bool) -> bool:
+    def renew(self, peer: Beat, now: float, *, caught_up: bool, busy: bool = False) -> bool:
         """Ask again for entries that do not come, and drop those that the peer lost track of.
 
-        True where all are dropped.
+        `busy`: conntrackd is still taking in what came. True where all are dropped.
         """
         if self.orders.busy:
             return False
@@ -165,13 +227,14 @@ class Replicas:
         # Old replicas are better than none: they go only when new ones are known to arrive.
         if anew := self.overdue and self.fresh:
             log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
-            for step in (Step.DISOWN, Step.FLUSH, Step.REQUEST):
+            for step in (Step.DISOWN, Step.FLUSH):
                 self.orders.give(step)
-            self.timers.request = now
-            self.overdue, self.fresh, self.missed = False, False, False
+            self._request(now)
+            self.overdue, self.fresh = False, False
+        elif busy:
+            self.timers.request = now  # one bulk update behind another takes twice as long
         elif (self.missed or not caught_up) and self.timers.due("request", REQUEST_INTERVAL, now):
-            self.orders.give(Step.REQUEST)
-            self.missed = False
+            self._request(now)
         return anew
 
     def count(self, now: float) -> None:
@@ -190,10 +253,10 @@ class Replicas:
         self.counters = replication.counters(said)
 
 
-def remembered(run_dir: Path) -> Replicas:
+def remembered(run_dir: Path, *, even: bool) -> Replicas:
     """What an earlier agent had settled with conntrackd; nothing where there was none."""
     words = (system.read(run_dir / daemons.SETTLED) or "").split()
     if len(words) != 2:
-        return Replicas(run_dir)
+        return Replicas(run_dir, even)
     role = None if words[0] == UNSETTLED else Role(words[0])
-    return Replicas(run_dir, int(words[1]), Settled(role, int(words[1])))
+    return Replicas(run_dir, even, int(words[1]), Settled(role, int(words[1])))

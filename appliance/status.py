@@ -129,6 +129,8 @@ def _pair(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("way out", {True: "works", False: "is dead", None: "not asked"}[told["uplink"]]),
         ("flows", flows),
     ]
+    if told["behind"]:
+        found.append(("behind", told["behind"]))
     if told["degraded"]:
         found.append(("degraded", told["degraded"]))
     return found

@@ -36,7 +36,8 @@ LAYERS = (
     Layer(("config",), pure=True),
     Layer(("translation",), pure=True),
     Layer(("beat", "failover", "policy", "preflight", "render", "status"), pure=True),
-    Layer(("metrics", "plan", "readiness"), pure=True),
+    Layer(("degraded", "metrics", "plan", "readiness"), pure=True),
+    Layer(("peer",), pure=True),
     Layer(("ledger",)),
     Layer(("drivers",)),
     Layer(("drivers.devconf",)),
@@ -45,6 +46,7 @@ LAYERS = (
     Layer(("drivers.probes",)),  # looks through the other drivers' eyes
     Layer(("converge", "here", "observe", "refresh", "replicas", "show", "standby", "takeover")),
     Layer(("pair",)),
+    Layer(("account",)),
     Layer(("agent", "handover")),
     Layer(("operate",)),
     Layer(("cli",)),

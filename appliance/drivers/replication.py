@@ -1,4 +1,4 @@
-"""conntrackd, which keeps the standby's connection table warm: its orders and its counters."""
+"""conntrackd, which keeps the standby's connection table warm: its orders, counters and queues."""
 
 import contextlib
 import os
@@ -6,11 +6,14 @@ import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from appliance import CommandFailed, system
 from appliance.render import CONNTRACKD
 
 _SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
+_EVENTS, _MESSAGES = Path("/proc/net/netlink"), Path("/proc/net/udp")
+_NETFILTER, _NEWS = "12", 0b111  # NETLINK_NETFILTER; its groups of entries that begin, change, end
 _FAULTS = {
     "messages_lost": re.compile(r"Packets lost:\s+(\d+)"),
     "messages_unsent": re.compile(r"not enough space errors:\s+(\d+)"),
@@ -87,6 +90,38 @@ def counters(said: str) -> dict[str, int]:
         name: sum(map(int, pattern.findall(text.get(name, said))))
         for name, pattern in _FAULTS.items()
     }
+
+
+class Queues(NamedTuple):
+    """What waits for conntrackd in the kernel, in bytes, and how many events found no room there."""
+
+    events: int
+    messages: int
+    dropped: int
+
+
+NO_QUEUES = Queues(0, 0, 0)
+
+
+def queues(port: int) -> Queues:
+    """The queues now; `port` is where the peer's messages come in."""
+    try:
+        netlink, udp = (path.read_text(encoding="ascii") for path in (_EVENTS, _MESSAGES))
+    except OSError:
+        return NO_QUEUES
+    return waiting(netlink, udp, port)
+
+
+def waiting(netlink: str, udp: str, port: int) -> Queues:
+    """The queues in the text of /proc/net/netlink and of /proc/net/udp."""
+    events = dropped = messages = 0
+    for _, protocol, _, groups, waits, *_, drops, _ in map(str.split, netlink.splitlines()[1:]):
+        if protocol == _NETFILTER and int(groups, 16) & _NEWS == _NEWS:
+            events, dropped = events + int(waits), dropped + int(drops)
+    for _, local, _, _, waits, *_ in map(str.split, udp.splitlines()[1:]):
+        if int(local.partition(":")[2], 16) == port:
+            messages += int(waits.partition(":")[2], 16)
+    return Queues(events, messages, dropped)
 
 
 def calm(pid: int) -> None:

@@ -152,6 +152,10 @@ class Lab(ABC):
             return "off"
         return str(self.status(gateway).get("role", "starting"))
 
+    def behind(self, gateway: str) -> str:
+        """Which flows the standby lacks, in a gateway's own words; empty where none."""
+        return str(self.status(gateway).get("pair", {}).get("behind", ""))
+
     def pings(self, machine: str, target: str = PING_TARGET) -> bool:
         """Whether one ping from a machine is answered within a second."""
         done = self.node(machine).run(["ping", "-n", "-c", "1", "-W", "1", target])
@@ -168,7 +172,8 @@ class Lab(ABC):
     def wait_healthy(self, seconds: float = HEALTHY_SECONDS) -> str:
         """The name of the one MASTER, once the pair is at rest and a ping passes.
 
-        At rest: one node holds the VGW, the other is its BACKUP, and no failback is to come.
+        At rest: one node holds the VGW, the other is its BACKUP and has all of its flows, and no failback
+        is to come.
         Raises NotConverged, with what was still missing after `seconds`.
         """
         if not wait_until(self._at_rest, seconds, every=0.05):
@@ -200,7 +205,9 @@ class Lab(ABC):
             return False
         other = self.other(holders[0])
         roles = (self.role(holders[0]), self.role(other))
-        return roles == ("MASTER", "BACKUP") and self.health().ping
+        if roles != ("MASTER", "BACKUP") or any(map(self.behind, (holders[0], other))):
+            return False
+        return self.health().ping
 
     def other(self, gateway: str) -> str:
         """The peer of a gateway."""

@@ -1,9 +1,10 @@
 """When each kind of entry is looked at."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.refresh import DEFAULTS, due, spacing
+from appliance.refresh import DEFAULTS, Refresher, due, spacing
 
 SPACES = spacing({**DEFAULTS, "udp_stream": 180, "tcp_established": 7200})
 
@@ -38,3 +39,31 @@ def test_no_pass_comes_early_nor_later_than_one_look(steps: list[float]) -> None
             assert SPACES[kind] <= now - last[kind] < SPACES[kind] + step + 1e-6
             last[kind] = now
         assert all(now - began < SPACES[kind] for kind, began in last.items())
+
+
+def test_a_new_master_leaves_its_first_passes_for_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The timers of the one that it follows are true, and flows that begin now must not wait.
+    holds, now = [False], [100.0]
+    monkeypatch.setattr("appliance.drivers.held.holds", lambda _: holds[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    refresher = Refresher("192.168.100.99", DEFAULTS, 1000)
+    passes: list[str] = []
+    monkeypatch.setattr(refresher, "_pass", passes.append)
+    refresher.look()
+    holds[0] = True
+    refresher.look()
+    assert passes == []
+    now[0] += refresher.spaces["udp"]
+    refresher.look()
+    assert passes == ["udp", "icmp"]
+
+
+def test_one_that_starts_on_a_master_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.drivers.held.holds", lambda _: True)
+    refresher = Refresher("192.168.100.99", DEFAULTS, 1000)
+    passes: list[str] = []
+    monkeypatch.setattr(refresher, "_pass", passes.append)
+    refresher.look()
+    assert passes == list(refresher.spaces)

@@ -3,9 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.failover import Step
+import pytest
+
+from appliance.drivers import conntrack
+from appliance.drivers.replication import Queues
+from appliance.failover import Settled, Step
 from appliance.model import Role
-from appliance.replicas import Replicas, remembered
+from appliance.replicas import (
+    CANARY_STEP,
+    OVERRUN_INTERVAL,
+    REQUEST_INTERVAL,
+    REQUEST_SPARE,
+    Replicas,
+    remembered,
+)
 from tests.unit.test_beat import PEER
 
 
@@ -51,16 +62,95 @@ def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived(tmp_pat
 
 
 def test_an_agent_that_starts_anew_knows_what_was_settled(tmp_path: Path) -> None:
-    assert remembered(tmp_path).settled is None
+    assert remembered(tmp_path, even=True).settled is None
     known = Replicas(tmp_path, generation=7)
     known.settle(Role.MASTER, 1.0)
     assert ordered(known) == [Step.DISOWN, Step.OWN]
-    begun = remembered(tmp_path).settled
+    begun = remembered(tmp_path, even=True).settled
     assert begun
     assert (begun.role, begun.generation) == (None, 7)
     for _, then in list(known.orders.waiting):
         if then:
             then("")
-    ended = remembered(tmp_path).settled
+    ended = remembered(tmp_path, even=True).settled
     assert ended
     assert (ended.role, ended.generation) == (Role.MASTER, 7)
+
+
+def answer(known: Replicas) -> None:
+    """conntrackd has carried out all that it was told."""
+    while known.orders.waiting:
+        _, then = known.orders.waiting.popleft()
+        if then:
+            then("")
+
+
+def test_two_nodes_never_plant_the_same_canary(tmp_path: Path) -> None:
+    # The replica of one that the peer planted before it went would pass for one that has just come.
+    one, other = Replicas(tmp_path, even=True), Replicas(tmp_path, even=False)
+    assert (one.number % CANARY_STEP, other.number % CANARY_STEP) == (0, 1)
+    ports = {
+        conntrack.canary(known.number + n * CANARY_STEP).source_port
+        for known in (one, other)
+        for n in range(100)
+    }
+    assert len(ports) == 200
+
+
+def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.drivers.conntrack.planted", lambda _: True)
+    monkeypatch.setattr("appliance.system.monotonic", lambda: 12.0)
+    known = Replicas(tmp_path, generation=7)
+
+    def comes(number: int, now: float) -> bool:
+        known.expect(replace(PEER, canary=number), Role.BACKUP, now)
+        known.look_out(now)
+        return known.fresh
+
+    known.settle(Role.BACKUP, 10.0)
+    assert not comes(11, 11.0), "the peer has not heard of the request"
+    answer(known)
+    assert not comes(13, 12.0 + REQUEST_SPARE / 2), "it was planted before the bulk update, perhaps"
+    assert comes(15, 12.0 + REQUEST_SPARE)
+
+
+def test_nothing_is_asked_for_again_while_it_is_still_taken_in(tmp_path: Path) -> None:
+    known = Replicas(tmp_path, generation=1)
+    later = 2 * REQUEST_INTERVAL
+    known.renew(PEER, later, caught_up=False, busy=True)
+    known.renew(PEER, later + REQUEST_INTERVAL / 2, caught_up=False)
+    assert ordered(known) == []
+    known.renew(PEER, later + REQUEST_INTERVAL, caught_up=False)
+    assert ordered(known) == [Step.REQUEST]
+
+
+def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen(tmp_path: Path) -> None:
+    known = Replicas(tmp_path, generation=7, settled=Settled(Role.BACKUP, 7))
+    known.settle(Role.MASTER, 1.0)
+    last = known.number
+    assert known.settling(last)
+    answer(known)
+    assert known.settling(last), "planted before the steps were taken"
+    assert known.timers.canary == 0.0, "the next is planted at once"
+    assert not known.settling(last + CANARY_STEP)
+
+
+def test_events_that_were_lost_are_made_good_where_the_entries_are_ours(tmp_path: Path) -> None:
+    known = Replicas(tmp_path, generation=7, settled=Settled(Role.BACKUP, 7))
+
+    def heed(dropped: int, role: Role, now: float) -> list[str]:
+        known.heed(Queues(0, 0, dropped), role, now)
+        told = ordered(known)
+        answer(known)
+        return told
+
+    assert heed(5000, Role.BACKUP, 1.0) == [], "those of replicas are nobody's business"
+    known.settled = Settled(Role.MASTER, 7)
+    assert heed(6000, Role.MASTER, 2.0) == [], "it has just read its whole table"
+    assert heed(6000, Role.MASTER, 3.0) == []
+    assert heed(6001, Role.MASTER, 4.0) == [Step.OWN, Step.ANNOUNCE]
+    assert heed(6002, Role.MASTER, 5.0) == [], "not again and again"
+    assert heed(6002, Role.MASTER, 4.0 + OVERRUN_INTERVAL) == [Step.OWN, Step.ANNOUNCE]
+    assert heed(6002, Role.MASTER, 5.0 + 2 * OVERRUN_INTERVAL) == []

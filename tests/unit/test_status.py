@@ -78,6 +78,8 @@ def test_the_pair_is_told_where_the_agent_knows_of_it() -> None:
         "canary": 7,
         "lag_ms": 4.0,
         "degraded": "",
+        "behind": "",
+        "behind_s": 0.2,
         "counters": {"messages_lost": 3},
         "peer": {
             "node": "backup",
