@@ -1,9 +1,12 @@
 """From the configuration to the firewall: who may enter, and what is forwarded."""
 
+from ipaddress import IPv4Network
+
 from appliance import virtual
 from appliance.model import Config, ForwardRule, Interfaces, Node
 from appliance.ruleset import (
     Accept,
+    Admit,
     Chain,
     ClampMss,
     CtState,
@@ -79,6 +82,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
         Hook.PREROUTING,
         Kind.RAW,
         (
+            *_in_order(config, interfaces, lan_sources),
             # A full connection table must not be able to silence VRRP or the replication.
             Rule(NoTrack(), advert, "VRRP needs no tracking"),
             Rule(Accept(), advert, "VRRP from the peer"),
@@ -126,6 +130,23 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
                 count=True,
             ),
         ),
+    )
+
+
+def _in_order(
+    config: Config, interfaces: Sides, lan_sources: tuple[IPv4Network, ...]
+) -> tuple[Rule, Rule]:
+    """What nearly every packet is, so that it meets one rule; the chain's others would do the same to it.
+
+    Every packet of every flow comes by here, and pays for each question.
+    """
+    lan = Match(in_interface=interfaces.lan, source=lan_sources, protocol_not="vrrp")
+    wan = Match(
+        in_interface=interfaces.wan, source_not=networks_within(config), protocol_not="vrrp"
+    )
+    return (
+        Rule(Admit(SEEN), lan, "from the LAN and in order"),
+        Rule(Admit(SEEN), wan, "from the WAN and in order"),
     )
 
 

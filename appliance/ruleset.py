@@ -59,6 +59,13 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Admit:
+    """Set this bit of the packet's mark and let the packet pass this chain."""
+
+    bit: int
+
+
+@dataclass(frozen=True)
 class ClampMss:
     """Lower the TCP MSS option to what the route's MTU allows (RFC 4459, section 3.2), and go on."""
 
@@ -78,7 +85,7 @@ class Dnat:
     table: tuple[tuple[str, int, IPv4Address, int], ...]
 
 
-Action = Accept | Drop | NoTrack | Mark | ClampMss | Snat | Dnat
+Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class Match:
     destination: tuple[IPv4Network, ...] = ()
     destination_not: tuple[IPv4Network, ...] = ()
     protocol: str | None = None
+    protocol_not: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
     ttl: int | None = None
     ct_state: tuple[CtState, ...] = ()

@@ -11,6 +11,7 @@ from appliance.change import Change
 from appliance.ruleset import (
     Accept,
     Action,
+    Admit,
     Chain,
     ClampMss,
     Dnat,
@@ -38,6 +39,8 @@ _PLACE = {
 }
 # By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
+# Of such a prefix nft loads three bytes; the kernel has a short way for one, two and four (nft_payload_fast_eval).
+_THREE_BYTES = 24
 _UNSUPPORTED = ("Operation not supported", "Protocol not supported", "Unable to initialize Netlink")
 
 
@@ -68,18 +71,13 @@ def _rule(rule: Rule) -> str:
 
 
 def _match(match: Match) -> list[str]:
-    words = []
-    if match.in_interface:
-        words.append(f"iifname {_one_of(_names(match.in_interface))}")
-    if match.out_interface:
-        words.append(f"oifname {_one_of(_names(match.out_interface))}")
-    words += _networks("saddr", "", match.source) + _networks("saddr", "!= ", match.source_not)
-    words += _networks("daddr", "", match.destination)
-    words += _networks("daddr", "!= ", match.destination_not)
+    words = _way(match)
     if match.protocol and match.ports:
         words.append(f"{match.protocol} dport {_one_of([_span(p) for p in match.ports])}")
     elif match.protocol:
         words.append(f"meta l4proto {_PROTOCOLS[match.protocol]}")
+    if match.protocol_not:
+        words.append(f"meta l4proto != {_PROTOCOLS[match.protocol_not]}")
     if match.ttl is not None:
         words.append(f"ip ttl {match.ttl}")
     if match.icmp_type:
@@ -97,9 +95,24 @@ def _match(match: Match) -> list[str]:
     return words
 
 
+def _way(match: Match) -> list[str]:
+    """From where to where; an interface last, for the kernel copies its name each time it is asked for."""
+    words = _networks("saddr", "", match.source) + _networks("saddr", "!= ", match.source_not)
+    words += _networks("daddr", "", match.destination)
+    words += _networks("daddr", "!= ", match.destination_not)
+    if match.in_interface:
+        words.append(f"iifname {_one_of(_names(match.in_interface))}")
+    if match.out_interface:
+        words.append(f"oifname {_one_of(_names(match.out_interface))}")
+    return words
+
+
 def _networks(field: str, negation: str, networks: Sequence[IPv4Network]) -> list[str]:
     if not networks:
         return []
+    if len(networks) == 1 and networks[0].prefixlen == _THREE_BYTES:
+        mask, address = networks[0].netmask, networks[0].network_address
+        return [f"ip {field} & {mask} {negation or '== '}{address}"]
     names = [str(n.network_address) if n.prefixlen == 32 else str(n) for n in networks]
     return [f"ip {field} {negation}{_one_of(names)}"]
 
@@ -127,6 +140,8 @@ def _action(action: Action) -> str:
             return "notrack"
         case Mark(bit):
             return f"meta mark set meta mark or {bit:#x}"
+        case Admit(bit):
+            return f"meta mark set meta mark or {bit:#x} accept"
         case ClampMss():
             return "tcp flags syn / syn,rst tcp option maxseg size set rt mtu"
         case Snat(to, ports):

@@ -8,7 +8,20 @@ import pytest
 from appliance import config, policy, virtual
 from appliance.drivers import nftables
 from appliance.model import Config, Interfaces
-from appliance.ruleset import Accept, Chain, Drop, Hook, Kind, NoTrack, Ruleset, Snat
+from appliance.ruleset import (
+    Accept,
+    Admit,
+    Chain,
+    Drop,
+    Hook,
+    Kind,
+    Mark,
+    Match,
+    NoTrack,
+    Rule,
+    Ruleset,
+    Snat,
+)
 
 CASES = sorted((Path(__file__).parents[1] / "golden").glob("[0-9][0-9]-*/gateway.yaml"))
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
@@ -87,7 +100,49 @@ def test_vrrp_and_replication_are_the_peers_alone_and_untracked(
         assert accepted.match.source == (IPv4Network(address),)
         assert isinstance(dropped.action, Drop)
         assert not dropped.match.source
-    assert arriving[0].match.ttl == 255
+    first = next(rule for rule in arriving if rule.match.protocol_not != "vrrp")
+    assert first.match.protocol == "vrrp"
+    assert first.match.ttl == 255
+
+
+def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
+    wanted: Config, rules: Ruleset
+) -> None:
+    sides = virtual.sides(wanted, INTERFACES)
+    arriving = chain(rules, "arriving").rules
+    admitted = [rule for rule in arriving if isinstance(rule.action, Admit)]
+    rest = arriving[len(admitted) :]
+    drops = [rule.match for rule in rest if isinstance(rule.action, Drop)]
+    (mark,) = [rule for rule in rest if isinstance(rule.action, Mark)]
+    (passed,) = [rule for rule in rest if rule.why == "its source may come in here"]
+
+    assert arriving[: len(admitted)] == tuple(admitted)
+    assert {rule.match.in_interface for rule in admitted} == {sides.lan, sides.wan}
+    assert {rule.action for rule in admitted} == {Admit(policy.SEEN)}
+    assert Match(protocol="vrrp") in drops
+    for match in (rule.match for rule in admitted):
+        assert match.protocol_not == "vrrp"
+        assert set(match.in_interface) <= set(passed.match.in_interface)
+        assert set(match.in_interface) <= set(mark.match.in_interface)
+        (own,) = [drop for drop in drops if drop.in_interface == match.in_interface]
+        if match.in_interface == sides.lan:
+            assert own == Match(in_interface=sides.lan, source_not=match.source)
+        else:
+            assert own.source == match.source_not
+
+
+def test_a_prefix_of_three_bytes_is_asked_for_by_its_mask() -> None:
+    def line(prefix: str, action: Accept | Drop, *, inverted: bool = False) -> str:
+        networks = (IPv4Network(prefix),)
+        match = Match(source_not=networks) if inverted else Match(source=networks)
+        chain = Chain("some", Hook.INPUT, Kind.FILTER, (Rule(action, match),))
+        return nftables.text(Ruleset((chain,))).splitlines()[5].strip()
+
+    assert line("10.1.2.0/24", Accept()) == "ip saddr & 255.255.255.0 == 10.1.2.0 accept"
+    inverted = line("10.1.2.0/24", Drop(), inverted=True)
+    assert inverted == "ip saddr & 255.255.255.0 != 10.1.2.0 drop"
+    assert line("10.1.0.0/16", Accept()) == "ip saddr 10.1.0.0/16 accept"
+    assert line("10.1.2.3/32", Accept()) == "ip saddr 10.1.2.3 accept"
 
 
 def test_ports_become_one_map_however_many_they_are() -> None:
