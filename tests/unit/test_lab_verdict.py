@@ -26,7 +26,17 @@ TCP = (
 )
 CANARY = "udp 17 30 src=192.0.2.1 dst=192.0.2.2 sport=1 dport=1 [UNREPLIED] src=192.0.2.2 dst=192.0.2.1 sport=1 dport=1"
 OWN = "icmp 1 29 src=203.0.113.2 dst=203.0.113.1 type=8 code=0 id=9 src=203.0.113.1 dst=203.0.113.2 type=0 code=0 id=9"
-FLOW = ("udp", "192.168.100.10", "8.8.8.8", "5", "7", "8.8.8.8", "203.0.113.99", "7", "5")
+FLOW: tables.Flow = (
+    "udp",
+    "192.168.100.10",
+    "8.8.8.8",
+    "5",
+    "7",
+    "8.8.8.8",
+    "203.0.113.99",
+    "7",
+    "5",
+)
 
 
 def test_a_table_is_read_without_canaries_and_the_nodes_own_flows() -> None:
@@ -65,6 +75,24 @@ def test_what_differed_before_the_drill_is_none_of_its_doing() -> None:
     assert tables.compare({"master": {}, "backup": table}, former) == [
         Difference("backup", "master", frozenset([FLOW]))
     ]
+
+
+def test_a_flow_with_the_outside_port_of_its_sibling_has_moved() -> None:
+    (entry,) = tables.parse(UDP.format(left=179), []).values()
+    sibling = (*FLOW[:2], "1.1.1.1", "5", "7", "1.1.1.1", "203.0.113.99", "7", "3711")
+    moved = (*FLOW[:-1], "3711")
+    nodes = {"master": {FLOW: entry, sibling: entry}, "backup": {moved: entry, sibling: entry}}
+    assert tables.compare(nodes) == [
+        Difference("master", "backup", frozenset([FLOW]), moved=True),
+        Difference("backup", "master", frozenset([moved]), moved=True),
+    ]
+    assert "backup has by another outside port, such as" in str(tables.compare(nodes)[0])
+
+
+def test_a_flow_with_a_port_of_nobodys_is_missed() -> None:
+    (entry,) = tables.parse(UDP.format(left=179), []).values()
+    found = tables.compare({"master": {FLOW: entry}, "backup": {(*FLOW[:-1], "3711"): entry}})
+    assert [one.moved for one in found] == [False, False]
 
 
 def test_programs_that_ended_by_themselves_are_counted() -> None:
