@@ -202,6 +202,9 @@ make_venv() {
     if venv_is_current; then
         return 0
     fi
+    if [ -L "$venv" ]; then
+        fail "$PWD/$venv is a link to $(readlink "$venv"), which another checkout may use and set-up would empty; remove the link"
+    fi
     if [ -e "$venv" ] && [ ! -w "$venv" ]; then
         fail "$PWD/$venv belongs to another user; have it removed, or work in a checkout of your own"
     fi

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from appliance import ApplianceError
+from appliance import ApplianceError, cli
 from appliance.lab import entry
 from appliance.lab.bench import (
     figures,
@@ -218,6 +219,22 @@ def test_a_kernel_that_does_not_say_its_table_size_yet_is_asked_later(
 @pytest.mark.parametrize(("runs", "filled"), [(1, 1), (2, 2), (3, 3), (5, 3), (10, 4), (20, 8)])
 def test_filled_tables_are_met_less_often(runs: int, filled: int) -> None:
     assert run.Options(runs, (), (), (), quick=False, name="bench").table_runs == filled
+
+
+def test_a_place_that_takes_no_result_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(cli.app, ["bench", "--quick", "--out", str(tmp_path / "file")])
+    assert isinstance(done.exception, ApplianceError)
+    assert "name a directory that you may write to" in str(done.exception)
+
+
+def test_a_result_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["bench", "--from", str(tmp_path / "no" / "bench.json")])
+    assert isinstance(done.exception, ApplianceError)
+    assert "No such file or directory; name a bench.json" in str(done.exception)
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_part_that_fails_is_named_and_the_rest_is_done(tmp_path: Path) -> None:

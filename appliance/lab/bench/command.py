@@ -1,6 +1,8 @@
 """The command `vgw bench`."""
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _QUICK_SETUPS = ("recipe", "ours-standard")
 _USUAL_ENTRIES, _QUICK_ENTRIES = "50000,300000", "5000"
+_USUAL_RUNS = 10
 _INTERRUPTED = 130
 
 
@@ -24,7 +27,7 @@ def bench(
     *,
     runs: Annotated[
         int, typer.Option(min=1, max=1000, help="Rounds; filled tables are met in two of five.")
-    ] = 10,
+    ] = _USUAL_RUNS,
     setups: Annotated[
         str, typer.Option(help="Set-ups, with commas between; all unless said.")
     ] = "",
@@ -57,6 +60,7 @@ def bench(
         result["verdicts"] = verdicts.judge(result)
         _report(result, source.parent, docs, drawn)
         raise typer.Exit(int(verdicts.failed(result)))
+    _check_writable(out)
     chosen = _options(runs, setups, only, entries, quick, name)
     sizes, missing = run.room(chosen) if "tables" in chosen.sections else ((), [])
     todo = run.parts(chosen, sizes)
@@ -91,7 +95,7 @@ def _options(
             f"--entries: '{entries}': numbers are wanted, as in 50000,300000"
         ) from None
     return run.Options(
-        runs=1 if quick else runs,
+        runs=1 if quick and runs == _USUAL_RUNS else runs,
         setups=tuple(setup.name for setup in known.chosen(names)),
         sections=tuple(one for one in run.SECTIONS if not only or one in only),
         entries=sizes,
@@ -105,7 +109,11 @@ def _said(options: "Options") -> str:
     from appliance.lab.bench import run
     from appliance.lab.bench import setups as known
 
-    words = ["vgw bench", "--quick" if options.quick else f"--runs {options.runs}"]
+    words = ["vgw bench"]
+    if options.quick:
+        words.append("--quick")
+    if not (options.quick and options.runs == 1):
+        words.append(f"--runs {options.runs}")
     if set(options.setups) != set(known.SETUPS):
         words.append(f"--setups {','.join(options.setups)}")
     if set(options.sections) != set(run.SECTIONS):
@@ -118,9 +126,8 @@ def _measure(result: "Result", todo: "list[Part]", out: Path) -> bool:
     from appliance.lab.bench import run, verdicts
 
     total = sum(part.rows * part.seconds for part in todo)
-    typer.echo(
-        f"This takes about {total / 60:.0f} minutes; Ctrl-C ends it and keeps what there is."
-    )
+    minutes = "a minute" if total < 90 else f"{total / 60:.0f} minutes"
+    typer.echo(f"This takes about {minutes}; Ctrl-C ends it and keeps what there is.")
     if result["quick"]:
         typer.echo("It is a smoke run: it shows that the measuring works, and proves no figure.")
     for sentence in result["missing"]:
@@ -180,6 +187,17 @@ def _lines(err: "Console", total: float) -> "Callable[[Part, str, float], None]"
     return tell
 
 
+def _check_writable(out: Path) -> None:
+    """Raises ApplianceError: an hour of measuring is not to end at a place that takes no result."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        sentence = f"--out: {out}: {error.strerror}; name a directory that you may write to"
+        raise ApplianceError(sentence) from None
+
+
 def _can_draw() -> bool:
     """Whether the drawings' package is there; said at once, not after an hour."""
     try:
@@ -198,7 +216,10 @@ def _read(source: Path) -> "Result":
 
     try:
         found = json.loads(source.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        why = error.strerror
+        raise NoConfiguration(f"--from: {source}: {why}; name a bench.json") from None
+    except ValueError as error:
         raise NoConfiguration(f"--from: {source}: no result of a run: {error}") from None
     if not isinstance(found, dict) or not {"options", "machine", *run.KEYS} <= set(found):
         raise NoConfiguration(f"--from: {source}: no result of a run; name a bench.json")
