@@ -28,7 +28,7 @@ def train(lab: Lab, seconds: float) -> Iterator[dict[str, Any]]:
         text=True,
     ) as probe:
         assert probe.stdout
-        assert probe.stdout.readline() == "sending\n"
+        assert probe.stdout.readline().startswith("sending ")
         yield found
         counted, _ = probe.communicate(timeout=seconds + 10)
     found |= json.loads(counted)
