@@ -133,7 +133,7 @@ class SpreadPair:
         words = ["--every", str(every_ms), "--seconds", "60"]
         running = self.site.lab.node("noeud1").instrument("probe", words)
         assert running.stdout is not None
-        assert running.stdout.readline() == "sending\n"
+        assert running.stdout.readline().startswith("sending ")
         result: dict[str, Any] = {}
         try:
             yield result

@@ -151,7 +151,7 @@ class Pair:
         )
         assert running.stdout is not None
         first = running.stdout.readline()
-        if first != "sending\n":
+        if not first.startswith("sending "):
             raise AssertionError(f"the probe does not run: {first}{running.communicate()[0]}")
         result: dict[str, Any] = {}
         try:
