@@ -108,6 +108,11 @@ def flow_on(lab: Lab, node: str, source: str) -> str:
     return lab.exec(node, "conntrack", *words).stdout
 
 
+def conntrackd(lab: Lab, node: str) -> str:
+    """The process ids of a node's conntrackd, or nothing."""
+    return lab.exec(node, "pgrep", "-x", "conntrackd").stdout.strip()
+
+
 @pytest.fixture
 def short_lab(tmp_path: Path) -> Iterator[Lab]:
     file = tmp_path / "gateway.yaml"
@@ -140,7 +145,10 @@ def test_a_udp_flow_outlives_its_timer_a_dead_conntrackd_and_the_master(short_la
                 assert all(flow_on(lab, "backup", source) for source in sources)
 
         lives(5 * SECONDS)
+        former = conntrackd(lab, "backup")
         kill(lab, "backup", "conntrackd")
+        # The next one begins without the replicas of the one before; from then on they are there.
+        assert eventually(lambda: conntrackd(lab, "backup") not in ("", former), 15)
         assert eventually(lambda: all(flow_on(lab, "backup", source) for source in sources), 15)
         lives(5 * SECONDS)
         assert eventually(lambda: at_rest(lab), 20)
