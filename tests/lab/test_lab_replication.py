@@ -104,20 +104,15 @@ def asking(lab: Lab, machine: str) -> Iterator[Callable[[], list[str]]]:
 
 def flow_on(lab: Lab, node: str, source: str) -> str:
     """The asker's entry in a node's table, or nothing."""
-    words = ("-L", "-p", "udp", "--orig-port-src", "5555", "--orig-src", source)
-    return lab.exec(node, "conntrack", *words).stdout
-
-
-def conntrackd(lab: Lab, node: str) -> str:
-    """The process ids of a node's conntrackd, or nothing."""
-    return lab.exec(node, "pgrep", "-x", "conntrackd").stdout.strip()
+    words = f"conntrack -L -p udp --orig-port-src 5555 --orig-src {source}"
+    return lab.exec(node, *words.split()).stdout
 
 
 @pytest.fixture
 def short_lab(tmp_path: Path) -> Iterator[Lab]:
     file = tmp_path / "gateway.yaml"
-    timers = f"timeouts: {{udp: {SECONDS}, udp_stream: {SECONDS}}}\n"
-    file.write_text(topology.gateway_yaml() + timers)
+    timers = f"{{udp: {SECONDS}, udp_stream: {SECONDS}}}"
+    file.write_text(f"{topology.gateway_yaml()}timeouts: {timers}\n")
     lab = Lab("short")
     lab.must("up", "--config", str(file))
     yield from judged(lab)
@@ -139,16 +134,14 @@ def test_a_udp_flow_outlives_its_timer_a_dead_conntrackd_and_the_master(short_la
         assert eventually(lambda: all(flow_on(lab, "backup", source) for source in sources))
 
         def lives(seconds: float) -> None:
-            """The replicas are there all the time."""
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 assert all(flow_on(lab, "backup", source) for source in sources)
 
         lives(5 * SECONDS)
-        former = conntrackd(lab, "backup")
+        former = lab.exec(*(pid := ("backup", "pgrep", "-x", "conntrackd"))).stdout
         kill(lab, "backup", "conntrackd")
-        # The next one begins without the replicas of the one before; from then on they are there.
-        assert eventually(lambda: conntrackd(lab, "backup") not in ("", former), 15)
+        assert eventually(lambda: lab.exec(*pid).stdout not in ("", former), 15)
         assert eventually(lambda: all(flow_on(lab, "backup", source) for source in sources), 15)
         lives(5 * SECONDS)
         assert eventually(lambda: at_rest(lab), 20)
