@@ -26,9 +26,8 @@ from appliance.model import Config, Failback, Role
 from appliance.peer import Peer
 from appliance.standby import Standby
 
-BACKLOG = (
-    1 << 20
-)  # bytes before conntrackd, about a thousand messages: it is taking in a bulk update
+# Bytes before conntrackd, about a thousand messages: with more it is taking in a bulk update.
+BACKLOG = 1 << 20
 WATCH = 0.01  # seconds between two looks for a canary that was just announced
 
 log = logging.getLogger("vgw")

@@ -166,10 +166,10 @@ class Replicas:
         for step in due[:-1]:
             self.orders.give(step)
         self.asked = math.inf if Step.REQUEST in due else 0.0
-        self.orders.give(due[-1], lambda _: self._settled(role, now))
+        self.orders.give(due[-1], lambda _: self._settled(role))
         self.timers.request = now
 
-    def _settled(self, role: Role, now: float) -> None:
+    def _settled(self, role: Role) -> None:
         """Have the next canary, which is planted at once, show that what was ordered is done."""
         self._note(role)
         if self.asked:

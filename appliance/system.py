@@ -151,6 +151,12 @@ def writable(path: Path) -> bool:
     return os.access(path, os.W_OK)
 
 
+def try_out(directory: Path) -> None:
+    """Make a file in a directory and take it away again. Raises OSError where that cannot be done."""
+    with tempfile.NamedTemporaryFile(dir=directory, prefix="."):
+        pass
+
+
 def monotonic() -> float:
     """Seconds on a clock that never steps; only differences mean anything."""
     return time.monotonic()

@@ -141,7 +141,7 @@ def _action(action: Action) -> str:
         case Mark(bit):
             return f"meta mark set meta mark or {bit:#x}"
         case Admit(bit):
-            return f"meta mark set meta mark or {bit:#x} accept"
+            return f"{_action(Mark(bit))} accept"
         case ClampMss():
             return "tcp flags syn / syn,rst tcp option maxseg size set rt mtu"
         case Snat(to, ports):

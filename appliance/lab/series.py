@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 import typer
 
 from appliance import ApplianceError, __version__, system
-from appliance.lab import drill, host, labs, load, report
+from appliance.lab import drill, host, labs, load, report, sheet
 from appliance.lab.faults.fault import Fault
 from appliance.lab.running import Lab
 from appliance.lab.verdict import Verdict
@@ -53,15 +52,11 @@ def check_page(path: Path) -> None:
     try:
         from appliance.lab import drill_plots  # noqa: F401, PLC0415 -- its import is the question
     except ImportError as error:
-        raise ApplianceError(
-            f"--report: the Python package '{error.name}' is missing; install this one with its extra "
-            "`bench`: pip install 'vgw-appliance[bench]'"
-        ) from None
+        raise ApplianceError(f"--report: {sheet.lacking(error.name)}") from None
     if path.exists() and not path.is_file():
         raise ApplianceError(f"--report: {path} is no file that a page could replace")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-            pass
+        system.try_out(path.parent)
     except OSError as error:
         raise ApplianceError(f"--report: {path} cannot be written: {error.strerror}") from None
 

@@ -35,6 +35,14 @@ dt { font-weight: bold; margin-top: .7rem; } dd { margin-left: 1rem; overflow-wr
 """
 
 
+def lacking(package: str | None) -> str:
+    """What to tell where a package that draws is missing."""
+    return (
+        f"the Python package '{package}' is missing; install this one with its extra `bench`: "
+        "pip install 'vgw-appliance[bench]'"
+    )
+
+
 def page(title: str, body: Iterable[str]) -> str:
     """The whole page."""
     return (

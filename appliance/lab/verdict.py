@@ -168,9 +168,9 @@ def _timeline(lab: Lab, seen: Seen) -> Timeline:
 
 def _difference(found: Difference, standby: str) -> Violation:
     """A flow that the standby does not know breaks at a takeover; one that is over keeps a port."""
-    if found.moved:
-        return Violation("moved", f"{found}, {tables.QUIET_SECONDS:g} s after the traffic")
     kind = "leftover" if found.here == standby else "missing"
+    if found.moved:
+        kind = "moved"
     return Violation(kind, f"{found}, {tables.QUIET_SECONDS:g} s after the traffic")
 
 

@@ -1,8 +1,6 @@
 """The command `vgw bench`."""
 
-import errno
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from appliance import ApplianceError, NoConfiguration
+from appliance import ApplianceError, NoConfiguration, system
+from appliance.lab import sheet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,8 +190,7 @@ def _check_writable(out: Path) -> None:
     """Raises ApplianceError: an hour of measuring is not to end at a place that takes no result."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        system.try_out(out)
     except OSError as error:
         sentence = f"--out: {out}: {error.strerror}; name a directory that you may write to"
         raise ApplianceError(sentence) from None
@@ -203,10 +201,8 @@ def _can_draw() -> bool:
     try:
         from appliance.lab.bench import plots  # noqa: F401 -- its import is the question
     except ImportError as error:
-        typer.echo(
-            f"No page will be drawn: the Python package '{error.name}' is missing; install this one with "
-            "its extra `bench`: pip install 'vgw-appliance[bench]', then say --from bench.json"
-        )
+        lacking = sheet.lacking(error.name)
+        typer.echo(f"No page will be drawn: {lacking}, then say --from bench.json")
         return False
     return True
 
