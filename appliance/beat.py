@@ -14,8 +14,10 @@ class Beat:
 
     `priority` is the configured one, `entries` the size of its connection table, `quiet` for how many
     seconds nothing outside has answered it (None: it cannot ask), `still` for how many nothing has come
-    in by its LAN (None: it has none), `generation` conntrackd's process id (0: it does not run). `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of
-    the peer's that arrived in its own, and `replicas` whether its table is good enough for a takeover.
+    in by its LAN (None: it has none), `generation` conntrackd's process id (0: it does not run).
+    `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of the peer's
+    that arrived in its own, and `replicas` whether its table is good enough for a takeover. `asks` is the
+    number of its request for all entries, and `prepared` that of the peer's which may be made now; or 0.
     """
 
     node: str
@@ -30,6 +32,8 @@ class Beat:
     canary: int
     seen: int
     replicas: bool
+    asks: int
+    prepared: int
     config: str
 
 
@@ -45,10 +49,10 @@ def unpack(datagram: bytes) -> Beat | None:
         beat = Beat(**{field.name: words[field.name] for field in fields(Beat)})
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    numbers = (beat.priority, beat.entries, beat.generation, beat.canary, beat.seen)
+    numbers = (beat.priority, beat.entries, beat.generation, beat.canary, beat.seen, beat.asks)
     texts = (beat.node, beat.role, beat.reason, beat.config)
     sound = (
-        all(type(number) is int for number in numbers)
+        all(type(number) is int for number in (*numbers, beat.prepared))
         and all(isinstance(text, str) for text in texts)
         and all(one is None or type(one) is float for one in (beat.quiet, beat.still))
     )

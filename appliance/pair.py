@@ -83,9 +83,15 @@ class Pair:
         lacking = (bool(self.degraded), bool(self.behind))
         return (self.verdict.ready, self.verdict.aside, *lacking, self.contested)
 
+    def _tidings(self) -> tuple[int, ...]:
+        """What the peer waits for, and is told at once."""
+        known = self.replicas
+        done = known.preparation.arrived(self.peer.beat)
+        return (known.number, known.seen, known.request.open, done)
+
     def serve(self, now: float) -> bool:
         """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
-        before, seen = self._news(), self.replicas.seen
+        before, told = self._news(), self._tidings()
         self._hear(now)
         if self.uplink:
             self.uplink.receive(now)
@@ -93,8 +99,7 @@ class Pair:
                 self.uplink.sample(now)
         self._follow(now)
         self.judge(now)
-        news = self.timers.canary == now or self.replicas.seen != seen
-        if news or self.timers.due("beat", beat.INTERVAL, now):
+        if told != self._tidings() or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
         return before != self._news()
 
@@ -185,12 +190,14 @@ class Pair:
             canary=self.replicas.number if self.role is Role.MASTER else 0,
             seen=self.replicas.seen,
             replicas=self.state.caught_up and not self.degraded,
+            asks=self.replicas.request.open,
+            prepared=self.replicas.preparation.arrived(self.peer.beat),
             config=self.digest,
         )
 
     def _follow(self, now: float) -> None:
         try:
-            self.replicas.follow(self.role, now)
+            self.replicas.follow(self.role, self.peer.beat, now)
             # The MASTER first: its conntrackd loses nothing by a new start, the standby's its replicas.
             patience = (2 if self.role is Role.MASTER else 3) * degraded.CANARY_PATIENCE
             if (waited := self.waited(now)) > patience:
@@ -287,8 +294,7 @@ class Pair:
     def waited(self, now: float) -> float:
         """Seconds for which no flow has passed between two conntrackds that should; 0 where all do."""
         peer = self.peer.beat
-        if peer is None or peer.config != self.digest:
-            return 0.0
-        if not (peer.generation and self.replicas.generation):
+        same = peer is not None and peer.config == self.digest
+        if not (peer and same and peer.generation and self.replicas.generation):
             return 0.0
         return self.replicas.waiting(peer.seen if self.role is Role.MASTER else None, now)

@@ -11,6 +11,7 @@ from appliance.drivers import conntrack, daemons, replication
 from appliance.drivers.replication import Queues
 from appliance.failover import Settled, Step
 from appliance.model import Role
+from appliance.request import Preparation, Request
 
 UNSETTLED = "-"
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
@@ -87,6 +88,7 @@ class Replicas:
         """Have a door to conntrackd, and numbers of its own."""
         self.orders = replication.Orders(self.run_dir)
         self.number = CANARY_STEP * int(system.wall()) + (not self.even)
+        self.request, self.preparation = Request(int(system.wall())), Preparation()
 
     def forget(self) -> None:
         """Drop the canaries that are on their way."""
@@ -120,13 +122,27 @@ class Replicas:
                 for older in [old for old in self.awaited if old <= number]:
                     del self.awaited[older]
 
-    def follow(self, role: Role, now: float) -> None:
+    def follow(self, role: Role, peer: Beat | None, now: float) -> None:
         """Give the next order, and plant a canary or look out for the peer's. Raises ApplianceError."""
         self.orders.advance(now)
         if role is Role.MASTER:
+            if self.preparation.begin(peer):
+                self.orders.give(replication.SIBLINGS, lambda _: self._prepared())
             self.plant(now)
         else:
+            if self.request.due(peer, now):
+                self.request.since = None
+                self.orders.give(Step.REQUEST, lambda _: self._requested())
             self.look_out(now)
+
+    def _prepared(self) -> None:
+        """Have the next canary, which is planted at once, show that all has arrived."""
+        self.preparation.barrier, self.timers.canary = self.number + CANARY_STEP, 0.0
+
+    def _requested(self) -> None:
+        self.asked = system.monotonic()
+        if self.meant:
+            self._settled(self.meant)
 
     def waiting(self, seen: int | None, now: float) -> float:
         """Seconds for which the oldest canary is on its way: ours, where `seen` is the peer's last."""
@@ -155,25 +171,29 @@ class Replicas:
 
     def settle(self, role: Role, now: float) -> None:
         """Have the steps taken that are due for this role; nobody waits for them."""
-        if self.orders.busy and self.meant is role:
+        # A request that waits is part of the steps of any role but the MASTER's.
+        busy = self.orders.busy or self.request.since is not None
+        if busy and self.meant and (self.meant is Role.MASTER) is (role is Role.MASTER):
             return
         due = failover.steps(self.settled, role, self.generation)
         if not due:
             return
         self.orders.drop()
+        self.preparation = Preparation()
         self._note(None)
-        self.meant = role
-        for step in due[:-1]:
-            self.orders.give(step)
+        self.meant, self.request.since, self.timers.request = role, None, now
         self.asked = math.inf if Step.REQUEST in due else 0.0
-        self.orders.give(due[-1], lambda _: self._settled(role))
-        self.timers.request = now
+        *others, last = due
+        for step in others:
+            self.orders.give(step)
+        if last is Step.REQUEST:
+            self.request.ask(now)
+        else:
+            self.orders.give(last, lambda _: self._settled(role))
 
     def _settled(self, role: Role) -> None:
         """Have the next canary, which is planted at once, show that what was ordered is done."""
         self._note(role)
-        if self.asked:
-            self._note_request()
         self.barrier, self.timers.canary = self.number + CANARY_STEP, 0.0
 
     def _note(self, role: Role | None) -> None:
@@ -183,12 +203,9 @@ class Replicas:
         system.replace(self.run_dir / daemons.SETTLED, f"{role or UNSETTLED} {self.generation}\n")
 
     def _request(self, now: float) -> None:
-        """Ask the peer for all entries."""
+        """Ask the peer for all entries, once it has prepared that."""
         self.asked, self.timers.request, self.missed = math.inf, now, False
-        self.orders.give(Step.REQUEST, lambda _: self._note_request())
-
-    def _note_request(self) -> None:
-        self.asked = system.monotonic()
+        self.request.ask(now)
 
     def settling(self, seen: int) -> bool:
         """Whether the peer, which saw this canary last, may lack what a MASTER's conntrackd told late."""
@@ -205,8 +222,8 @@ class Replicas:
             return
         if self.timers.due("overrun", OVERRUN_INTERVAL, now):
             log.warning("conntrackd was too slow for some flows: the peer is told of all anew")
-            self.orders.give(Step.OWN)
-            self.orders.give(Step.ANNOUNCE)
+            for order in (Step.OWN, replication.SIBLINGS, Step.ANNOUNCE):
+                self.orders.give(order)
             self.overrun = False
 
     def imminent(self, now: float) -> bool:
@@ -218,7 +235,7 @@ class Replicas:
 
         `busy`: conntrackd is still taking in what came. True where all are dropped.
         """
-        if self.orders.busy:
+        if self.orders.busy or self.request.since is not None:
             return False
         if self.peers_generation not in (0, peer.generation):
             # While it did not run, nobody told of the flows that ended.
@@ -227,9 +244,10 @@ class Replicas:
         # Old replicas are better than none: they go only when new ones are known to arrive.
         if anew := self.overdue and self.fresh:
             log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
-            for step in (Step.DISOWN, Step.FLUSH):
-                self.orders.give(step)
-            self._request(now)
+            self.orders.give(Step.DISOWN)
+            # What the peer tells first would be dropped with the rest.
+            self.orders.give(Step.FLUSH, lambda _: self._request(system.monotonic()))
+            self.asked = math.inf
             self.overdue, self.fresh = False, False
         elif busy:
             self.timers.request = now  # one bulk update behind another takes twice as long

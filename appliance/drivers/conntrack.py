@@ -14,13 +14,13 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from appliance import ApplianceError, CommandFailed, MissingCapability, MissingKernelFeature
 from appliance.drivers import ctnetlink
-from appliance.drivers.ctnetlink import KINDS, UDP, Entry, Flow, Refusal
+from appliance.drivers.ctnetlink import KINDS, UDP, Entry, Flow, Refusal, Translated
 
 SETTINGS = Path("/proc/sys/net/netfilter")
 _STATISTICS = Path("/proc/net/stat/nf_conntrack")
@@ -34,6 +34,7 @@ _OPTIONS, _SHORT_ERRORS = (
 _BUFFER = 65_536  # bytes; the kernel fills at most 32 KiB at a time
 _PATIENCE = 10  # seconds for an answer that the kernel gives at once
 _BATCH = 100  # touches in one message: a few milliseconds of work, 7 KB
+_Seen = TypeVar("_Seen", Entry, Translated)
 _UNFILTERED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
@@ -115,13 +116,29 @@ def stale(kind: str, timers: Mapping[str, int], since: float) -> Iterator[list[b
     finds them if they live. Raises MissingCapability, and CommandFailed with the kernel's word.
     """
     wanted = KINDS[kind]
-    for entries in _dump(ctnetlink.dump(wanted.protocol, wanted.assured)):
+    for entries in _dump(ctnetlink.dump(wanted.protocol, wanted.assured), ctnetlink.answers):
         period = time.monotonic() - since  # grows in a long pass, as the entries' ages do
         yield [
             entry.origin
             for entry in entries
             if wanted.has(entry) and ctnetlink.fresh(entry.remaining, kind, timers, period)
         ]
+
+
+def kept_beside_moved() -> Iterator[list[bytes]]:
+    """The entries of TCP and UDP that kept their port outside while a sibling did not.
+
+    Siblings begin at one port of one machine. Yields names as `stale` does, and raises what it raises.
+    """
+    moved = {
+        entry.end
+        for entries in _dump(ctnetlink.dump(None), ctnetlink.translations)
+        for entry in entries
+        if entry.moved
+    }
+    if moved:
+        for entries in _dump(ctnetlink.dump(None), ctnetlink.translations):
+            yield [entry.origin for entry in entries if not entry.moved and entry.end in moved]
 
 
 def touch(batches: Iterable[Sequence[bytes]], rate: float) -> Touched:
@@ -149,13 +166,15 @@ def touch(batches: Iterable[Sequence[bytes]], rate: float) -> Touched:
     return Touched(sent, gone)
 
 
-def _dump(request: bytes) -> Iterator[list[Entry]]:
+def _dump(
+    request: bytes, read: Callable[[bytes], Iterator[_Seen | Refusal]]
+) -> Iterator[list[_Seen]]:
     """The entries that a dump brings, a list for each buffer; a refused filter is left away."""
     with _door() as kernel:
         kernel.send(request)
         while True:
-            answers = list(ctnetlink.answers(_receive(kernel)))
-            yield [answer for answer in answers if isinstance(answer, Entry)]
+            answers = list(read(_receive(kernel)))
+            yield [answer for answer in answers if not isinstance(answer, Refusal)]
             ends = [answer for answer in answers if isinstance(answer, Refusal)]
             if not ends:
                 continue

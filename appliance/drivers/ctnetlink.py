@@ -30,6 +30,10 @@ _NUMBER = struct.Struct("!I")
 _CODE = struct.Struct("=i")
 _BEFORE_ATTRIBUTES = _HEAD.size + 4  # nfgenmsg follows the header
 _PROTOCOL_AT = 32  # in a tuple of IPv4: its header, the two addresses, two more headers
+_PORTS_AT, _TUPLE = (
+    40,
+    52,
+)  # in one of TCP or UDP: the first port; its whole length, the reply follows
 _STATE_AT = 12  # in CTA_PROTOINFO: three headers
 
 
@@ -67,6 +71,17 @@ class Entry(NamedTuple):
     """Seconds until it expires, rounded down."""
     state: int
     """TCP's state (TCP_CONNTRACK_*); 0 for other protocols."""
+
+
+class Translated(NamedTuple):
+    """A TCP or UDP entry's name, and what became of the port of whoever began it."""
+
+    origin: bytes
+    """The attribute CTA_TUPLE_ORIG, whole."""
+    end: bytes
+    """Address, protocol and port of whoever began it: what its siblings share."""
+    moved: bool
+    """Whether the world sees another port than that."""
 
 
 class Refusal(NamedTuple):
@@ -155,6 +170,24 @@ def answers(buffer: bytes) -> Iterator[Entry | Refusal]:
             yield Refusal(-_CODE.unpack_from(buffer, at + _HEAD.size)[0])
         elif kind == _NEW:
             yield _entry(buffer, at + _BEFORE_ATTRIBUTES, at + length)
+        at += (length + 3) & ~3
+
+
+def translations(buffer: bytes) -> Iterator[Translated | Refusal]:
+    """What the kernel sent, as `answers` does, but of TCP and UDP entries what became of their ports."""
+    at = 0
+    while at + _HEAD.size <= len(buffer):
+        length, kind, _, _, _ = _HEAD.unpack_from(buffer, at)
+        if kind in (_ERROR, _DONE):
+            yield Refusal(-_CODE.unpack_from(buffer, at + _HEAD.size)[0])
+        elif kind == _NEW:
+            name = at + _BEFORE_ATTRIBUTES
+            if buffer[name + _PROTOCOL_AT] in (TCP, UDP):
+                port = buffer[name + _PORTS_AT : name + _PORTS_AT + 2]
+                seen = name + _TUPLE + _PORTS_AT + 8  # the reply's destination
+                end = buffer[name + 12 : name + 16] + bytes((buffer[name + _PROTOCOL_AT],)) + port
+                origin = buffer[name : name + _TUPLE]
+                yield Translated(origin, end, port != buffer[seen : seen + 2])
         at += (length + 3) & ~3
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from appliance import CommandFailed, system
 from appliance.render import CONNTRACKD
 
+# An order to the kernel by a process of our own, after which conntrackd tells of some entries.
+SIBLINGS = "siblings"
 _SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
 _EVENTS, _MESSAGES = Path("/proc/net/netlink"), Path("/proc/net/udp")
 _NETFILTER, _NEWS = "12", 0b111  # NETLINK_NETFILTER; its groups of entries that begin, change, end
@@ -40,7 +43,7 @@ class Orders:
         return bool(self.running or self.waiting)
 
     def give(self, words: str, then: Then | None = None) -> None:
-        """Add an order in conntrackd's own words; `then` hears what it answered."""
+        """Add an order in conntrackd's own words, or SIBLINGS; `then` hears what it answered."""
         self.waiting.append((words, then))
 
     def drop(self) -> None:
@@ -51,7 +54,7 @@ class Orders:
     def advance(self, now: float) -> None:
         """Take up what was answered, and give the next order.
 
-        Raises CommandFailed where conntrackd refused one or gave no answer; all others are dropped then.
+        Raises CommandFailed where one was refused or brought no answer; all others are dropped then.
         """
         if self.running and self.running.ended():
             self._take_answer(self.running)
@@ -59,9 +62,13 @@ class Orders:
             self.running.end()
             self._give_up(f"gave no answer for {_SECONDS:.0f} s")
         if self.running is None and self.waiting:
-            words = self.waiting[0][0]
-            self.running = system.child(["conntrackd", "-C", str(self.config), *words.split()])
+            self.running = system.child(self._command(self.waiting[0][0]))
             self.since = now
+
+    def _command(self, words: str) -> list[str]:
+        if words == SIBLINGS:
+            return [sys.executable, "-m", "appliance.siblings"]
+        return ["conntrackd", "-C", str(self.config), *words.split()]
 
     def _take_answer(self, child: system.Child) -> None:
         result = child.result()
@@ -73,10 +80,10 @@ class Orders:
             then(result.stdout)
 
     def _give_up(self, why: str) -> None:
-        words = self.waiting[0][0]
+        command = " ".join(self._command(self.waiting[0][0]))
         self.waiting.clear()
         self.running = None
-        raise CommandFailed(f"conntrackd, asked for `{words}`, {why}")
+        raise CommandFailed(f"`{command}` {why}")
 
 
 def counters(said: str) -> dict[str, int]:

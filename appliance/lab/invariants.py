@@ -32,8 +32,7 @@ class Violation:
 
     `kind` of what is seen by looking: `two` (both hold the VGW, or answer for it), `differs` (a role and
     what its node holds), `refused`, `missing` (the standby lacks an entry of the MASTER's), `leftover` (it
-    alone has one), `moved` (the two have it by different outside ports). Of what is counted: `move`,
-    `gap`, `leak`, and `takeover` and `return` for the flows.
+    alone has one). Of what is counted: `move`, `gap`, `leak`, and `takeover` and `return` for the flows.
     """
 
     kind: str

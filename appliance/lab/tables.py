@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -66,22 +65,16 @@ def of(lab: Lab, node: str) -> Table:
 
 @dataclass(frozen=True)
 class Difference:
-    """Flows of which one node has entries that last, and the other has none.
-
-    Those that are `moved` it has by another outside port: on one of the two that is the outside port of
-    another flow of the same machine's port.
-    """
+    """Flows of which one node has entries that last, and the other has none."""
 
     here: str
     there: str
     flows: frozenset[Flow]
-    moved: bool = False
 
     def __str__(self) -> str:
         shown = "; ".join(" ".join(flow) for flow in sorted(self.flows)[:_SHOWN])
-        lacks = "has by another outside port" if self.moved else "has not"
         return (
-            f"{self.here} has {len(self.flows)} entries that {self.there} {lacks}, such as {shown}"
+            f"{self.here} has {len(self.flows)} entries that {self.there} has not, such as {shown}"
         )
 
 
@@ -99,32 +92,8 @@ def compare(nodes: Mapping[str, Table], but: Iterable[Difference] = ()) -> list[
     for here, there in itertools.permutations(nodes):
         lasting = {flow for flow, entry in nodes[here].items() if entry.lasts}
         flows = {flow for flow in lasting - nodes[there].keys() if (here, flow) not in former}
-        moved = _moved(flows, nodes[here], nodes[there]) if flows else set()
-        parts = ((flows - moved, False), (moved, True))
-        found += [Difference(here, there, frozenset(some), how) for some, how in parts if some]
+        found += [Difference(here, there, frozenset(flows))] if flows else []
     return found
-
-
-def _moved(flows: Iterable[Flow], here: Table, there: Table) -> set[Flow]:
-    """Those of `here` that `there` has by another outside port, where one of the two follows a sibling."""
-    by_ends = {_ends(flow): flow for flow in there}
-    twins = {flow: by_ends[_ends(flow)] for flow in flows if _ends(flow) in by_ends}
-    own, others = Counter(map(_outside, here)), Counter(map(_outside, there))
-    return {
-        flow
-        for flow, twin in twins.items()
-        if own[_outside(flow)] > 1 or others[_outside(twin)] > 1
-    }
-
-
-def _ends(flow: Flow) -> Flow:
-    """Protocol, addresses and ports as the machine that began it knows them."""
-    return flow[: 1 + len(flow) // 2]
-
-
-def _outside(flow: Flow) -> Flow:
-    """The machine's own end, and what the world sees of it: protocol, address and port, outside port."""
-    return (*flow[:2], flow[3], flow[-1])
 
 
 def unequal(

@@ -21,11 +21,6 @@ _ENDED = re.compile(r" exited: (\w+) ")
 _LOOKS_SECONDS = 0.3
 # Who misses so many of his adverts has ceased to be MASTER in the eyes of the other (RFC 9568).
 _QUIET_ADVERTS = 3
-# What any fault is known to break.
-_KNOWN = {
-    "moved": "conntrackd tells a port only where it was moved, and the kernel that takes in a whole table "
-    "gives all flows of a machine's port one outside port",
-}
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ def judge(lab: Lab, fault: Fault, seen: Seen) -> Verdict:
             *(one.sentence for one in violations if one not in limits),
             *seen.found.broken,
         ),
-        limits=tuple(f"{one.sentence}: {_known(fault)[one.kind]}" for one in limits),
+        limits=tuple(f"{one.sentence}: {fault.known[one.kind]}" for one in limits),
         figures=seen.found.figures,
         restarts=seen.restarts,
         flows=seen.flows,
@@ -169,18 +164,12 @@ def _timeline(lab: Lab, seen: Seen) -> Timeline:
 def _difference(found: Difference, standby: str) -> Violation:
     """A flow that the standby does not know breaks at a takeover; one that is over keeps a port."""
     kind = "leftover" if found.here == standby else "missing"
-    if found.moved:
-        kind = "moved"
     return Violation(kind, f"{found}, {tables.QUIET_SECONDS:g} s after the traffic")
-
-
-def _known(fault: Fault) -> Mapping[str, str]:
-    return {**_KNOWN, **fault.known}
 
 
 def is_known(fault: Fault, violation: Violation, until: float) -> bool:
     """Whether a fault is known to break this; it has to be well again at `until`."""
-    return violation.kind in _known(fault) and violation.begin + violation.seconds <= until
+    return violation.kind in fault.known and violation.begin + violation.seconds <= until
 
 
 def _broken(fault: Fault, seen: Seen, bar: float | None, turns: int | None) -> Iterator[Violation]:

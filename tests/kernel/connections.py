@@ -45,7 +45,8 @@ def fill(number: int, timeout: int, *, first: int = 0, status: int = CONFIRMED) 
 
 def table() -> dict[bytes, Entry]:
     """The entries by their names."""
-    entries = [entry for buffer in conntrack._dump(ctnetlink.dump(None)) for entry in buffer]
+    dump = conntrack._dump(ctnetlink.dump(None), ctnetlink.answers)
+    entries = [entry for buffer in dump for entry in buffer]
     return {entry.origin: entry for entry in entries}
 
 

@@ -103,7 +103,24 @@ def test_a_kernel_that_refuses_the_filter_shows_everything(tracked: Namespace) -
         insert("-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 30")
         unknown = ctnetlink.attribute(25 | 0x8000, ctnetlink.attribute(1, b"\xff" * 4))
         request = ctnetlink.message(0x101, ctnetlink.DUMP, unknown)
-        assert [entry.protocol for buffer in conntrack._dump(request) for entry in buffer] == [UDP]
+        dump = conntrack._dump(request, ctnetlink.answers)
+        assert [entry.protocol for buffer in dump for entry in buffer] == [UDP]
+
+    tracked(body)
+
+
+def test_flows_that_kept_their_port_are_found_beside_a_moved_sibling(tracked: Namespace) -> None:
+    def body() -> None:
+        machine, other = "-p udp -s 192.168.100.10 -t 30", "-p udp -s 192.168.100.20 -t 30"
+        for port in (1, 2):
+            insert(f"{machine} -d 8.8.8.8 --sport {port} --dport 53")
+            insert(f"{other} -d 8.8.8.8 --sport {port} --dport 53")
+        insert("-p icmp -s 192.168.100.10 -d 8.8.8.8 --icmp-type 8 --icmp-code 0 --icmp-id 1 -t 30")
+        assert not list(conntrack.kept_beside_moved())
+        insert(f"{machine} -d 8.8.4.4 --sport 1 --dport 53 --src-nat 203.0.113.99:4000")
+        kept = Flow(UDP, bytes((192, 168, 100, 10)), bytes((8, 8, 8, 8)), 1, 53)
+        found = [name for names in conntrack.kept_beside_moved() for name in names]
+        assert found == [ctnetlink.origin(kept)]
 
     tracked(body)
 

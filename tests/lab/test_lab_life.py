@@ -11,6 +11,9 @@ import pytest
 
 from .conftest import REPOSITORY, Lab, eventually
 
+# What runs on a gateway as long as it does, by its command.
+PROGRAMS = re.compile(r"appliance\.(agent|refresh|supervise)|keepalived|conntrackd\.conf $")
+
 
 def machine() -> tuple[str, list[str]]:
     """What a lab must not touch: the links and the mounts of the machine's own namespaces."""
@@ -48,7 +51,10 @@ def test_up_says_who_is_master_and_what_to_try_and_down_leaves_nothing(free_lab:
 def test_up_twice_says_that_it_is_up(standard_lab: Lab) -> None:
     before = standard_lab.processes()
     assert "is up already" in standard_lab.must("up")
-    assert standard_lab.processes() == before
+    # What an agent runs for a moment, such as nft, comes and goes; the nodes' own programs stay.
+    assert eventually(lambda: standard_lab.processes().keys() <= before.keys())
+    stayed = standard_lab.processes()
+    assert {pid for pid, command in before.items() if PROGRAMS.search(command)} <= stayed.keys()
 
 
 def test_down_twice_says_that_there_is_nothing(free_lab: Lab) -> None:

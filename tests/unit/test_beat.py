@@ -19,6 +19,8 @@ PEER = Beat(
     canary=5,
     seen=0,
     replicas=True,
+    asks=0,
+    prepared=0,
     config="abc",
 )
 BEATS = st.builds(
@@ -35,6 +37,8 @@ BEATS = st.builds(
     canary=st.integers(0, 99),
     seen=st.integers(0, 99),
     replicas=st.booleans(),
+    asks=st.integers(0, 99),
+    prepared=st.integers(0, 99),
     config=st.text(),
 )
 

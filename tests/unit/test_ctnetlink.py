@@ -19,6 +19,7 @@ from appliance.drivers.ctnetlink import (
     Entry,
     Flow,
     Refusal,
+    Translated,
     fresh,
 )
 
@@ -53,6 +54,15 @@ SHOWN = bytes.fromhex(
 pytestmark = pytest.mark.skipif(
     struct.pack("=H", 1) != b"\x01\x00", reason="the examples are those of a little-endian machine"
 )
+
+
+def test_of_an_entry_is_seen_whether_its_port_was_moved() -> None:
+    end = HERE + bytes((UDP,)) + bytes.fromhex("1388")
+    assert list(ctnetlink.translations(SHOWN)) == [Translated(NAME, end, moved=False)]
+    moved = SHOWN.replace(bytes.fromhex("0600 0300 1388"), bytes.fromhex("0600 0300 1389"))
+    done = bytes.fromhex("1400 0000 0300 0000 00000000 00000000 00000000")
+    found = list(ctnetlink.translations(moved + done))
+    assert found == [Translated(NAME, end, moved=True), Refusal(0)]
 
 
 def test_an_entry_is_named_by_the_bytes_that_the_kernel_uses() -> None:

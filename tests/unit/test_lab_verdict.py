@@ -77,22 +77,13 @@ def test_what_differed_before_the_drill_is_none_of_its_doing() -> None:
     ]
 
 
-def test_a_flow_with_the_outside_port_of_its_sibling_has_moved() -> None:
+def test_a_flow_that_the_other_node_has_by_another_outside_port_is_missed() -> None:
     (entry,) = tables.parse(UDP.format(left=179), []).values()
-    sibling = (*FLOW[:2], "1.1.1.1", "5", "7", "1.1.1.1", "203.0.113.99", "7", "3711")
     moved = (*FLOW[:-1], "3711")
-    nodes = {"master": {FLOW: entry, sibling: entry}, "backup": {moved: entry, sibling: entry}}
-    assert tables.compare(nodes) == [
-        Difference("master", "backup", frozenset([FLOW]), moved=True),
-        Difference("backup", "master", frozenset([moved]), moved=True),
+    assert tables.compare({"master": {FLOW: entry}, "backup": {moved: entry}}) == [
+        Difference("master", "backup", frozenset([FLOW])),
+        Difference("backup", "master", frozenset([moved])),
     ]
-    assert "backup has by another outside port, such as" in str(tables.compare(nodes)[0])
-
-
-def test_a_flow_with_a_port_of_nobodys_is_missed() -> None:
-    (entry,) = tables.parse(UDP.format(left=179), []).values()
-    found = tables.compare({"master": {FLOW: entry}, "backup": {(*FLOW[:-1], "3711"): entry}})
-    assert [one.moved for one in found] == [False, False]
 
 
 def test_programs_that_ended_by_themselves_are_counted() -> None:

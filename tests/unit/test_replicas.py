@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.drivers import conntrack
-from appliance.drivers.replication import Queues
+from appliance.drivers.replication import SIBLINGS, Queues
 from appliance.failover import Settled, Step
 from appliance.model import Role
 from appliance.replicas import (
@@ -18,6 +18,9 @@ from appliance.replicas import (
     remembered,
 )
 from tests.unit.test_beat import PEER
+
+# What a MASTER orders that tells its peer of everything.
+ALL_ANEW = [Step.OWN, SIBLINGS, Step.ANNOUNCE]
 
 
 def ordered(known: Replicas) -> list[str]:
@@ -33,7 +36,10 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive(tmp_path: Path)
     assert ordered(known) == []
     known.fresh = True
     assert known.renew(restarted, 3.0, caught_up=True)
-    assert ordered(known) == [Step.DISOWN, Step.FLUSH, Step.REQUEST]
+    assert ordered(known) == [Step.DISOWN, Step.FLUSH]
+    assert not known.request.open, "what is told first would be dropped with the rest"
+    answer(known)
+    assert known.request.open
     assert not known.renew(restarted, 4.0, caught_up=True), "one at a time"
 
 
@@ -43,10 +49,10 @@ def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed(tmp_path: Pa
     assert ordered(known) == []
     known.missed = True
     known.renew(PEER, 30.0, caught_up=True)
-    assert ordered(known) == [Step.REQUEST]
-    known.orders.drop()
+    assert known.request.open
+    known.request.since = None
     known.renew(PEER, 60.0, caught_up=True)
-    assert ordered(known) == []
+    assert not known.request.open
 
 
 def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived(tmp_path: Path) -> None:
@@ -112,6 +118,9 @@ def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_h
     known.settle(Role.BACKUP, 10.0)
     assert not comes(11, 11.0), "the peer has not heard of the request"
     answer(known)
+    known.settle(Role.FAULT, 10.5)
+    assert ordered(known) == [], "whatever a standby's role, it waits for one answer"
+    known.asked = 12.0
     assert not comes(13, 12.0 + REQUEST_SPARE / 2), "it was planted before the bulk update, perhaps"
     assert comes(15, 12.0 + REQUEST_SPARE)
 
@@ -121,9 +130,9 @@ def test_nothing_is_asked_for_again_while_it_is_still_taken_in(tmp_path: Path) -
     later = 2 * REQUEST_INTERVAL
     known.renew(PEER, later, caught_up=False, busy=True)
     known.renew(PEER, later + REQUEST_INTERVAL / 2, caught_up=False)
-    assert ordered(known) == []
+    assert not known.request.open
     known.renew(PEER, later + REQUEST_INTERVAL, caught_up=False)
-    assert ordered(known) == [Step.REQUEST]
+    assert known.request.open
 
 
 def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen(tmp_path: Path) -> None:
@@ -150,7 +159,34 @@ def test_events_that_were_lost_are_made_good_where_the_entries_are_ours(tmp_path
     known.settled = Settled(Role.MASTER, 7)
     assert heed(6000, Role.MASTER, 2.0) == [], "it has just read its whole table"
     assert heed(6000, Role.MASTER, 3.0) == []
-    assert heed(6001, Role.MASTER, 4.0) == [Step.OWN, Step.ANNOUNCE]
+    assert heed(6001, Role.MASTER, 4.0) == ALL_ANEW
     assert heed(6002, Role.MASTER, 5.0) == [], "not again and again"
-    assert heed(6002, Role.MASTER, 4.0 + OVERRUN_INTERVAL) == [Step.OWN, Step.ANNOUNCE]
+    assert heed(6002, Role.MASTER, 4.0 + OVERRUN_INTERVAL) == ALL_ANEW
     assert heed(6002, Role.MASTER, 5.0 + 2 * OVERRUN_INTERVAL) == []
+
+
+def test_a_master_prepares_before_its_peer_asks_for_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Replicas, "plant", lambda *_: None)
+    monkeypatch.setattr(Replicas, "look_out", lambda *_: None)
+    monkeypatch.setattr("appliance.drivers.replication.Orders.advance", lambda *_: None)
+    master = Replicas(tmp_path / "m", generation=7, settled=Settled(Role.MASTER, 7))
+    standby = Replicas(tmp_path / "s", even=False, generation=8)
+    standby.settle(Role.BACKUP, 1.0)
+    answer(standby)
+    asking = replace(PEER, role="BACKUP", asks=standby.request.open, seen=master.number)
+    master.follow(Role.MASTER, asking, 2.0)
+    assert ordered(master) == [SIBLINGS]
+    answer(master)
+    master.follow(Role.MASTER, asking, 3.0)
+    assert ordered(master) == [], "once is enough"
+    assert not master.preparation.arrived(asking), "the canary that comes after it has not arrived"
+    asking = replace(asking, seen=master.number + CANARY_STEP)
+    done = replace(PEER, prepared=master.preparation.arrived(asking))
+    standby.follow(Role.BACKUP, PEER, 3.0)
+    assert ordered(standby) == []
+    standby.follow(Role.BACKUP, done, 3.0)
+    assert ordered(standby) == [Step.REQUEST]
+    answer(standby)
+    assert standby.settled == Settled(Role.BACKUP, 8)
