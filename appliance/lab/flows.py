@@ -1,9 +1,9 @@
 """Many flows that are opened once and kept: does each live on, and unchanged? Runs on a machine.
 
-Four ways to use a flow: in `client` the machine sends a frame by TCP every now and then and reads
-the answer; in `server` it opens a TCP connection and then only listens; `udp` is `client` by UDP; `idle`
-is `client` that is silent until it has to show that it lives. Each answer says where the flow seems to
-come from, its outside tuple, which must stay as it was.
+Ways to use a flow: in `client` the machine sends a frame by TCP every now and then and reads the
+answer; `stream` sends ten times as often, answered or not; in `server` it opens a TCP connection and
+then only listens; `udp` is `client` by UDP; `idle` is `client` that is silent until it has to show that it lives.
+Each answer says where the flow seems to come from, its outside tuple, which must stay as it was.
 
 It says `flowing` and how many flows are open. A line on standard input asks for a round: each flow
 has to show that it lives within a deadline, and one JSON object says how all fared since the last
@@ -13,6 +13,7 @@ such; the end of standard input asks for the last. For its options see `main`.
 import argparse
 import contextlib
 import errno
+import heapq
 import json
 import os
 import select
@@ -25,16 +26,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 FRAME = 64
-ROUND_SECONDS, EVERY_SECONDS = 5.0, 0.5
+ROUND_SECONDS = 5.0
+EVERY = {"client": 0.5, "stream": 0.05, "udp": 0.5}  # seconds between frames of those that speak
 _OPEN_SECONDS, _OPENING = 10.0, 100  # so many at a time
 _NUMBER = struct.Struct("!Q")
 _REASONS = {
-    errno.ECONNRESET: "RST",
-    errno.EPIPE: "RST",
+    **dict.fromkeys((errno.ECONNRESET, errno.EPIPE), "RST"),
+    **dict.fromkeys((errno.EHOSTUNREACH, errno.ENETUNREACH), "unreachable"),
     errno.ECONNREFUSED: "refused",
     errno.ETIMEDOUT: "timeout",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.ENETUNREACH: "unreachable",
 }
 
 
@@ -67,11 +67,11 @@ class Flow:
 
     def __init__(self, kind: str, mode: str, port: int, quiet: float) -> None:
         self.kind, self.mode, self.quiet = kind, mode, quiet
-        udp = mode == "udp"
-        self.socket = socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-        )
+        how = socket.SOCK_DGRAM if mode == "udp" else socket.SOCK_STREAM
+        self.socket = socket.socket(socket.AF_INET, how)
         self.socket.setblocking(False)
+        if mode != "udp":
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if port:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind(("", port))
@@ -87,8 +87,8 @@ class Flow:
         self.stall = 0.0
 
     def send(self, now: float) -> None:
-        """Say the next frame; by TCP only after the last was answered: the kernel repeats that."""
-        if self.mode != "udp" and self.waiting is not None:
+        """Say the next frame; a `client` only after the last was answered: the kernel repeats that."""
+        if self.mode not in ("udp", "stream") and self.waiting is not None:
             return
         frame = _NUMBER.pack(self.number) + bytes(FRAME - _NUMBER.size)
         self.number += 1
@@ -174,7 +174,7 @@ class Generator:
         self.epoll = select.epoll()
         self.flows: list[Flow] = []
         self.by_number: dict[int, Flow] = {}
-        self.turn: deque[Flow] = deque()
+        self.due: list[tuple[float, int, Flow]] = []
 
     def plan(self, kind: str, mode: str, count: int, first_port: int) -> None:
         """Add flows; with `first_port` from that port and those after it."""
@@ -202,7 +202,11 @@ class Generator:
         for flow in self.flows:
             if not flow.open:
                 flow.end("not opened")
-        self.turn = deque(f for f in self.flows if f.alive and f.mode in ("client", "udp"))
+        speakers = [flow for flow in self.flows if flow.alive and flow.mode in EVERY]
+        for place, flow in enumerate(speakers):
+            # Each has its own moment within the interval, so that the load is even.
+            due = time.monotonic() + EVERY[flow.mode] * place / len(speakers)
+            heapq.heappush(self.due, (due, place, flow))
         return sum(flow.alive for flow in self.flows)
 
     def opened(self, now: float) -> int:
@@ -231,19 +235,15 @@ class Generator:
         """Keep all flows busy, and report each time that standard input asks; until it ends."""
         asking = sys.stdin.fileno()
         self.epoll.register(asking, select.EPOLLIN)
-        lap, place, more = time.monotonic(), 0, True
-        since: float | None = None
-        firsts: dict[Flow, int] = {}
+        more, since, firsts = True, None, dict[Flow, int]()
         while more or since is not None:
             now = time.monotonic()
-            # Each flow has its own moment within the interval, so that the load is even.
-            while self.turn and lap + place * EVERY_SECONDS / len(self.turn) <= now:
-                flow = self.turn[place]
+            while self.due and self.due[0][0] <= now:
+                due, place, flow = heapq.heappop(self.due)
                 if flow.alive:
                     flow.send(now)
-                place += 1
-                if place == len(self.turn):
-                    lap, place = max(lap + EVERY_SECONDS, now - EVERY_SECONDS), 0
+                    due = max(due, now - 1) + EVERY[flow.mode]
+                    heapq.heappush(self.due, (due, place, flow))
             for number, _ in self.epoll.poll(0.005):
                 if number != asking:
                     if self.by_number[number].alive:
@@ -281,7 +281,7 @@ def main() -> None:
     words = ("KIND", "MODE", "COUNT", "FIRST_PORT")
     parser.add_argument("--flows", nargs=4, action="append", metavar=words, default=[])
     options = parser.parse_args()
-    ports = {**dict.fromkeys(("client", "udp", "idle"), options.who), "server": options.ticker}
+    ports = dict.fromkeys((*EVERY, "idle"), options.who) | {"server": options.ticker}
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 -- a small Python may lack it; its limit is then the usual
 

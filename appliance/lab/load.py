@@ -22,6 +22,7 @@ from appliance.lab.topology import INTERNET, Topology
 USUAL = {
     "client": (1000, 10_000),
     "server": (200, 21_000),
+    "stream": (100, 23_000),
     "udp": (200, 10_000),
     "idle": (100, 24_000),
 }

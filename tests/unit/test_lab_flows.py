@@ -81,11 +81,11 @@ def test_what_broke_is_said_with_when_and_why() -> None:
 
 def test_flows_are_shared_out_and_some_collide() -> None:
     found = load.shares(machines=2, scale=1, offset=7)
-    assert sum(number for _, _, number, _ in found) == 750
+    assert sum(number for _, _, number, _ in found) == 800
     assert ("client, same port", "client", 100, 10_007) in found
     assert all(number > 0 for _, _, number, _ in load.shares(2, 0.01))
     modes = {mode for _, mode, _, _ in found}
-    assert modes == {"client", "server", "udp", "idle"} == set(load.USUAL)
+    assert modes == {"client", "stream", "server", "udp", "idle"} == set(load.USUAL)
 
 
 def test_ports_that_lead_inside_are_found() -> None:
