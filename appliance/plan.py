@@ -46,6 +46,14 @@ class RouteRule:
     specific_only: bool = False
 
 
+@dataclass(frozen=True, order=True)
+class Block:
+    """What is sent to an address and lacks the ruleset's mark meets nobody: not even an answer."""
+
+    address: IPv4Address
+    mark: int
+
+
 @dataclass(frozen=True)
 class Site:
     """What planning must know of this machine: its interfaces, the daemons' versions, the run directory."""
@@ -70,6 +78,7 @@ class Plan:
     sysctls: tuple[tuple[str, str], ...] = ()
     routes: tuple[Route, ...] = ()
     rules: tuple[RouteRule, ...] = ()
+    blocks: tuple[Block, ...] = ()
     files: tuple[render.File, ...] = ()
     forwarding: tuple[str, ...] = ()
 
@@ -85,6 +94,8 @@ def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
         sysctls=tuple(sorted(settings.items())),
         routes=tuple(sorted(_routes(config, name, role, interfaces))),
         rules=_rules(sides),
+        # An answer to a machine that no ruleset translates back would be reset by this node's own TCP.
+        blocks=(Block(config.wan.address.ip, policy.SEEN),),
         files=render.files(
             config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
         ),

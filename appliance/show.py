@@ -1,6 +1,6 @@
 """A plan as text that a person can read and a golden file can hold."""
 
-from appliance.drivers import links, nftables, routes
+from appliance.drivers import links, nftables, policies, routes
 from appliance.plan import Plan
 
 
@@ -12,6 +12,7 @@ def text(plan: Plan) -> str:
         ("sysctls", "\n".join(f"{key} = {value}" for key, value in plan.sysctls)),
         ("routes", "\n".join(map(routes.say, plan.routes))),
         ("rules", "\n".join(map(routes.say, plan.rules))),
+        ("policies", "\n".join(map(policies.say, plan.blocks))),
         ("forwarding", " ".join(plan.forwarding) or "off"),
         *((file.name, file.text) for file in plan.files),
     ]
