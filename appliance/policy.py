@@ -27,6 +27,7 @@ from appliance.translation import (
     reached_untranslated,
     redirected,
     translated,
+    untranslated,
 )
 from appliance.virtual import Sides
 
@@ -174,6 +175,7 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
                 "state replication needs no tracking",
             ),
             Rule(Drop(), error, "would end a flow that the peer can carry", count=True),
+            *untranslated(config, interfaces),
         ),
     )
 
@@ -237,6 +239,9 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
     rules = [
         Rule(Drop(), Match(ct_state=(CtState.INVALID,)), "belongs to no flow", count=True),
         Rule(ClampMss(), Match(protocol="tcp"), "path MTU discovery alone does not always work"),
+        Rule(Accept(), Match(ct_state=KNOWN, ct_translated=True)),
+        # The chains at postrouting see the first packet of a flow alone.
+        *untranslated(config, interfaces, (CtState.ESTABLISHED,)),
         Rule(Accept(), Match(ct_state=KNOWN)),
     ]
     if config.nat.destination:
@@ -247,7 +252,7 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
                     in_interface=interfaces.wan,
                     out_interface=interfaces.lan,
                     ct_state=(CtState.NEW,),
-                    ct_translated=True,
+                    ct_redirected=True,
                 ),
                 "a port opened under nat.destination",
             )

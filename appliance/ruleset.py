@@ -18,7 +18,7 @@ class Hook(StrEnum):
 class Kind(StrEnum):
     """What a chain is for; a back end turns it into a table (iptables) or type and priority (nft).
 
-    GUARD is a filter that runs after source NAT: it sees packets as they leave.
+    GUARD comes after source NAT and sees, as NAT does, the first packet of each flow.
     """
 
     RAW = "raw"
@@ -103,7 +103,8 @@ class Match:
     ports: tuple[tuple[int, int], ...] = ()
     ttl: int | None = None
     ct_state: tuple[CtState, ...] = ()
-    ct_translated: bool = False  # the flow's destination was translated by us
+    ct_redirected: bool = False  # the flow's destination was translated
+    ct_translated: bool = False  # either of its ends was
     no_return_route: bool = False  # no route back to the source by the interface it came in on
     icmp_type: str | None = None
     icmp_code_not: int | None = None

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 
 from appliance.model import Config, Node, SourceNat
-from appliance.ruleset import Chain, Dnat, Drop, Hook, Kind, Match, Rule, Snat
+from appliance.ruleset import Chain, CtState, Dnat, Drop, Hook, Kind, Match, Rule, Snat
 from appliance.virtual import Sides
 
 
@@ -67,16 +67,20 @@ def translated(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
 
 
 def leak_guard(config: Config, interfaces: Sides) -> Chain:
-    """The last look at what leaves: an inside source here means that translation did not happen."""
-    return Chain(
-        "leak-guard",
-        Hook.POSTROUTING,
-        Kind.GUARD,
-        tuple(_guard(network, config, interfaces) for network in networks_within(config)),
-    )
+    """The last look at a flow's first packet: an inside source here means that it was not translated."""
+    return Chain("leak-guard", Hook.POSTROUTING, Kind.GUARD, untranslated(config, interfaces))
 
 
-def _guard(network: IPv4Network, config: Config, interfaces: Sides) -> Rule:
+def untranslated(
+    config: Config, interfaces: Sides, states: tuple[CtState, ...] = ()
+) -> tuple[Rule, ...]:
+    """A rule for each network within, against what would leave with a source of it."""
+    return tuple(_guard(network, config, interfaces, states) for network in networks_within(config))
+
+
+def _guard(
+    network: IPv4Network, config: Config, interfaces: Sides, states: tuple[CtState, ...]
+) -> Rule:
     excepted = {
         prefix
         for rule in config.nat.source
@@ -84,6 +88,9 @@ def _guard(network: IPv4Network, config: Config, interfaces: Sides) -> Rule:
         for prefix in rule.except_
     }
     match = Match(
-        out_interface=interfaces.wan, source=(network,), destination_not=tuple(sorted(excepted))
+        out_interface=interfaces.wan,
+        source=(network,),
+        destination_not=tuple(sorted(excepted)),
+        ct_state=states,
     )
     return Rule(Drop(), match, "untranslated", count=True)

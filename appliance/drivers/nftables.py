@@ -35,7 +35,7 @@ _PLACE = {
     (Kind.FILTER, Hook.FORWARD): ("filter", "filter"),
     (Kind.NAT, Hook.PREROUTING): ("nat", "dstnat"),
     (Kind.NAT, Hook.POSTROUTING): ("nat", "srcnat"),
-    (Kind.GUARD, Hook.POSTROUTING): ("filter", "srcnat + 10"),
+    (Kind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
 }
 # By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
@@ -88,8 +88,10 @@ def _match(match: Match) -> list[str]:
         words.append("meta nfproto ipv4 fib saddr . mark . iif oif missing")
     if match.ct_state:
         words.append(f"ct state {','.join(match.ct_state)}")
-    if match.ct_translated:
+    if match.ct_redirected:
         words.append("ct status dnat")
+    if match.ct_translated:
+        words.append("ct status snat,dnat")
     if match.per_second:
         words.append(f"limit rate {match.per_second}/second burst {match.per_second} packets")
     return words

@@ -1,7 +1,9 @@
-"""Somebody flushes the ruleset: nothing leaks, no flow ends, and the rules are back."""
+"""Rules that are gone, or do not translate: nothing leaks, no flow ends, and the rules are back."""
 
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .conftest import REPOSITORY, Lab, eventually
 from .test_lab_gateway import pings, shell, told
@@ -68,3 +70,46 @@ def test_a_flushed_ruleset_ends_no_flow(standard_lab: Lab) -> None:
     said, _ = listener.communicate(timeout=20)
     assert said == "0\n", "flows ended"
     assert resets(standard_lab, "master") == before
+
+
+@contextmanager
+def left_alone(lab: Lab) -> Iterator[None]:
+    """Nobody repairs the MASTER's rules meanwhile."""
+    order = "supervisorctl -s unix:///run/vgw/supervisor.sock {} agent"
+    shell(lab, "master", order.format("stop"))
+    try:
+        yield
+    finally:
+        shell(lab, "master", order.format("start"))
+        assert eventually(lambda: "snat ip to" in rules(lab, "translated"), 5)
+
+
+def rules(lab: Lab, chain: str) -> str:
+    """One chain of the MASTER's, with what its rules have counted."""
+    return lab.exec("master", "nft", "list", "chain", "inet", "vgw", chain).stdout
+
+
+def dropped(lab: Lab, chain: str) -> int:
+    """How many packets a chain has dropped because nothing translated them."""
+    found = re.findall(r"packets (\d+) .* drop comment \"untranslated\"", rules(lab, chain))
+    return sum(map(int, found))
+
+
+def test_what_no_rule_translates_does_not_leave(standard_lab: Lab) -> None:
+    lab = standard_lab
+    send = "import socket; s = socket.socket(2, 2); s.bind(('', {})); s.sendto(b'?', ('8.8.8.8', 1007))"
+    with left_alone(lab):
+        shell(lab, "master", "nft flush chain inet vgw translated")
+        for port in (7001, 7002):
+            shell(lab, "noeud1", f'python3 -c "{send.format(port)}"')
+        assert dropped(lab, "leak-guard") == 2, "a flow's first packet"
+        # As of a time before the gateway began: a flow that nobody translates, and that is known.
+        flow = "-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 7003 --dport 1007"
+        shell(lab, "master", f"conntrack -I {flow} -t 60 -u SEEN_REPLY,ASSURED")
+        shell(lab, "noeud1", f'python3 -c "{send.format(7003)}"')
+        assert dropped(lab, "forwarded") == 1, "a flow's other packets"
+        shell(lab, "master", "ip addr add 192.168.100.77/32 dev lo")
+        own = send.replace("('', {})", "('192.168.100.77', 7004)")
+        shell(lab, "master", f'python3 -c "{own}" || true; ip addr del 192.168.100.77/32 dev lo')
+        assert dropped(lab, "departing") == 1, "the node's own"
+        shell(lab, "master", f"conntrack -D {flow}")

@@ -60,7 +60,7 @@ def test_every_new_flow_that_is_forwarded_comes_from_a_named_inside(
     peer = IPv4Network(wanted.nodes["backup"].sync.ip)
     inside = {rule.from_ for rule in wanted.nat.source} | {peer}
     for rule in chain(rules, "forwarded").rules:
-        if isinstance(rule.action, Accept) and not rule.match.ct_translated:
+        if isinstance(rule.action, Accept) and not rule.match.ct_redirected:
             known = {"established", "related"} == set(rule.match.ct_state)
             sources = rule.match.source
             assert known or all(any(s.subnet_of(i) for i in inside) for s in sources)
@@ -74,16 +74,32 @@ def test_what_is_translated_goes_to_an_address_that_moves(wanted: Config, rules:
         assert rule.match.out_interface == virtual.sides(wanted, INTERFACES).wan
 
 
-def test_every_inside_network_is_guarded_after_translation(wanted: Config, rules: Ruleset) -> None:
-    guarded = {
-        network for rule in chain(rules, "leak-guard").rules for network in rule.match.source
-    }
+@pytest.mark.parametrize("name", ["leak-guard", "forwarded", "departing"])
+def test_every_inside_network_is_guarded_on_each_way_out(
+    wanted: Config, rules: Ruleset, name: str
+) -> None:
+    guards = [rule for rule in chain(rules, name).rules if rule.why == "untranslated"]
     sync = {node.sync.network for node in wanted.nodes.values()}
-    assert {
+    assert {network for rule in guards for network in rule.match.source} == {
         *(rule.from_ for rule in wanted.nat.source),
         wanted.vgw.address.network,
         *sync,
-    } == guarded
+    }
+    assert all(isinstance(rule.action, Drop) for rule in guards)
+
+
+def test_a_known_flow_leaves_only_if_it_is_translated(rules: Ruleset) -> None:
+    found = chain(rules, "forwarded").rules
+    accepts = [
+        number
+        for number, rule in enumerate(found)
+        if isinstance(rule.action, Accept) and "established" in rule.match.ct_state
+    ]
+    guards = [number for number, rule in enumerate(found) if rule.why == "untranslated"]
+    assert [found[number].match.ct_translated for number in accepts] == [True, False]
+    assert accepts[0] < min(guards)
+    assert max(guards) < accepts[1]
+    assert all(found[number].match.ct_state == ("established",) for number in guards)
 
 
 def test_vrrp_and_replication_are_the_peers_alone_and_untracked(
