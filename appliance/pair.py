@@ -39,7 +39,7 @@ class Pair:
     def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
         self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
-        self.role, self.cut, self.electable = Role.BACKUP, False, True
+        self.role, self.cut, self.back, self.electable = Role.BACKUP, False, 0.0, True
         self.peer = Peer(config.peer_of(node))
         # An agent that was killed left a node that goes on: what was true then still is.
         self.ruleset = daemons.is_ready(run_dir)
@@ -53,7 +53,7 @@ class Pair:
     def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on."""
         me, peer = config.nodes[self.node], config.nodes[config.peer_of(self.node)]
-        self.config = config
+        self.config, self.priority = config, me.priority
         self.digest = sha256(config.model_dump_json().encode()).hexdigest()[:12]
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
         self.standby = Standby(config, self.node)
@@ -83,15 +83,13 @@ class Pair:
         lacking = (bool(self.degraded), bool(self.behind))
         return (self.verdict.ready, self.verdict.aside, *lacking, self.contested)
 
-    def _tidings(self) -> tuple[int, ...]:
-        """What the peer waits for, and is told at once."""
-        known = self.replicas
-        done = known.preparation.arrived(self.peer.beat)
-        return (known.number, known.seen, known.request.open, done)
+    def _told_at_once(self) -> tuple[int, ...]:
+        known, peer = self.replicas, self.peer.beat
+        return (known.number, known.seen, known.request.open, known.preparation.arrived(peer))
 
     def serve(self, now: float) -> bool:
         """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
-        before, told = self._news(), self._tidings()
+        before, told = self._news(), self._told_at_once()
         self._hear(now)
         if self.uplink:
             self.uplink.receive(now)
@@ -99,7 +97,7 @@ class Pair:
                 self.uplink.sample(now)
         self._follow(now)
         self.judge(now)
-        if told != self._tidings() or self.timers.due("beat", beat.INTERVAL, now):
+        if told != self._told_at_once() or self.timers.due("beat", beat.INTERVAL, now):
             self.say(now)
         return before != self._news()
 
@@ -120,6 +118,8 @@ class Pair:
         standby = self.role is not Role.MASTER and self.peer.is_master
         if standby:
             self.standby.call(now, self.lan.interface, self.adverts.last)
+        elif self.role is Role.MASTER:
+            self.standby.keep(now, self.lan.interface)
         self.unheard = self.standby.judge(now, listening=standby)
 
     def _record_health(self, before: str) -> None:
@@ -149,6 +149,7 @@ class Pair:
         """Take note of the LAN, and of whether all carry; a MASTER cut off tells the peer at once."""
         self.lan.interface = lan
         news, self.cut = self.cut is carries, not carries
+        self.back = now if news and carries else self.back
         if news and self.cut and self.role is Role.MASTER:
             self.say(now)
 
@@ -166,8 +167,8 @@ class Pair:
             known.peers_generation, known.overdue = 0, False
             known.missed = known.missed and peer is None
         elif peer.generation:
-            busy, caught_up = queues.messages > BACKLOG, self.state.caught_up
-            if known.renew(peer, now, caught_up=caught_up, busy=busy):
+            busy = queues.messages > BACKLOG
+            if known.renew(peer, now, caught_up=self.state.caught_up, busy=busy):
                 self.state = readiness.replication_restarted(self.state, now)
         known.count(now)
 
@@ -182,7 +183,7 @@ class Pair:
             role=str(Role.FAULT if self.cut else self.role),
             ready=self.verdict.ready,
             reason=self.verdict.reason,
-            priority=self.config.nodes[self.node].priority,
+            priority=self.priority,
             entries=conntrack.count(),
             quiet=self.uplink.quiet(now) if self.uplink else None,
             still=self.lan.still(now),
@@ -226,17 +227,17 @@ class Pair:
             self.replicas.forget()
 
     def _facts(self, now: float) -> readiness.Facts:
-        vgw, nodes, peer = self.config.vgw, self.config.nodes, self.peer
-        own = nodes[self.node].priority
+        vgw, peer = self.config.vgw, self.peer
         advert = self.adverts.read()
         recent = 4 * vgw.advert_interval + 1
-        patience = vrrp.master_down_interval(vgw.vrrp_version, own, vgw.advert_interval)
+        patience = vrrp.master_down_interval(vgw.vrrp_version, self.priority, vgw.advert_interval)
         last = now - (system.wall() - advert.at) if advert else self.began
         return readiness.Facts(
             plain=vgw.failback is Failback.PLAIN,
             never=vgw.failback is Failback.NEVER,
             electable=self.electable,
             carries=not self.cut,
+            deaf=None if last >= self.back else now - self.back,
             ruleset=self.ruleset,
             quiet=self.uplink.quiet(now) if self.uplink else None,
             peers_quiet=peer.quiet(now),
@@ -257,16 +258,14 @@ class Pair:
         """Whether a switchover's note stands; one that has done its work is taken away."""
         if not daemons.is_asked_aside(self.run_dir):
             return False
-        own = self.config.nodes[self.node].priority
-        if self.role is Role.BACKUP and advert and advert.priority > own:
+        if self.role is Role.BACKUP and advert and advert.priority > self.priority:
             # It would be in the way of the next one.
             daemons.ask_aside(self.run_dir, asked=False)
             return False
         return True
 
     def _outranks(self) -> bool:
-        nodes = self.config.nodes
-        return nodes[self.node].priority > nodes[self.peer.name].priority
+        return self.priority > self.config.nodes[self.peer.name].priority
 
     def _drained(self) -> bool:
         """Whether conntrackd has read what the peer sent, and what that made the kernel report.

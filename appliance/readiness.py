@@ -23,7 +23,9 @@ ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
 SPARE = 64  # entries that come and go while two tables are compared
 FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
 LONGEST_HOLD = 300.0  # seconds that a series of takeovers can hold a failback back
+DEAF = 3.0  # seconds after its cables are back for which a node waits for the MASTER's adverts
 CUT = "an interface of the gateway is down"
+UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
 GIVEN = "a switchover gave the VGW to the peer"
 
 
@@ -33,7 +35,8 @@ class Facts:
 
     `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
     only a node that is not ready lets go. `electable`: keepalived runs. `carries`: the LAN and the way out
-    have their carriers. `quiet`: for how many seconds nothing outside has
+    have their carriers. `deaf`: for how many seconds they have them again without an advert of the peer's,
+    None where one has come since. `quiet`: for how many seconds nothing outside has
     answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
     `parted`: the peer says that it is MASTER, and the LAN does not: this node
     is one too, or hears no adverts. `still`: for how many seconds nothing has come in by the LAN, and `peers_still` the
@@ -47,6 +50,7 @@ class Facts:
     never: bool
     electable: bool
     carries: bool
+    deaf: float | None
     ruleset: bool
     quiet: float | None
     peers_quiet: float | None
@@ -103,7 +107,10 @@ def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
         return replace(state, well_since=None), Verdict(False, True, waiting)
     if not facts.carries:
         # keepalived is in FAULT. Once the cable is back a failback begins to wait: not before.
-        return replace(state, well_since=None), Verdict(True, True, CUT)
+        return replace(state, well_since=None), Verdict(not _is_led(facts), True, CUT)
+    if facts.deaf is not None and facts.deaf < DEAF and _is_led(facts):
+        # A bridge, or a neighbour's question, may keep the first adverts back for a second.
+        return replace(state, well_since=None), Verdict(False, True, UNHEARD)
     if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
         state = replace(state, dark=now)
     if alone := _alone(facts):
@@ -171,6 +178,13 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
         return state, f"catching up with the peer: {missing}"
     late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"
     return replace(state, caught_up=True, late=late), ""
+
+
+def _is_led(facts: Facts) -> bool:
+    """Whether the peer says that it is MASTER, and this node is not."""
+    return (
+        facts.role is not Role.MASTER and facts.peer is not None and facts.peer.role == Role.MASTER
+    )
 
 
 def _is_dead(quiet: float | None) -> bool:

@@ -1,19 +1,21 @@
-"""What a standby says and hears on the wires: of the virtual MACs, and that it is there at all."""
+"""What the nodes say and hear on the wires: of the virtual MACs, and where the standby is."""
 
 from appliance import system, virtual
 from appliance.drivers import frames
 from appliance.drivers.adverts import Advert
 from appliance.drivers.frames import Frames
+from appliance.drivers.neighbours import Neighbour
 from appliance.model import Config
 
 PATIENCE = (
     5.0 * virtual.REFRESH
 )  # seconds in which five frames should have come in by each interface
 CALL = 0.1  # seconds between two calls to a MASTER that is not heard
+KEEP = 1.0  # seconds between two looks of a MASTER at where its peer is
 
 
 class Standby:
-    """The standby's ear and voice; of virtual MACs only where the file asks for them."""
+    """The standby's ear and voice, and its place; of virtual MACs only where the file asks for them."""
 
     def __init__(self, config: Config, node: str) -> None:
         lan, wan = virtual.macs(config)
@@ -21,19 +23,26 @@ class Standby:
         self.frames = [Frames(interface, mac) for interface, mac in pairs]
         self.addresses = (config.vgw.address.ip, config.wan.address.ip)
         self.since: float | None = None
-        self.own, self.called = config.nodes[node].lan.ip, 0.0
+        self.own, self.called, self.kept = config.nodes[node].lan.ip, 0.0, 0.0
+        self.neighbour = Neighbour(config.nodes[config.peer_of(node)].lan.ip)
         self.interval = config.vgw.advert_interval
 
     def call(self, now: float, lan: str, last: Advert | None) -> None:
         """Tell the MASTER where this node is, while no advert of its comes in by the interface `lan`.
 
-        After an outage of the LAN the kernel there asks for our address once a second, and its adverts
-        wait for the answer: a standby would take over before it hears the first. `last`: the last advert.
+        A kernel that does not know where this node is asks once a second, and the adverts wait for the
+        answer: a standby would take over before it hears the first. `last`: the last advert.
         """
         missing = last is None or system.wall() - last.at > 1.5 * self.interval
         if missing and now - self.called >= CALL:
             self.called = now
             frames.announce(lan, self.own)
+
+    def keep(self, now: float, lan: str) -> None:
+        """Keep the peer's place on the LAN known, so that it hears the MASTER as soon as its cable is in."""
+        if now - self.kept >= KEEP:
+            self.kept = now
+            self.neighbour.keep(lan)
 
     def claim(self) -> None:
         """Draw the pair's traffic here, for the peer has said that it is no MASTER any more.

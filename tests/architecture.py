@@ -102,6 +102,7 @@ DOORS = {
     },
     "pyroute2": {
         "drivers.links": "makes the links that bear virtual MACs",
+        "drivers.neighbours": "keeps a peer's place on the LAN known",
         "drivers.routes": "the door to netlink for all else",
     },
     "docker": {"lab.engine": "the one door to the container engine"},

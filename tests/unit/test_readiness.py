@@ -16,6 +16,7 @@ FACTS = Facts(
     never=False,
     electable=True,
     carries=True,
+    deaf=None,
     ruleset=True,
     quiet=0.1,
     peers_quiet=0.2,
@@ -132,10 +133,28 @@ def test_a_returning_node_stands_aside_until_all_has_been_well_for_the_hold_time
 def test_a_failback_waits_from_when_the_cable_is_back() -> None:
     cut = replace(FACTS, carries=False, role=Role.FAULT)
     state, verdict = judge(State(0.0, caught_up=True, well_since=0.0), cut, 10.0)
-    assert verdict == Verdict(True, True, "an interface of the gateway is down")
+    assert verdict == Verdict(False, True, "an interface of the gateway is down")
     state, verdict = judge(state, FACTS, 20.0)
     assert verdict == Verdict(True, True, "takes over again in 3 s")
     assert not judge(state, FACTS, 23.1)[1].aside
+
+
+def test_a_node_whose_cable_is_back_waits_for_the_masters_adverts() -> None:
+    back = replace(FACTS, role=Role.FAULT, deaf=0.0)
+    words = "its cable is back; the MASTER's adverts have not come in yet"
+    assert verdicts(back, 10.0)[0] == Verdict(False, True, words)
+    assert verdicts(replace(back, deaf=3.1), 10.0)[0].ready, "not for ever"
+    state = State(0.0, caught_up=True)
+    for nobody in (replace(PEER, role="FAULT"), None):
+        assert judge(state, replace(back, peer=nobody), 10.0)[1].ready, "nobody sends any"
+    assert verdicts(replace(back, role=Role.MASTER), 10.0)[0].ready
+
+
+def test_a_node_whose_cable_is_out_may_lead_while_nobody_does() -> None:
+    cut = replace(FACTS, carries=False, peer=replace(PEER, role="FAULT"))
+    state = State(0.0, caught_up=True)
+    assert judge(state, cut, 10.0)[1].ready
+    assert judge(state, replace(cut, role=Role.MASTER, peer=PEER), 10.0)[1].ready
 
 
 def test_the_lower_priority_never_stands_aside_for_a_failback() -> None:
