@@ -2,7 +2,8 @@
 
 It is run as `python -m appliance.refresh --address 192.168.100.99 ...` beside conntrackd. While this
 node holds the gateway address it touches (drivers.conntrack) what saw traffic since the last pass; a
-replica then lags behind its entry by a third of the timer, or less. It lives as long as the node, so it
+replica then lags behind its entry by a third of the timer, or less. A node that has just become MASTER
+forgets what it saw of TCP connections when it was MASTER before. It lives as long as the node, so it
 imports little: no configuration, no plan; what it needs stands on its command line.
 """
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from appliance import ApplianceError
-from appliance.drivers import conntrack, held
+from appliance.drivers import conntrack, ctnetlink, held
 
 TICK = 1.0  # seconds between two looks at who holds the address
 BREATH = 0.001  # seconds the CPU is left to others after each buffer, which takes as long to read
@@ -66,7 +67,7 @@ class Refresher:
     rate: float
     last: dict[str, float] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
-    stood_by: bool = False
+    master: bool | None = None
 
     def __post_init__(self) -> None:
         """Settle the pace."""
@@ -81,16 +82,33 @@ class Refresher:
             self._tell("role", str(error))
             return touched
         self._tell("role", "")
+        before, self.master = self.master, master
         if not master:
-            self.stood_by = True
             return touched
-        if self.stood_by:
+        if before is False:
             # The former MASTER's timers are the true ones still, and flows that begin now come first.
             self.last = dict.fromkeys(self.spaces, time.monotonic())
-            self.stood_by = False
         for kind in due(self.spaces, self.last, time.monotonic()):
             touched[kind] = self._pass(kind)
+        if not before:
+            self._forget()
         return touched
+
+    def _forget(self) -> None:
+        """Have connections that this node knows from before end by any RST, not by one that fits alone.
+
+        While the peer was MASTER they went on, past what was seen here. The kernel would doubt the RST that
+        ends one, keep it as established for 10 s, and report nothing; were the role to change within these,
+        the peer would keep it for hours, and a flow that needs its port get another one there.
+        """
+        try:
+            names = self._while_master(conntrack.strict())
+            conntrack.touch(names, self.rate, ctnetlink.LENIENT)
+        except ApplianceError as error:
+            self._tell("resets", f"replicas on the peer are not refreshed: {error}")
+            self.master = None  # the next look tries again
+        else:
+            self._tell("resets", "")
 
     def _pass(self, kind: str) -> int:
         """Touch the entries of one kind that saw traffic since its last pass began."""
@@ -101,7 +119,8 @@ class Refresher:
         self.last[kind] = began
         try:
             pace = HASTE * conntrack.count() / space
-            done = conntrack.touch(self._names(kind, since), min(self.rate, max(pace, LEAST_RATE)))
+            names = self._while_master(conntrack.stale(kind, self.timers, since), space)
+            done = conntrack.touch(names, min(self.rate, max(pace, LEAST_RATE)))
         except ApplianceError as error:
             self._tell(kind, f"replicas on the peer are not refreshed: {error}")
             return 0
@@ -115,15 +134,17 @@ class Refresher:
         )
         return done.sent
 
-    def _names(self, kind: str, since: float) -> Iterator[list[bytes]]:
-        """What to touch, as long as this node is MASTER; quicker kinds go between in a long pass."""
-        for names in conntrack.stale(kind, self.timers, since):
+    def _while_master(
+        self, batches: Iterator[list[bytes]], space: float = math.inf
+    ) -> Iterator[list[bytes]]:
+        """What to touch, as long as this node is MASTER; kinds of less space go between in a long pass."""
+        for names in batches:
             if not held.holds(self.address):
                 return  # the new MASTER's timers are the true ones now
             yield names
             time.sleep(BREATH)
             for other in due(self.spaces, self.last, time.monotonic()):
-                if self.spaces[other] < self.spaces[kind]:
+                if self.spaces[other] < space:
                     self._pass(other)
 
     def _tell(self, about: str, problem: str) -> None:

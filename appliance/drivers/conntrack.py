@@ -141,10 +141,20 @@ def kept_beside_moved() -> Iterator[list[bytes]]:
             yield [entry.origin for entry in entries if not entry.moved and entry.end in moved]
 
 
-def touch(batches: Iterable[Sequence[bytes]], rate: float) -> Touched:
-    """Update the named entries without changing them, at most `rate` a second; the kernel reports each.
+def strict() -> Iterator[list[bytes]]:
+    """The established TCP connections of which the kernel takes no RST but one that fits what it saw.
 
-    Takes what `stale` yields. An entry that has ended meanwhile is counted, nothing more. Raises
+    Yields names as `stale` does, and raises what it raises.
+    """
+    wanted = KINDS["tcp_established"]
+    for entries in _dump(ctnetlink.dump(wanted.protocol), ctnetlink.answers):
+        yield [entry.origin for entry in entries if wanted.has(entry) and entry.strict]
+
+
+def touch(batches: Iterable[Sequence[bytes]], rate: float, change: bytes = b"") -> Touched:
+    """Update the named entries, at most `rate` a second; the kernel reports each.
+
+    Takes what `stale` yields, and the one change that is made, if any. An entry that has ended meanwhile is counted, nothing more. Raises
     MissingCapability, and CommandFailed with the kernel's word, when the batches are through.
     """
     sent, gone, refused = 0, 0, Refusal(0)
@@ -153,7 +163,7 @@ def touch(batches: Iterable[Sequence[bytes]], rate: float) -> Touched:
             for start in range(0, len(names), _BATCH):
                 batch = names[start : start + _BATCH]
                 began = time.monotonic()
-                kernel.send(ctnetlink.touches(batch))
+                kernel.send(ctnetlink.touches(batch, change))
                 sent += len(batch)
                 for answer in _waiting(kernel):
                     if answer.code == errno.ENOENT:

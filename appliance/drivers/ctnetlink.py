@@ -11,6 +11,7 @@ from typing import NamedTuple
 ICMP, TCP, UDP = 1, 6, 17
 SEEN_REPLY, ASSURED, CONFIRMED = 2, 4, 8  # bits of an entry's status, IPS_*
 ESTABLISHED = 3  # TCP_CONNTRACK_ESTABLISHED
+_MAXACK = 0x20  # IP_CT_TCP_FLAG_MAXACK_SET (linux/netfilter/nf_conntrack_tcp.h)
 
 REQUEST, ACK, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400  # NLM_F_*
 _ERROR, _DONE = 2, 3  # NLMSG_*
@@ -35,6 +36,8 @@ _PORTS_AT, _TUPLE = (
     52,
 )  # in one of TCP or UDP: the first port; its whole length, the reply follows
 _STATE_AT = 12  # in CTA_PROTOINFO: three headers
+# In the same, behind the state and the two scales of windows: the flags of either direction.
+_FLAGS_AT, _FLAGS_BACK_AT, _PROTOINFO_LENGTH = 36, 44, 48
 
 
 class Flow(NamedTuple):
@@ -71,6 +74,8 @@ class Entry(NamedTuple):
     """Seconds until it expires, rounded down."""
     state: int
     """TCP's state (TCP_CONNTRACK_*); 0 for other protocols."""
+    strict: bool = False
+    """Whether the kernel has seen acknowledgements of TCP, and takes no RST but one that fits them."""
 
 
 class Translated(NamedTuple):
@@ -137,12 +142,19 @@ def question(name: bytes) -> bytes:
     return message(_GET, 0, name)
 
 
-def touches(names: Iterable[bytes]) -> bytes:
-    """Updates that change nothing, one for each named entry; only those that fail are answered.
+# A change for `touches`: what was seen acknowledged, in either direction, is forgotten.
+LENIENT = attribute(
+    _PROTOINFO | _NESTED,
+    attribute(1 | _NESTED, b"".join(attribute(kind, bytes((0, _MAXACK))) for kind in (4, 5))),
+)
+
+
+def touches(names: Iterable[bytes], change: bytes = b"") -> bytes:
+    """Updates, one for each named entry, that change nothing else; only those that fail are answered.
 
     Without NLM_F_CREATE the kernel makes no entry where the named one is gone.
     """
-    return b"".join([message(_NEW, 0, name) for name in names])
+    return b"".join([message(_NEW, 0, name + change) for name in names])
 
 
 def dump(protocol: int | None, assured: bool | None = None) -> bytes:
@@ -192,7 +204,7 @@ def translations(buffer: bytes) -> Iterator[Translated | Refusal]:
 
 
 def _entry(buffer: bytes, at: int, end: int) -> Entry:
-    name, protocol, status, remaining, state = b"", 0, 0, 0, 0
+    name, protocol, status, remaining, state, flags = b"", 0, 0, 0, 0, 0
     unpack, number = _ATTRIBUTE.unpack_from, _NUMBER.unpack_from
     while at < end:
         length, kind = unpack(buffer, at)
@@ -207,9 +219,11 @@ def _entry(buffer: bytes, at: int, end: int) -> Entry:
             protocol = name[_PROTOCOL_AT]
         elif kind == _PROTOINFO | _NESTED:
             state = buffer[at + _STATE_AT]
+            if length >= _PROTOINFO_LENGTH:
+                flags = buffer[at + _FLAGS_AT] | buffer[at + _FLAGS_BACK_AT]
             break
         at += (length + 3) & ~3
-    return Entry(name, protocol, status, remaining, state)
+    return Entry(name, protocol, status, remaining, state, bool(flags & _MAXACK))
 
 
 class Kind(NamedTuple):

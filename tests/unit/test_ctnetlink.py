@@ -79,6 +79,33 @@ def test_an_entry_is_read_among_attributes_that_nobody_asked_for() -> None:
     assert list(ctnetlink.answers(SHOWN + SHOWN)) == [entry, entry]
 
 
+@pytest.mark.parametrize(
+    ("here", "back", "strict"), [("23", "03", True), ("0b", "2b", True), ("0b", "1b", False)]
+)
+def test_of_a_tcp_connection_is_read_whether_resets_have_to_fit(
+    here: str, back: str, *, strict: bool
+) -> None:
+    name = ctnetlink.origin(Flow(TCP, HERE, THERE, 5000, 80))
+    protoinfo = bytes.fromhex(
+        "3000 0480 2c00 0180"  # CTA_PROTOINFO, CTA_PROTOINFO_TCP
+        "0500 0100 03 000000"  # ESTABLISHED
+        "0500 0200 07 000000 0500 0300 07 000000"  # the scales of windows
+        f"0600 0400 {here} 00 0000 0600 0500 {back} 00 0000"  # the flags, and a mask of nothing
+    )
+    shown = ctnetlink.message(0x100, 0, name + protoinfo)
+    assert list(ctnetlink.answers(shown)) == [Entry(name, TCP, 0, 0, 3, strict)]
+
+
+def test_a_touch_may_forget_what_was_acknowledged_and_nothing_else() -> None:
+    change = bytes.fromhex(
+        "1800 0480 1400 0180"  # CTA_PROTOINFO, CTA_PROTOINFO_TCP: no state, no scales
+        "0600 0400 00 20 0000 0600 0500 00 20 0000"  # of the flags, MAXACK_SET becomes 0
+    )
+    assert ctnetlink.touches([NAME], ctnetlink.LENIENT) == ctnetlink.message(
+        0x100, 0, NAME + change
+    )
+
+
 def test_the_end_of_a_dump_and_an_error_are_told_from_entries() -> None:
     done = bytes.fromhex("1400 0000 0300 0200 00000000 00000000 00000000")
     refused = bytes.fromhex("2400 0000 0200 0000 00000000 00000000 feffffff") + bytes(16)

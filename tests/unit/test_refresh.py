@@ -51,13 +51,15 @@ def test_a_new_master_leaves_its_first_passes_for_later(
     refresher = Refresher("192.168.100.99", DEFAULTS, 1000)
     passes: list[str] = []
     monkeypatch.setattr(refresher, "_pass", passes.append)
-    refresher.look()
-    holds[0] = True
+    monkeypatch.setattr(refresher, "_forget", lambda: passes.append("forget"))
     refresher.look()
     assert passes == []
+    holds[0] = True
+    refresher.look()
+    assert passes == ["forget"]
     now[0] += refresher.spaces["udp"]
     refresher.look()
-    assert passes == ["udp", "icmp"]
+    assert passes == ["forget", "udp", "icmp"]
 
 
 def test_one_that_starts_on_a_master_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,5 +67,6 @@ def test_one_that_starts_on_a_master_begins_at_once(monkeypatch: pytest.MonkeyPa
     refresher = Refresher("192.168.100.99", DEFAULTS, 1000)
     passes: list[str] = []
     monkeypatch.setattr(refresher, "_pass", passes.append)
+    monkeypatch.setattr(refresher, "_forget", lambda: passes.append("forget"))
     refresher.look()
-    assert passes == list(refresher.spaces)
+    assert passes == [*refresher.spaces, "forget"]
