@@ -46,7 +46,7 @@ def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
         Stage("links", lambda: links.diff(plan.links), links.apply),
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
-        Stage("policies", lambda: policies.diff(plan.blocks), policies.apply),
+        Stage("policies", lambda: policies.diff(plan.blocks, plan.closed), policies.apply),
         Stage("files", lambda: daemons.diff(plan.files, run_dir), daemons.apply),
         Stage("forwarding", lambda: sysctl.diff(_forwarding(plan)), sysctl.apply),
     )

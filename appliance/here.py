@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from appliance import ApplianceError, NoConfiguration, config, preflight, status, system
-from appliance.drivers import daemons, routes
+from appliance.drivers import daemons, policies, routes
 from appliance.model import Config, Role
 from appliance.plan import Site
 
@@ -61,6 +61,7 @@ def site(wanted: Config, node: str, path: Path) -> Site:
         run_dir=run_dir(),
         python=Path(sys.executable),
         config_path=path.absolute(),
+        own_network=policies.own_network(),
     )
 
 

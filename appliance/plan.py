@@ -63,6 +63,8 @@ class Site:
     run_dir: Path
     python: Path
     config_path: Path
+    # Whether the network is this node's alone and ends with it, as a container's does.
+    own_network: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Plan:
     """All that should be on the machine. An empty plan means: nothing of ours, forwarding off.
 
     `forwarding` names the interfaces whose packets may be passed on. The kernel asks the interface a
-    packet came in by, so no other interface of the machine is touched.
+    packet came in by, so no other interface of the machine is touched. In a `closed` network nobody
+    hears what comes in while it has no policies, as when it ends.
     """
 
     ruleset: Ruleset | None = None
@@ -79,6 +82,7 @@ class Plan:
     routes: tuple[Route, ...] = ()
     rules: tuple[RouteRule, ...] = ()
     blocks: tuple[Block, ...] = ()
+    closed: bool = False
     files: tuple[render.File, ...] = ()
     forwarding: tuple[str, ...] = ()
 
@@ -96,6 +100,9 @@ def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
         rules=_rules(sides),
         # An answer to a machine that no ruleset translates back would be reset by this node's own TCP.
         blocks=(Block(config.wan.address.ip, policy.SEEN),),
+        # They go before the interfaces do when a network ends. The machine's own never ends, and somebody
+        # who flushes its policies must not cut it off.
+        closed=site.own_network,
         files=render.files(
             config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
         ),

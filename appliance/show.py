@@ -12,7 +12,7 @@ def text(plan: Plan) -> str:
         ("sysctls", "\n".join(f"{key} = {value}" for key, value in plan.sysctls)),
         ("routes", "\n".join(map(routes.say, plan.routes))),
         ("rules", "\n".join(map(routes.say, plan.rules))),
-        ("policies", "\n".join(map(policies.say, plan.blocks))),
+        ("policies", policies.say(plan.blocks, plan.closed)),
         ("forwarding", " ".join(plan.forwarding) or "off"),
         *((file.name, file.text) for file in plan.files),
     ]

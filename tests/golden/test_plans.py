@@ -42,6 +42,7 @@ def site(wanted: Config, name: str, versions: render.Versions = DEBIAN_12) -> Si
         run_dir=RUN_DIR,
         python=Path("/usr/bin/python3"),
         config_path=Path("/etc/vgw/gateway.yaml"),
+        own_network=True,
     )
 
 

@@ -1,5 +1,7 @@
 """Policies for what no ruleset has seen: made, put right and taken away, and never a stranger's."""
 
+import errno
+import os
 import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -20,18 +22,101 @@ def xfrm(words: str) -> str:
 
 def test_whatever_is_done_to_them_they_are_as_wanted_again(namespace: Namespace) -> None:
     def body() -> None:
-        assert [change.sign for change in policies.diff(WANTED)] == ["+"]
-        policies.apply(policies.diff(WANTED))
-        assert policies.diff(WANTED) == ()
+        assert [change.sign for change in policies.diff(WANTED, closed=False)] == ["+"]
+        policies.apply(policies.diff(WANTED, closed=False))
+        assert policies.diff(WANTED, closed=False) == ()
         assert f"mark 0/{MARK:#x}" in xfrm("list")
         xfrm("flush")
         xfrm(f"add {STRANGER}")
-        policies.apply(policies.diff(WANTED))
+        policies.apply(policies.diff(WANTED, closed=False))
         other = (Block(IPv4Address("203.0.113.98"), MARK),)
-        assert sorted(change.sign for change in policies.diff(other)) == ["+", "-"]
-        policies.apply(policies.diff(other))
-        policies.apply(policies.diff(()))
-        assert policies.diff(()) == ()
+        assert sorted(change.sign for change in policies.diff(other, closed=False)) == ["+", "-"]
+        policies.apply(policies.diff(other, closed=False))
+        policies.apply(policies.diff((), closed=False))
+        assert policies.diff((), closed=False) == ()
         assert xfrm("list").count("action block") == 1, "the stranger's stays"
+
+    namespace(body)
+
+
+def test_a_closed_network_has_what_lets_the_rest_in_before_and_loses_it_after(
+    namespace: Namespace,
+) -> None:
+    def body() -> None:
+        xfrm(f"add {STRANGER}")
+        added = policies.diff(WANTED, closed=True)
+        assert added[-1].what == "policy setdefault in block"
+        policies.apply(added)
+        assert policies.diff(WANTED, closed=True) == ()
+        assert "in:  block" in xfrm("getdefault"), xfrm("getdefault")
+        xfrm("flush")
+        policies.apply(policies.diff(WANTED, closed=True))
+        assert policies.diff(WANTED, closed=True) == ()
+        xfrm(f"add {STRANGER}")
+        removed = policies.diff((), closed=False)
+        assert removed[0].what == "policy setdefault in block"
+        policies.apply(removed)
+        assert policies.diff((), closed=False) == ()
+        assert "in:  accept" in xfrm("getdefault"), xfrm("getdefault")
+        assert xfrm("list").count("dir in") == 1, "the stranger's stays"
+
+    namespace(body)
+
+
+def test_a_strangers_default_stays(namespace: Namespace) -> None:
+    def body() -> None:
+        xfrm("setdefault in block")
+        assert policies.diff((), closed=False) == ()
+        assert "in:  block" in xfrm("getdefault")
+
+    namespace(body)
+
+
+def test_the_network_of_a_namespace_is_its_own(namespace: Namespace) -> None:
+    def body() -> None:
+        assert policies.own_network()
+
+    namespace(body)
+
+
+def connect_from_outside(vip: str) -> int:
+    """What a peer in a namespace beside this one is told by a port that nobody listens on."""
+    beside = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE)
+    try:
+        here = os.readlink("/proc/self/ns/net")
+        while os.readlink(f"/proc/{beside.pid}/ns/net") == here:
+            assert beside.poll() is None
+        inside = ["nsenter", "--target", str(beside.pid), "--net"]
+        for command in (
+            ["ip", "link", "add", "out", "type", "veth", "peer", "far", "netns", str(beside.pid)],
+            ["ip", "address", "replace", f"{vip}/24", "dev", "out"],
+            ["ip", "link", "set", "out", "up"],
+            [*inside, "ip", "address", "add", "198.51.100.1/24", "dev", "far"],
+            [*inside, "ip", "link", "set", "far", "up"],
+        ):
+            subprocess.run(command, check=True)
+        script = (
+            "import socket, sys\n"
+            "caller = socket.socket()\n"
+            "caller.settimeout(1.5)\n"
+            f"sys.exit(caller.connect_ex(('{vip}', 9)))\n"
+        )
+        return subprocess.run([*inside, "python3", "-c", script], check=False).returncode
+    finally:
+        beside.kill()
+        beside.wait()
+        subprocess.run(["ip", "link", "delete", "out"], check=False, capture_output=True)
+
+
+def test_a_network_whose_policies_have_gone_answers_nobody(namespace: Namespace) -> None:
+    """As in the moment in which a node dies: first the ruleset goes, then the policies, then the rest."""
+    vip = "198.51.100.99"  # none of the fixture's networks
+
+    def body() -> None:
+        assert connect_from_outside(vip) == errno.ECONNREFUSED, "nothing of ours: TCP resets"
+        policies.apply(policies.diff((Block(IPv4Address(vip), MARK),), closed=True))
+        assert connect_from_outside(vip) == errno.EAGAIN, "no answer in time"
+        xfrm("flush")
+        assert connect_from_outside(vip) == errno.EAGAIN, "no answer in time"
 
     namespace(body)
