@@ -7,6 +7,7 @@ import difflib
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,9 @@ def test_netplan_accepts_the_machines_files(case: Path, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         written = next(root.glob("run/systemd/network/*.network")).read_text()
         assert "Gateway=192.168.100.99" in written
+
+
+def test_a_network_that_is_the_machines_own_is_not_closed() -> None:
+    wanted = parsed(CASES[0])
+    here = replace(site(wanted, "master"), own_network=False)
+    assert not plan(wanted, "master", Role.MASTER, here).closed
