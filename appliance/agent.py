@@ -176,7 +176,7 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     with converge.only_one(agent.run_dir):
         reloaded = agent.reload and _reload(agent)
         report = converge.converge(agent.plan(), agent.run_dir)
-    if report.changes and not (reloaded or sentence):
+    if report.changes and was and not reloaded:  # what a new role asks for was put above
         _tell_repairs(agent, report.changes)
     return tuple(str(problem) for problem in report.problems)
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -82,6 +83,24 @@ def test_drift_of_every_kind_is_repaired_within_two_seconds_and_counted(
                 assert state(wanted) == before
                 within(2, lambda number=number: told()["repairs"] >= number)  # type: ignore[misc]
             assert told()["problems"] == []
+
+    namespace(body)
+
+
+def test_a_repair_counts_though_the_role_changes_in_the_same_look(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        with running(cases["01-standard"]) as process:
+            within(2, lambda: told()["role"] == "BACKUP")
+            process.send_signal(signal.SIGSTOP)
+            hold_addresses(Role.MASTER)
+            subprocess.run(["sh", "-c", DRIFT["a rule deleted"]], check=True)
+            process.send_signal(signal.SIGCONT)
+            within(2, lambda: told()["role"] == "MASTER" and told()["repairs"] == 1)
+            hold_addresses(Role.BACKUP)
+            within(2, lambda: told()["role"] == "BACKUP")
+            assert told()["repairs"] == 1, "what a new role asks for is no repair"
 
     namespace(body)
 
