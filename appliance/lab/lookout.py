@@ -36,6 +36,12 @@ def answer(frame: bytes, address: str) -> str | None:
     return frame[22:28].hex(":")
 
 
+def bearer(own: str, links: Path = Path("/sys/class/net")) -> str:
+    """The MAC by which this node answers for the VGW: its own, but for a virtual one."""
+    virtual = links / "vgw-lan" / "address"
+    return virtual.read_text(encoding="ascii").strip() if virtual.exists() else own
+
+
 def refusals(snmp: str) -> int:
     """How many RSTs the kernel has sent of its own (/proc/net/snmp, RFC 4022)."""
     names, values = (line.split() for line in snmp.splitlines() if line.startswith("Tcp:"))
@@ -73,9 +79,11 @@ def run(vgw: str, interface: str) -> None:
             now = time.monotonic()
             if now >= due:
                 found = look(vgw)
-                # Nobody hears himself: who holds it answers for it.
+                # Nobody hears himself: who holds it answers for it, by a virtual MAC where there is one.
                 found["mac"] = mac.hex(":")
-                found["answering"] = sorted(heard | ({found["mac"]} if found["holds"] else set()))
+                found["answering"] = sorted(
+                    heard | ({bearer(found["mac"])} if found["holds"] else set())
+                )
                 news = {key: value for key, value in found.items() if said.get(key) != value}
                 print(json.dumps({"at": now, **news}), flush=True)
                 said, heard = found, set()

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +182,11 @@ def test_ports_and_frames_of_both_sides_agree() -> None:
     from appliance.lab import service
 
     assert flows.FRAME == service.FRAME
+
+
+def test_who_has_a_virtual_mac_answers_by_that(tmp_path: Path) -> None:
+    own, virtual = "02:00:00:00:00:02", "00:00:5e:00:01:33"
+    assert lookout.bearer(own, tmp_path) == own
+    (tmp_path / "vgw-lan").mkdir()
+    (tmp_path / "vgw-lan" / "address").write_text(f"{virtual}\n")
+    assert lookout.bearer(own, tmp_path) == virtual

@@ -13,7 +13,8 @@ SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.40, "classic": 3.7}
 # A release is announced, so only the skew is waited for; half as much again for scheduling.
 RELEASE_FACTOR = 1.5
 # With virtual MACs nobody waits for VRRP where the MASTER's ports go down: the bridges tell the standby.
-VIRTUAL_MAC_BAR = 0.040
+# A killed container's ports stay up until the kernel has taken its network apart.
+VIRTUAL_MAC_BAR, VIRTUAL_MAC_BAR_IN_CONTAINERS = 0.040, 0.080
 
 FAULTS: dict[str, Fault] = {
     one.name: one
@@ -52,7 +53,7 @@ def bar(lab: Lab, fault: Fault, standby: str) -> float:
     if fault.gap is not None:
         return fault.gap
     if lab.topology.virtual_mac and fault.unplugs:
-        return VIRTUAL_MAC_BAR
+        return VIRTUAL_MAC_BAR_IN_CONTAINERS if lab.engine == "containers" else VIRTUAL_MAC_BAR
     if fault.kind == "announced":
         return RELEASE_FACTOR * lab.topology.skew_time(standby)
     profile = lab.topology.profile
