@@ -154,8 +154,8 @@ def strict() -> Iterator[list[bytes]]:
 def touch(batches: Iterable[Sequence[bytes]], rate: float, change: bytes = b"") -> Touched:
     """Update the named entries, at most `rate` a second; the kernel reports each.
 
-    Takes what `stale` yields, and the one change that is made, if any. An entry that has ended meanwhile is counted, nothing more. Raises
-    MissingCapability, and CommandFailed with the kernel's word, when the batches are through.
+    Takes what `stale` yields, and the one change that is made, if any. An entry that has ended
+    meanwhile is counted, nothing more. Raises MissingCapability, and CommandFailed with the kernel's word, when the batches are through.
     """
     sent, gone, refused = 0, 0, Refusal(0)
     with _door() as kernel:

@@ -5,8 +5,8 @@ sends is read at the places where it writes it: a table of 300,000 entries must 
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 ICMP, TCP, UDP = 1, 6, 17
 SEEN_REPLY, ASSURED, CONFIRMED = 2, 4, 8  # bits of an entry's status, IPS_*
@@ -31,10 +31,8 @@ _NUMBER = struct.Struct("!I")
 _CODE = struct.Struct("=i")
 _BEFORE_ATTRIBUTES = _HEAD.size + 4  # nfgenmsg follows the header
 _PROTOCOL_AT = 32  # in a tuple of IPv4: its header, the two addresses, two more headers
-_PORTS_AT, _TUPLE = (
-    40,
-    52,
-)  # in one of TCP or UDP: the first port; its whole length, the reply follows
+# In a tuple of TCP or UDP: the first port, and its whole length, which the reply follows.
+_PORTS_AT, _TUPLE = 40, 52
 _STATE_AT = 12  # in CTA_PROTOINFO: three headers
 # In the same, behind the state and the two scales of windows: the flags of either direction.
 _FLAGS_AT, _FLAGS_BACK_AT, _PROTOINFO_LENGTH = 36, 44, 48
@@ -93,6 +91,9 @@ class Refusal(NamedTuple):
     """The kernel's word about a request: an error number (errno(3)), 0 for done."""
 
     code: int
+
+
+_Shown = TypeVar("_Shown", Entry, Translated)
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -175,32 +176,36 @@ def dump(protocol: int | None, assured: bool | None = None) -> bytes:
 
 def answers(buffer: bytes) -> Iterator[Entry | Refusal]:
     """What the kernel sent: entries, and its word about requests. A dump ends with Refusal(0)."""
-    at = 0
-    while at + _HEAD.size <= len(buffer):
-        length, kind, _, _, _ = _HEAD.unpack_from(buffer, at)
-        if kind in (_ERROR, _DONE):
-            yield Refusal(-_CODE.unpack_from(buffer, at + _HEAD.size)[0])
-        elif kind == _NEW:
-            yield _entry(buffer, at + _BEFORE_ATTRIBUTES, at + length)
-        at += (length + 3) & ~3
+    return _read(buffer, _entry)
 
 
 def translations(buffer: bytes) -> Iterator[Translated | Refusal]:
     """What the kernel sent, as `answers` does, but of TCP and UDP entries what became of their ports."""
+    return _read(buffer, _translated)
+
+
+def _read(
+    buffer: bytes, shown: Callable[[bytes, int, int], _Shown | None]
+) -> Iterator[_Shown | Refusal]:
+    """The messages of a buffer; `shown` makes of an entry's attributes, from where to where, what is asked for."""
     at = 0
     while at + _HEAD.size <= len(buffer):
         length, kind, _, _, _ = _HEAD.unpack_from(buffer, at)
         if kind in (_ERROR, _DONE):
             yield Refusal(-_CODE.unpack_from(buffer, at + _HEAD.size)[0])
-        elif kind == _NEW:
-            name = at + _BEFORE_ATTRIBUTES
-            if buffer[name + _PROTOCOL_AT] in (TCP, UDP):
-                port = buffer[name + _PORTS_AT : name + _PORTS_AT + 2]
-                seen = name + _TUPLE + _PORTS_AT + 8  # the reply's destination
-                end = buffer[name + 12 : name + 16] + bytes((buffer[name + _PROTOCOL_AT],)) + port
-                origin = buffer[name : name + _TUPLE]
-                yield Translated(origin, end, port != buffer[seen : seen + 2])
+        elif kind == _NEW and (found := shown(buffer, at + _BEFORE_ATTRIBUTES, at + length)):
+            yield found
         at += (length + 3) & ~3
+
+
+def _translated(buffer: bytes, at: int, _end: int) -> Translated | None:
+    protocol = buffer[at + _PROTOCOL_AT]
+    if protocol not in (TCP, UDP):
+        return None
+    port = buffer[at + _PORTS_AT : at + _PORTS_AT + 2]
+    seen = at + _TUPLE + _PORTS_AT + 8  # the reply's destination
+    end = buffer[at + 12 : at + 16] + bytes((protocol,)) + port
+    return Translated(buffer[at : at + _TUPLE], end, port != buffer[seen : seen + 2])
 
 
 def _entry(buffer: bytes, at: int, end: int) -> Entry:

@@ -39,22 +39,29 @@ def exchange(client: socket.socket, server: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def returned() -> Iterator[socket.socket]:
-    """A connection that this kernel has tracked, then for a while not, and tracks again."""
-    for name, value in (("tcp_be_liberal", 1), ("tcp_timeout_established", 7200)):
-        setting(name, value)
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection that this kernel tracks: its client, and its server."""
+    setting("tcp_be_liberal", 1)
     nft(TRACKING)
     with socket.create_server(SERVER) as listening, socket.socket() as client:
         client.connect(SERVER)
         server, _ = listening.accept()
         with server:
             exchange(client, server)
-            nft(ELSEWHERE)
-            for _ in range(200):
-                exchange(client, server)
-            nft("delete table ip e")
+            yield client, server
+
+
+@contextlib.contextmanager
+def returned() -> Iterator[socket.socket]:
+    """A connection that this kernel has tracked, then for a while not, and tracks again."""
+    setting("tcp_timeout_established", 7200)
+    with connected() as (client, server):
+        nft(ELSEWHERE)
+        for _ in range(200):
             exchange(client, server)
-            yield client
+        nft("delete table ip e")
+        exchange(client, server)
+        yield client
 
 
 def reset(client: socket.socket) -> None:
@@ -119,16 +126,10 @@ def test_a_connection_that_nobody_took_elsewhere_is_strict_again_at_once(
     tracked: Namespace,
 ) -> None:
     def body() -> None:
-        setting("tcp_be_liberal", 1)
-        nft(TRACKING)
-        with socket.create_server(SERVER) as listening, socket.socket() as client:
-            client.connect(SERVER)
-            server, _ = listening.accept()
-            with server:
-                exchange(client, server)
-                conntrack.touch(conntrack.strict(), 1000, ctnetlink.LENIENT)
-                assert not any(conntrack.strict())
-                exchange(client, server)
-                assert any(conntrack.strict())
+        with connected() as (client, server):
+            conntrack.touch(conntrack.strict(), 1000, ctnetlink.LENIENT)
+            assert not any(conntrack.strict())
+            exchange(client, server)
+            assert any(conntrack.strict())
 
     tracked(body)
