@@ -47,6 +47,11 @@ def degraded(lab: Lab, node: str) -> bool:
     return bool(pair(lab, node).get("degraded"))
 
 
+def behind(lab: Lab, node: str) -> bool:
+    """Whether a node tells that its peer still takes in what became of flows."""
+    return bool(pair(lab, node).get("behind"))
+
+
 def replicating(lab: Lab) -> bool:
     """Whether both nodes tell of all the other's flows, and the standby could follow at once."""
     told = [lab.status(spec.name) for spec in lab.topology.gateways]
