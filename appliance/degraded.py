@@ -16,7 +16,8 @@ class Sight:
 
     `late`: how the wait for replicas ended, if it ended without them. `listened`: whether a peer that is
     there had the time to be heard. `waited`: for how many seconds the oldest canary is on its way.
-    `settling`: no canary has made its way since this node's conntrackd was told its part.
+    `settling`: no canary has made its way since this node's conntrackd was told its part. `overrun`: it
+    has missed events of flows, and has yet to tell the peer of all anew.
     """
 
     role: Role
@@ -30,6 +31,7 @@ class Sight:
     generation: int
     waited: float
     settling: bool
+    overrun: bool
 
 
 def why(sight: Sight) -> str:
@@ -51,6 +53,11 @@ def why(sight: Sight) -> str:
         return "conntrackd does not run here" if sight.listened else ""
     if not peer.generation:
         return f"conntrackd does not run on {peer.node}" if peer.ready else ""
+    if sight.overrun:
+        return (
+            f"conntrackd was too slow for some flows: {peer.node} may lack them, or keep some that "
+            "ended; it is about to be told of all anew"
+        )
     if sight.waited > CANARY_PATIENCE:
         way = f"to {peer.node}" if master else f"from {peer.node}"
         return f"no flow {way} has arrived for {sight.waited:.0f} s"

@@ -288,6 +288,7 @@ class Pair:
             generation=self.replicas.generation,
             waited=self.waited(now),
             settling=self.replicas.settling(facts.peer.seen if facts.peer else 0),
+            overrun=self.replicas.overrun,
         )
 
     def waited(self, now: float) -> float:

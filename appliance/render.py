@@ -16,6 +16,9 @@ SUPERVISORD = "supervisord.conf"
 # the peer takes it in, so its queue and the socket's buffer (in bytes) must hold all of it.
 MOST_ENTRIES = 1 << 20
 SYNC_BUFFER = 64 << 20
+# What the kernel reports of flows, in bytes. A report that finds no room is lost, and where it told of
+# an end the replica stays. A full table that fills and is emptied at once was seen to need 187 MB.
+EVENT_BUFFER = 256 << 20
 GARP_REFRESH = 10  # seconds; for whoever missed the first gratuitous ARP
 
 _templates = Environment(
@@ -89,6 +92,7 @@ def conntrackd(
         ignored=list(dict.fromkeys(map(str, ignored))),
         most_entries=MOST_ENTRIES,
         buffer=SYNC_BUFFER,
+        event_buffer=EVENT_BUFFER,
         large_buffers=versions.large_buffers,
     )
 

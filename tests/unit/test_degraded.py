@@ -18,6 +18,7 @@ WELL = Sight(
     generation=7,
     waited=0.3,
     settling=False,
+    overrun=False,
 )
 
 
@@ -38,6 +39,8 @@ def test_what_comes_first_is_said_first() -> None:
     assert why(replace(WELL, generation=0)) == "conntrackd does not run here"
     gone = replace(PEER, generation=0)
     assert why(replace(WELL, peer=gone)) == "conntrackd does not run on backup"
+    slow = replace(WELL, role=Role.MASTER, overrun=True)
+    assert why(slow).startswith("conntrackd was too slow for some flows: backup may lack them")
     stuck = replace(WELL, waited=CANARY_PATIENCE + 1)
     assert why(stuck) == "no flow from backup has arrived for 9 s"
     assert why(replace(stuck, role=Role.MASTER)) == "no flow to backup has arrived for 9 s"
