@@ -185,8 +185,10 @@ def test_ports_and_frames_of_both_sides_agree() -> None:
 
 
 def test_who_has_a_virtual_mac_answers_by_that(tmp_path: Path) -> None:
+    from appliance.virtual import LAN
+
     own, virtual = "02:00:00:00:00:02", "00:00:5e:00:01:33"
     assert lookout.bearer(own, tmp_path) == own
-    (tmp_path / "vgw-lan").mkdir()
-    (tmp_path / "vgw-lan" / "address").write_text(f"{virtual}\n")
+    (tmp_path / LAN).mkdir()
+    (tmp_path / LAN / "address").write_text(f"{virtual}\n")
     assert lookout.bearer(own, tmp_path) == virtual
