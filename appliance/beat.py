@@ -1,7 +1,7 @@
 """What the two agents tell each other over the sync link, several times a second."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 INTERVAL = 0.25  # seconds between two beats
 SILENCE = 1.5  # seconds after which a peer that beats is taken for gone
@@ -38,8 +38,15 @@ class Beat:
 
 
 def pack(beat: Beat) -> bytes:
-    """The beat as one datagram: JSON, so that another version's extra words do no harm."""
-    return json.dumps(asdict(beat)).encode()
+    """The beat as one datagram: JSON, so that another version's extra words do no harm.
+
+    Of a reason that is too long for a datagram the beginning is told: without a beat the peer is taken
+    for gone.
+    """
+    datagram = json.dumps(asdict(beat)).encode()
+    if len(datagram) > _MOST_BYTES and beat.reason:
+        return pack(replace(beat, reason=beat.reason[: len(beat.reason) // 2]))
+    return datagram
 
 
 def unpack(datagram: bytes) -> Beat | None:

@@ -1,5 +1,7 @@
 """What the agents tell each other arrives as it was said, or not at all."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,10 +27,10 @@ PEER = Beat(
 )
 BEATS = st.builds(
     Beat,
-    node=st.text(),
+    node=st.text(max_size=40),
     role=st.sampled_from(["MASTER", "BACKUP", "FAULT"]),
     ready=st.booleans(),
-    reason=st.text(),
+    reason=st.text(max_size=60),
     priority=st.integers(1, 254),
     entries=st.integers(0, 10**6),
     quiet=st.none() | st.floats(0, 1e6),
@@ -39,13 +41,22 @@ BEATS = st.builds(
     replicas=st.booleans(),
     asks=st.integers(0, 99),
     prepared=st.integers(0, 99),
-    config=st.text(),
+    config=st.text(max_size=40),
 )
 
 
 @given(BEATS)
 def test_a_beat_there_and_back(one: Beat) -> None:
     assert beat.unpack(beat.pack(one)) == one
+
+
+@given(BEATS, st.text(min_size=1))
+def test_of_a_reason_too_long_for_a_datagram_the_beginning_arrives(one: Beat, word: str) -> None:
+    said = replace(one, reason=word * 2000)
+    heard = beat.unpack(beat.pack(said))
+    assert heard is not None
+    assert heard.reason and said.reason.startswith(heard.reason)
+    assert replace(heard, reason=said.reason) == said
 
 
 @given(
