@@ -130,17 +130,20 @@ def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
 
 
 def _rules(sides: Sides) -> tuple[RouteRule, ...]:
-    """What is on-link, then the node's own traffic (`iif lo`), then what our firewall has marked.
+    """What our firewall has marked; nothing else that would pass; then the node's own (`iif lo`).
 
-    The firewall marks what it has looked at; the rest that comes from inside finds no way out. So
-    not even `nft flush ruleset` lets a packet leave untranslated.
+    The firewall marks what it has looked at; the rest is discarded before any route is asked for, also
+    one to or from a neighbour on the WAN's own link. So not even `nft flush ruleset` lets a packet
+    leave untranslated, or anybody in.
     """
     return (
-        RouteRule(31500, MAIN_TABLE, specific_only=True),
-        RouteRule(31501, OWN_TABLE, "lo"),
-        RouteRule(31502, FORWARD_TABLE, mark=policy.SEEN),
-        *(RouteRule(31503, BLACKHOLE, name) for name in sides.lan),
-        *(RouteRule(31504, BLACKHOLE, name) for name in sides.sync),
+        RouteRule(31500, MAIN_TABLE, mark=policy.SEEN, specific_only=True),
+        RouteRule(31501, FORWARD_TABLE, mark=policy.SEEN),
+        *(RouteRule(31502, BLACKHOLE, name) for name in sides.lan),
+        *(RouteRule(31503, BLACKHOLE, name) for name in sides.sync),
+        *(RouteRule(31504, BLACKHOLE, name) for name in sides.wan),
+        RouteRule(31505, MAIN_TABLE, specific_only=True),
+        RouteRule(31506, OWN_TABLE, "lo"),
     )
 
 

@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from .conftest import REPOSITORY, Lab, eventually
 from .test_lab_gateway import pings, shell, told
 
@@ -26,11 +28,18 @@ for flow in flows:
 print(ended)
 """
 
+# Often, for the repair takes a few milliseconds.
+FLUSH = "for _ in $(seq 30); do nft flush ruleset; sleep 0.05; done"
 
-def test_not_even_a_flushed_ruleset_lets_a_packet_out_untranslated(standard_lab: Lab) -> None:
+
+@pytest.mark.parametrize("target", ["8.8.8.8", "203.0.113.1"], ids=["far", "on the WAN's link"])
+def test_not_even_a_flushed_ruleset_lets_a_packet_out_untranslated(
+    standard_lab: Lab, target: str
+) -> None:
+    shell(standard_lab, "noeud1", f"ping -q -i 0.002 -w 6 {target} >/dev/null 2>&1 &")
     before = standard_lab.json("capture")
     repairs = told(standard_lab, "master")["repairs"]
-    shell(standard_lab, "noeud1", "ping -q -i 0.002 -w 4 8.8.8.8 >/dev/null & echo started")
+    shell(standard_lab, "master", FLUSH)
     for _ in range(5):
         shell(standard_lab, "master", "nft flush ruleset")
         assert eventually(
@@ -43,12 +52,31 @@ def test_not_even_a_flushed_ruleset_lets_a_packet_out_untranslated(standard_lab:
     assert pings(standard_lab, "noeud1")
 
 
-def resets(lab: Lab, node: str) -> int:
-    """How many connections a node's own TCP has reset (/proc/net/snmp)."""
+def test_nor_does_it_let_a_neighbour_on_the_wan_in(standard_lab: Lab) -> None:
+    lan = "192.168.100.0/24"
+    shell(standard_lab, "internet", f"ip route add {lan} via 203.0.113.99")
+    try:
+        before = counted(standard_lab, "noeud1", "Icmp", "InEchos")
+        sent = counted(standard_lab, "internet", "Icmp", "OutEchos")
+        shell(standard_lab, "internet", "ping -q -i 0.002 -w 4 192.168.100.10 >/dev/null 2>&1 &")
+        shell(standard_lab, "master", FLUSH)
+        assert counted(standard_lab, "internet", "Icmp", "OutEchos") > sent + 100
+        assert counted(standard_lab, "noeud1", "Icmp", "InEchos") == before
+    finally:
+        shell(standard_lab, "internet", f"ip route del {lan} via 203.0.113.99")
+
+
+def counted(lab: Lab, node: str, protocol: str, counter: str) -> int:
+    """What a node's kernel has counted so far (/proc/net/snmp)."""
     names, values = re.findall(
-        "^Tcp: (.*)$", lab.exec(node, "cat", "/proc/net/snmp").stdout, re.MULTILINE
+        f"^{protocol}: (.*)$", lab.exec(node, "cat", "/proc/net/snmp").stdout, re.MULTILINE
     )
-    return int(dict(zip(names.split(), values.split(), strict=True))["OutRsts"])
+    return int(dict(zip(names.split(), values.split(), strict=True))[counter])
+
+
+def resets(lab: Lab, node: str) -> int:
+    """How many connections a node's own TCP has reset."""
+    return counted(lab, node, "Tcp", "OutRsts")
 
 
 def test_a_flushed_ruleset_ends_no_flow(standard_lab: Lab) -> None:
