@@ -1,9 +1,10 @@
-"""One bare router in the pair's place: nothing elects, so that forwarding alone is measured."""
+"""A bare router in the pair's place, and one beside it: nothing elects, so that forwarding alone is measured."""
 
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 
 import yaml
 
@@ -14,7 +15,7 @@ from appliance.lab.bench.gateway import BARE
 from appliance.lab.bench.setups import MODULE, running
 from appliance.lab.entry import Child
 from appliance.lab.namespaces import NamespaceLab
-from appliance.lab.topology import INTERNET
+from appliance.lab.topology import INTERNET, NodeSpec
 from appliance.lab.world import wait_until
 
 PLAIN, MASQUERADE, FULL = "plain routing", "masquerade rule", "full ruleset"
@@ -44,26 +45,31 @@ class Router:
         self.order(node, "nft", "-f", "/run/lab/bench.nft")
 
     def become(self, variant: str) -> None:
-        """Route plainly, translate by one rule, or do all that the product's MASTER does."""
+        """Lead the first machine by all that the product's MASTER does, or by a node that only routes.
+
+        That is the peer, on which the product never ran: a network that once had routing rules of its own
+        looks routes up the long way for good. It checks sources as the product has the kernel do.
+        """
         if variant == FULL:
             self.order(self.name, "vgw", "apply", "--role", "MASTER")
+            self._lead_by(self.lab.topology.vgw.ip)
             return
-        self.order(self.name, "vgw", "teardown")
-        self.load(self.name, "table ip bench\ndelete table ip bench\n")
-        spec = self.lab.topology.node(self.name)
-        for bridge in ("lan", "wan"):
-            key = f"net.ipv4.conf.{recipes.interface(spec, bridge)}.forwarding=1"
-            self.order(self.name, "sysctl", "-q", "-w", key)
+        spec = self.lab.topology.node(self.peer)
+        self.order(self.peer, "sysctl", "-q", "-w", "net.ipv4.conf.all.rp_filter=1")
+        self.load(self.peer, "table ip bench\ndelete table ip bench\n")
         if variant == MASQUERADE:
-            self.load(self.name, recipes.translation(self.lab.topology, spec, "masquerade"))
+            self.load(self.peer, recipes.translation(self.lab.topology, spec, "masquerade"))
+        self._lead_by(_address(spec, "lan"))
+
+    def _lead_by(self, gateway: IPv4Address) -> None:
+        self.order(self.machine, "ip", "route", "replace", "default", "via", str(gateway))
 
     def map_ports(self, number: int) -> None:
         """Be the full MASTER with so many UDP ports of the WAN VIP that lead to the first machine."""
         document = yaml.safe_load(self.lab.topology.text)
-        wire = self.lab.topology.node(self.machine).wires[0]
-        assert wire.address is not None
+        machine = str(_address(self.lab.topology.node(self.machine), "lan"))
         document["nat"]["destination"] = [
-            {"protocol": "udp", "port": FIRST_MAPPED + place, "to": str(wire.address.ip)}
+            {"protocol": "udp", "port": FIRST_MAPPED + place, "to": machine}
             for place in range(number)
         ]
         file = self.lab.world.disk / self.name / "gateway.yaml"
@@ -124,7 +130,7 @@ class Router:
 
 @contextmanager
 def routing(name: str) -> Iterator[Router]:
-    """A lab whose first gateway is a bare router; the internet knows the way back to the LAN."""
+    """A lab whose gateways are bare routers; the internet knows the way back to the LAN by the second."""
     plan = running(topology.from_yaml(topology.gateway_yaml()), (MODULE, BARE))
     with pair.lab_of(name, plan) as lab:
         router = Router(lab)
@@ -132,8 +138,13 @@ def routing(name: str) -> Iterator[Router]:
             raise NotConverged(
                 f"{router.name}: no router yet; its log ends:\n{lab.log(router.name, 8)}"
             )
-        own = next(wire.address for wire in plan.gateways[0].wires if wire.bridge == "wan")
-        assert own is not None
-        way = ["ip", "route", "add", str(plan.vgw.network), "via", str(own.ip)]
-        router.order(INTERNET, *way)
+        way = ["via", str(_address(plan.node(router.peer), "wan"))]
+        router.order(INTERNET, "ip", "route", "add", str(plan.vgw.network), *way)
         yield router
+
+
+def _address(node: NodeSpec, bridge: str) -> IPv4Address:
+    """A node's own address on a bridge."""
+    wire = next(wire for wire in node.wires if wire.bridge == bridge)
+    assert wire.address is not None
+    return wire.address.ip

@@ -159,7 +159,10 @@ def ratios(result: Result) -> Table:
                 share = "1" if variant == PLAIN else spread(pairs)
                 rows.append((words, variant, number(statistics.median(values)), share))
     heading = ("traffic", "variant", "median", "by plain routing")
-    note = "One sender, the router and the receiver share this machine: trust the ratios."
+    note = (
+        "Plain routing and the rule run on a node on which the product never was, with the same check of sources "
+        "(`rp_filter` 1). One sender, the router and the receiver share this machine: trust the ratios."
+    )
     return Table("Forwarding", "throughput", heading, tuple(rows), note)
 
 
