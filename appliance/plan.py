@@ -130,20 +130,21 @@ def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
 
 
 def _rules(sides: Sides) -> tuple[RouteRule, ...]:
-    """What our firewall has marked; nothing else that would pass; then the node's own (`iif lo`).
+    """On-link first, then the node's own (`iif lo`), what our firewall has marked, and nothing else that would pass.
 
     The firewall marks what it has looked at; the rest is discarded before any route is asked for, also
     one to or from a neighbour on the WAN's own link. So not even `nft flush ruleset` lets a packet
-    leave untranslated, or anybody in.
+    leave untranslated, or anybody in. The node's own way stands before the marked one: the kernel also
+    asks by `iif lo`, with the mark, for the way back of what comes in for the node itself.
     """
     return (
         RouteRule(31500, MAIN_TABLE, mark=policy.SEEN, specific_only=True),
-        RouteRule(31501, FORWARD_TABLE, mark=policy.SEEN),
-        *(RouteRule(31502, BLACKHOLE, name) for name in sides.lan),
-        *(RouteRule(31503, BLACKHOLE, name) for name in sides.sync),
-        *(RouteRule(31504, BLACKHOLE, name) for name in sides.wan),
-        RouteRule(31505, MAIN_TABLE, specific_only=True),
-        RouteRule(31506, OWN_TABLE, "lo"),
+        RouteRule(31501, MAIN_TABLE, "lo", specific_only=True),
+        RouteRule(31502, OWN_TABLE, "lo"),
+        RouteRule(31503, FORWARD_TABLE, mark=policy.SEEN),
+        *(RouteRule(31504, BLACKHOLE, name) for name in sides.lan),
+        *(RouteRule(31505, BLACKHOLE, name) for name in sides.sync),
+        *(RouteRule(31506, BLACKHOLE, name) for name in sides.wan),
     )
 
 

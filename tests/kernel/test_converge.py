@@ -158,7 +158,7 @@ DRIFT = {
     "every table flushed": "nft flush ruleset",
     "a route deleted": "ip route del default table 2011",
     "a route replaced": "ip route replace default via 203.0.113.7 dev eth0 table 2010 proto 201",
-    "a routing rule deleted": "ip rule del priority 31503",
+    "a routing rule deleted": "ip rule del priority 31504",
     "forwarding off": "echo 0 > /proc/sys/net/ipv4/conf/eth1/forwarding",
     "a setting changed": "echo 0 > /proc/sys/net/ipv4/conf/all/arp_ignore",
     "a file edited": "echo rubbish >> /run/vgw/supervisord.conf",
