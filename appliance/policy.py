@@ -59,9 +59,16 @@ def ruleset(config: Config, name: str, interfaces: Interfaces) -> Ruleset:
     )
 
 
-def _advert(peer: Node, interfaces: Sides) -> Match:
+def _advert(config: Config, peer: Node, interfaces: Sides) -> Match:
     # TTL 255 proves that the sender is on this link (RFC 5082; RFC 9568, section 5.1.1.3).
-    return Match(in_interface=interfaces.lan, source=host(peer.lan.ip), protocol="vrrp", ttl=255)
+    # keepalived logs each advert of another version, and is late with its own meanwhile.
+    return Match(
+        in_interface=interfaces.lan,
+        source=host(peer.lan.ip),
+        protocol="vrrp",
+        ttl=255,
+        vrrp_version=config.vgw.vrrp_version,
+    )
 
 
 def _sync_message(config: Config, peer: Node, interfaces: Sides) -> Match:
@@ -75,7 +82,7 @@ def _sync_message(config: Config, peer: Node, interfaces: Sides) -> Match:
 
 
 def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
-    advert, sync = _advert(peer, interfaces), _sync_message(config, peer, interfaces)
+    advert, sync = _advert(config, peer, interfaces), _sync_message(config, peer, interfaces)
     port = config.sync.port
     lan_sources = tuple(sorted({config.vgw.address.network, *inside(config)}))
     return Chain(
@@ -200,7 +207,7 @@ def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
         Kind.FILTER,
         (
             Rule(Accept(), Match(in_interface=("lo",))),
-            Rule(Accept(), _advert(peer, interfaces), "VRRP from the peer"),
+            Rule(Accept(), _advert(config, peer, interfaces), "VRRP from the peer"),
             Rule(
                 Accept(), _sync_message(config, peer, interfaces), "state replication from the peer"
             ),

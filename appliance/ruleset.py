@@ -102,6 +102,7 @@ class Match:
     protocol_not: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
     ttl: int | None = None
+    vrrp_version: int | None = None  # of an advert, VRRP's only type; names no protocol
     ct_state: tuple[CtState, ...] = ()
     ct_redirected: bool = False  # the flow's destination was translated
     ct_translated: bool = False  # either of its ends was

@@ -41,6 +41,8 @@ _PLACE = {
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
 # Of such a prefix nft loads three bytes; the kernel has a short way for one, two and four (nft_payload_fast_eval).
 _THREE_BYTES = 24
+# VRRP's first byte is version and type; 1, an advert, is the only type (RFC 3768, 5.3; RFC 9568, 5.2).
+_ADVERT = 1
 _UNSUPPORTED = ("Operation not supported", "Protocol not supported", "Unable to initialize Netlink")
 
 
@@ -71,19 +73,7 @@ def _rule(rule: Rule) -> str:
 
 
 def _match(match: Match) -> list[str]:
-    words = _way(match)
-    if match.protocol and match.ports:
-        words.append(f"{match.protocol} dport {_one_of([_span(p) for p in match.ports])}")
-    elif match.protocol:
-        words.append(f"meta l4proto {_PROTOCOLS[match.protocol]}")
-    if match.protocol_not:
-        words.append(f"meta l4proto != {_PROTOCOLS[match.protocol_not]}")
-    if match.ttl is not None:
-        words.append(f"ip ttl {match.ttl}")
-    if match.icmp_type:
-        words.append(f"icmp type {match.icmp_type}")
-    if match.icmp_code_not is not None:
-        words.append(f"icmp code != {match.icmp_code_not}")
+    words = [*_way(match), *_protocol(match), *_headers(match)]
     if match.no_return_route:
         words.append("meta nfproto ipv4 fib saddr . mark . iif oif missing")
     if match.ct_state:
@@ -94,6 +84,31 @@ def _match(match: Match) -> list[str]:
         words.append("ct status snat,dnat")
     if match.per_second:
         words.append(f"limit rate {match.per_second}/second burst {match.per_second} packets")
+    return words
+
+
+def _protocol(match: Match) -> list[str]:
+    words = []
+    if match.protocol and match.ports:
+        words.append(f"{match.protocol} dport {_one_of([_span(p) for p in match.ports])}")
+    elif match.protocol:
+        words.append(f"meta l4proto {_PROTOCOLS[match.protocol]}")
+    if match.protocol_not:
+        words.append(f"meta l4proto != {_PROTOCOLS[match.protocol_not]}")
+    return words
+
+
+def _headers(match: Match) -> list[str]:
+    """What stands in the headers of IP and of the protocol above it."""
+    words = []
+    if match.ttl is not None:
+        words.append(f"ip ttl {match.ttl}")
+    if match.vrrp_version is not None:
+        words.append(f"@th,0,8 {match.vrrp_version << 4 | _ADVERT:#x}")
+    if match.icmp_type:
+        words.append(f"icmp type {match.icmp_type}")
+    if match.icmp_code_not is not None:
+        words.append(f"icmp code != {match.icmp_code_not}")
     return words
 
 

@@ -121,6 +121,30 @@ def test_vrrp_and_replication_are_the_peers_alone_and_untracked(
     assert first.match.ttl == 255
 
 
+def test_an_advert_counts_only_in_the_version_of_the_file(wanted: Config, rules: Ruleset) -> None:
+    arriving, entering = chain(rules, "arriving").rules, chain(rules, "input").rules
+    taken = [
+        rule.match
+        for rule in (*arriving, *entering)
+        if rule.match.protocol == "vrrp" and not isinstance(rule.action, Drop)
+    ]
+    assert len(taken) == 3, "it is not tracked, accepted, and let in"
+    assert {match.vrrp_version for match in taken} == {wanted.vgw.vrrp_version}
+    assert Rule(Drop(), Match(protocol="vrrp"), "VRRP from anybody else", count=True) in arriving
+
+
+def line(rule: Rule) -> str:
+    """The rule as nft reads it."""
+    some = Chain("some", Hook.INPUT, Kind.FILTER, (rule,))
+    return nftables.text(Ruleset((some,))).splitlines()[5].strip()
+
+
+@pytest.mark.parametrize(("version", "first"), [(2, "0x21"), (3, "0x31")])
+def test_version_and_type_of_an_advert_are_one_byte(version: int, first: str) -> None:
+    match = Match(protocol="vrrp", ttl=255, vrrp_version=version)
+    assert line(Rule(Accept(), match)) == f"meta l4proto 112 ip ttl 255 @th,0,8 {first} accept"
+
+
 def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
     wanted: Config, rules: Ruleset
 ) -> None:
@@ -148,17 +172,16 @@ def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
 
 
 def test_a_prefix_of_three_bytes_is_asked_for_by_its_mask() -> None:
-    def line(prefix: str, action: Accept | Drop, *, inverted: bool = False) -> str:
+    def source(prefix: str, action: Accept | Drop, *, inverted: bool = False) -> str:
         networks = (IPv4Network(prefix),)
         match = Match(source_not=networks) if inverted else Match(source=networks)
-        chain = Chain("some", Hook.INPUT, Kind.FILTER, (Rule(action, match),))
-        return nftables.text(Ruleset((chain,))).splitlines()[5].strip()
+        return line(Rule(action, match))
 
-    assert line("10.1.2.0/24", Accept()) == "ip saddr & 255.255.255.0 == 10.1.2.0 accept"
-    inverted = line("10.1.2.0/24", Drop(), inverted=True)
+    assert source("10.1.2.0/24", Accept()) == "ip saddr & 255.255.255.0 == 10.1.2.0 accept"
+    inverted = source("10.1.2.0/24", Drop(), inverted=True)
     assert inverted == "ip saddr & 255.255.255.0 != 10.1.2.0 drop"
-    assert line("10.1.0.0/16", Accept()) == "ip saddr 10.1.0.0/16 accept"
-    assert line("10.1.2.3/32", Accept()) == "ip saddr 10.1.2.3 accept"
+    assert source("10.1.0.0/16", Accept()) == "ip saddr 10.1.0.0/16 accept"
+    assert source("10.1.2.3/32", Accept()) == "ip saddr 10.1.2.3 accept"
 
 
 def test_ports_become_one_map_however_many_they_are() -> None:
