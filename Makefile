@@ -60,7 +60,7 @@ lock: ## pin the Python packages again, with hashes (UPGRADE=1 for new versions)
 
 clean: ## remove what set-up and tests left in this directory
 	rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find appliance tests -name __pycache__ -prune -exec rm -rf {} +
+	find appliance vgw_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 setup-demo setup-bench setup-test setup-check:
 	@setup/setup.sh $(@:setup-%=%)

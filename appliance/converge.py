@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import ApplianceError, NotConverged
-from appliance.change import Change
-from appliance.drivers import daemons, links, nftables, policies, routes, sysctl
-from appliance.plan import Plan
+from appliance.drivers import daemons, links, nftables, routes, sysctl, xfrm
+from appliance.planning.change import Change
+from appliance.planning.plan import Plan
 
 NFT_MEMORY = "nftables.json"
 
@@ -46,7 +46,7 @@ def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
         Stage("links", lambda: links.diff(plan.links), links.apply),
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
-        Stage("policies", lambda: policies.diff(plan.blocks, plan.closed), policies.apply),
+        Stage("policies", lambda: xfrm.diff(plan.blocks, plan.closed), xfrm.apply),
         Stage("files", lambda: daemons.diff(plan.files, run_dir), daemons.apply),
         Stage("forwarding", lambda: sysctl.diff(_forwarding(plan)), sysctl.apply),
     )

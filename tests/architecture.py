@@ -1,66 +1,70 @@
 """The rules for the shape of the source: who may import whom, what stays pure, what stays small.
 
-A new module needs one word in LAYERS, or in BESIDE. Everything else follows from that.
+A new package needs one line in PRODUCT_ORDER or LAB_ORDER; a new module in a package needs nothing.
 """
 
 import ast
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = "appliance"
+PRODUCT, LAB = "appliance", "vgw_lab"
 
-
-@dataclass(frozen=True)
-class Layer:
-    """Modules that may import any layer before theirs, and none of their own."""
-
-    modules: tuple[str, ...]
-    pure: bool = False
-
-
-# Low to high. `drivers.*` stands for every module in drivers/ that has no line of its own.
-LAYERS = (
-    Layer(("__init__",), pure=True),
-    Layer(("change", "ruleset", "scalars", "settings", "vrrp"), pure=True),
-    Layer(("system",)),
-    Layer(("fields", "marks"), pure=True),
-    Layer(("model",), pure=True),
-    Layer(("addresses", "schema", "virtual"), pure=True),
-    Layer(("address_checks", "nat_checks", "vrrp_checks", "wording"), pure=True),
-    Layer(("checks",), pure=True),
-    Layer(("config",), pure=True),
-    Layer(("translation",), pure=True),
-    Layer(("beat", "failover", "policy", "preflight", "render", "status"), pure=True),
-    Layer(("degraded", "metrics", "plan", "readiness"), pure=True),
-    Layer(("peer", "request"), pure=True),
-    Layer(("ledger",)),
-    Layer(("drivers",)),
-    Layer(("drivers.devconf",)),
-    Layer(("drivers.ctnetlink",), pure=True),
-    Layer(("drivers.*",)),
-    Layer(("drivers.probes",)),  # looks through the other drivers' eyes
-    Layer(("converge", "here", "observe", "replicas", "show", "standby", "takeover")),
-    Layer(("refresh", "siblings")),
-    Layer(("pair",)),
-    Layer(("account",)),
-    Layer(("agent", "handover")),
-    Layer(("operate",)),
-    Layer(("cli",)),
-    Layer(("__main__",)),
+# The product's packages and single modules, low to high: each imports what stands before it.
+PRODUCT_ORDER = (
+    "__init__",  # the version, and the errors with their exit codes
+    "vrrp",  # the protocol's arithmetic
+    "system",  # the one door to programs, files and the clock
+    "config",  # the file, or all its errors
+    "planning",  # the whole wanted machine, as data
+    "status",  # what a node tells of itself
+    "processes",  # supervisord and its programs
+    "wires",  # what is heard and said on the networks
+    "conntrack",  # the kernel's connection table, and conntrackd
+    "drivers",  # diff and apply, a kind of object each
+    "converge",  # the machine against the plan
+    "site",  # what this machine is
+    "pair",  # the two nodes: beats, judgement, replicas
+    "agent",  # the loop
+    "commands",  # what an operator types
+    "__main__",
 )
+# The lab's, low to high; above all of the product but its commands.
+LAB_ORDER = (
+    "__init__",
+    "instruments",
+    "worlds",
+    "measures",
+    "faults",
+    "drills",
+    "reports",
+    "bench",
+    "commands",
+)
+# What the lab may import of the product: words, not deeds.
+LAB_KNOWS = frozenset({"__init__", "config", "status", "system", "vrrp"})
+# TODO(out): until the lab is an extra, the command line imports its commands.
+LAB_IMPORTERS = frozenset({"appliance.commands.cli"})
 
-# Beside the layers: what each may import, besides its own kind; only the command line imports them.
-WORDS = frozenset({"__init__", "model", "system", "vrrp"})
-BESIDE = {
-    "lab.*": WORDS,
-    "supervise": WORDS,
-}
-IMPORTERS_OF_BESIDE = {"cli", "__main__"}
+# No effect, no clock, no file: a package stands for all modules in it.
+PURE = (
+    "appliance.vrrp",
+    "appliance.config",
+    "appliance.planning",
+    "appliance.status.node_status",
+    "appliance.status.metrics",
+    "appliance.conntrack.ctnetlink",
+    "appliance.site.preflight",
+    "appliance.pair.beat",
+    "appliance.pair.degraded",
+    "appliance.pair.failover",
+    "appliance.pair.peer",
+    "appliance.pair.readiness",
+    "appliance.pair.resync",
+)
 
 # What a pure module has no business with: the clock, the machine, other processes, the network.
 EFFECTS = {
@@ -93,30 +97,31 @@ EFFECTFUL_CALLS = {"open", "input", "print", "exec", "eval"}
 # Packages that one module knows, and the few others that may, each with its reason.
 DOORS = {
     "subprocess": {
-        "system": "the one door to programs",
-        "lab.bench.gateway": "is a node's first process, and keeps the daemons of its set-up",
-        "lab.entry": "starts programs inside a world that runs already",
-        "lab.nodes": "starts programs on a machine of the lab and lets them run",
-        "lab.world": "starts a process tree of its own and talks to it while it lives",
-        "supervise": "starts supervisord and turns its end into an exit code",
+        "appliance.system": "the one door to programs",
+        "appliance.processes.supervise": "starts supervisord and turns its end into an exit code",
+        "vgw_lab.bench.gateway": "is a node's first process, and keeps the daemons of its set-up",
+        "vgw_lab.worlds.entry": "starts programs inside a world that runs already",
+        "vgw_lab.worlds.nodes": "starts programs on a machine of the lab and lets them run",
+        "vgw_lab.worlds.world": "starts a process tree of its own and talks to it while it lives",
     },
     "pyroute2": {
-        "drivers.links": "makes the links that bear virtual MACs",
-        "drivers.neighbours": "keeps a peer's place on the LAN known",
-        "drivers.routes": "the door to netlink for all else",
+        "appliance.drivers.links": "makes the links that bear virtual MACs",
+        "appliance.drivers.routes": "the door to netlink for all else",
+        "appliance.wires.neighbours": "keeps a peer's place on the LAN known",
     },
-    "docker": {"lab.engine": "the one door to the container engine"},
+    "docker": {"vgw_lab.worlds.engine": "the one door to the container engine"},
     "matplotlib": {
-        "lab.bench.plots": "draws; an extra that only a report needs",
-        "lab.drawing": "gives all drawings one look",
-        "lab.drill_plots": "draws the course of drills, for their report",
+        "vgw_lab.bench.plots": "draws; an extra that only a report needs",
+        "vgw_lab.reports.drawing": "gives all drawings one look",
+        "vgw_lab.reports.drill_plots": "draws the course of drills, for their report",
     },
     "importlib": {},
 }
 
-MAX_LINES = 300
+# A file is cut where its subject divides. It should be looked at from LONG_LINES on; MAX_LINES is the end.
+LONG_LINES, MAX_LINES = 300, 400
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers"}
-WITHOUT_DOCSTRING = {"__main__"}  # three lines that call cli.main
+WITHOUT_DOCSTRING = {"appliance.__main__"}  # three lines that call cli.main
 
 # No address of a package index, and no path that only one machine has, in any tracked file.
 FOREIGN = re.compile(
@@ -124,26 +129,9 @@ FOREIGN = re.compile(
 )
 
 
-def layer_of(module: str) -> int | None:
-    """The number of a module's layer, or None where no line of LAYERS names it."""
-    for name in (module, f"{module.rpartition('.')[0]}.*"):
-        for number, layer in enumerate(LAYERS):
-            if name in layer.modules:
-                return number
-    return None
-
-
-def beside(module: str) -> str | None:
-    """The line of BESIDE that a module falls under."""
-    for name in (module, f"{module.partition('.')[0]}.*"):
-        if name in BESIDE:
-            return name
-    return None
-
-
 def imports(module: str, source: str, known: frozenset[str]) -> Iterator[tuple[str, int]]:
-    """Everything a module imports, anywhere in it, with the line: ours as "plan", others as ":os"."""
-    package = [PACKAGE, *module.split(".")[:-1]]
+    """Everything a module imports, anywhere in it, with the line: ours in full, others as ":os"."""
+    package = module.split(".")[:-1] if module not in packages(known) else module.split(".")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -154,53 +142,90 @@ def imports(module: str, source: str, known: frozenset[str]) -> Iterator[tuple[s
         else:
             continue
         for name in names:
-            top, _, rest = name.partition(".")
-            if top != PACKAGE:
-                yield f":{top}", node.lineno
+            if name.partition(".")[0] not in (PRODUCT, LAB):
+                yield f":{name.partition('.')[0]}", node.lineno
                 continue
-            while rest and rest not in known:  # the last part may be a name inside a module
-                rest = rest.rpartition(".")[0]
-            yield rest or "__init__", node.lineno
+            yield module_in(name, known), node.lineno
+
+
+def module_in(name: str, known: frozenset[str]) -> str:
+    """The module that a dotted name leads to: its last part may be a name inside one."""
+    while "." in name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def packages(known: frozenset[str]) -> frozenset[str]:
+    """Of these modules, the ones that hold others."""
+    return frozenset(name.rpartition(".")[0] for name in known) & known
+
+
+def room(module: str) -> str:
+    """The entry of PRODUCT_ORDER or LAB_ORDER that a module falls under."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def import_problems(sources: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with who imports whom: a sentence each."""
+    known = frozenset(sources)
+    arrows: dict[str, set[str]] = {}
     for module, source in sources.items():
-        if layer_of(module) is None and beside(module) is None:
+        order = PRODUCT_ORDER if module.partition(".")[0] == PRODUCT else LAB_ORDER
+        if room(module) not in order:
             yield (
-                f"{module}: no layer; add it to LAYERS (or to BESIDE) in tests/architecture.py, "
+                f"{module}: no place; add {room(module)} to the order in tests/architecture.py, "
                 "above everything it imports"
             )
             continue
-        for target, line in imports(module, source, frozenset(sources)):
+        for target, line in imports(module, source, known):
             where = f"{module}:{line}"
             if target.startswith(":"):
                 yield from door_problems(module, where, target[1:])
             elif problem := direction_problem(module, target):
                 yield f"{where}: imports {target}{problem}"
+            elif target != module:
+                arrows.setdefault(module, set()).add(target)
+    if circle := first_circle(arrows):
+        yield f"{circle[0]}: imports itself by way of {' and '.join(circle[1:])}"
 
 
 def direction_problem(module: str, target: str) -> str | None:
     """Why a module of ours may not import another; None if it may."""
-    kind, theirs = beside(module), beside(target)
-    if kind is not None:
-        if target in BESIDE[kind] or theirs == kind:
-            return None
-        return f"; {kind} may import only {', '.join(sorted(BESIDE[kind]))} and itself"
-    if theirs is not None:
-        return None if module in IMPORTERS_OF_BESIDE else ", which only the command line may import"
-    here, there = layer_of(module), layer_of(target)
-    if here is not None and there is not None and there >= here:
-        return "; imports go to a lower layer only (see LAYERS)"
-    if is_pure(module) and target == "system":
+    here, there = module.partition(".")[0], target.partition(".")[0]
+    if here == PRODUCT and there == LAB:
+        return None if module in LAB_IMPORTERS else "; the product runs without the lab"
+    if here == LAB and there == PRODUCT:
+        known = ", ".join(sorted(LAB_KNOWS))
+        return None if room(target) in LAB_KNOWS else f"; the lab knows of the product {known}"
+    order = PRODUCT_ORDER if here == PRODUCT else LAB_ORDER
+    if room(target) in order and order.index(room(target)) > order.index(room(module)):
+        return f"; {room(target)} stands above {room(module)} in the order"
+    if is_pure(module) and target == f"{PRODUCT}.system":
         return "; a pure module takes what it needs as an argument"
     return None
 
 
+def first_circle(arrows: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """Modules that import each other in a circle; empty where none do."""
+    done: set[str] = set()
+
+    def walk(module: str, way: tuple[str, ...]) -> tuple[str, ...]:
+        if module in way:
+            return way[way.index(module) :]
+        if module in done:
+            return ()
+        for target in sorted(arrows.get(module, ())):
+            if circle := walk(target, (*way, module)):
+                return circle
+        done.add(module)
+        return ()
+
+    return next((circle for module in sorted(arrows) if (circle := walk(module, ()))), ())
+
+
 def is_pure(module: str) -> bool:
     """Whether a module is declared pure."""
-    number = layer_of(module)
-    return number is not None and LAYERS[number].pure
+    return module == PRODUCT or any(f"{module}.".startswith(f"{name}.") for name in PURE)
 
 
 def door_problems(module: str, where: str, package: str) -> Iterator[str]:
@@ -257,12 +282,12 @@ def problems(sources: Mapping[str, str]) -> list[str]:
 
 @cache
 def package() -> dict[str, str]:
-    """The real package as {module: source}."""
+    """Both real packages as {module: source}."""
     sources = {}
-    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
-        parts = path.relative_to(ROOT / PACKAGE).with_suffix("").parts
-        name = ".".join(parts).removesuffix(".__init__")
-        sources[name] = path.read_text(encoding="utf-8")
+    for top in (PRODUCT, LAB):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            sources[name] = path.read_text(encoding="utf-8")
     return sources
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from appliance import CommandFailed, system
-from appliance.change import Change
-from appliance.render import CONNTRACKD, KEEPALIVED, SUPERVISORD, File, Versions
+from appliance.planning.change import Change
+from appliance.planning.daemon_files import CONNTRACKD, KEEPALIVED, SUPERVISORD, File, Versions
 
 FILES = (CONNTRACKD, KEEPALIVED, SUPERVISORD)
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h; the socket module does not name it

@@ -9,8 +9,9 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from appliance import CommandFailed
-from appliance.change import Change
-from appliance.virtual import NAMES, VirtualLink
+from appliance.config.reserved_names import NAMES
+from appliance.planning.change import Change
+from appliance.planning.virtual_macs import VirtualLink
 
 _UP = 1  # IFF_UP
 _NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE

@@ -7,8 +7,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from appliance import CommandFailed, MissingKernelFeature, system
-from appliance.change import Change
-from appliance.ruleset import (
+from appliance.planning.change import Change
+from appliance.planning.ruleset import (
     Accept,
     Action,
     Admit,

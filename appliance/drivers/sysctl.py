@@ -10,8 +10,8 @@ from appliance import (
     ReadOnlySysctl,
     system,
 )
-from appliance.change import Change
 from appliance.drivers import devconf
+from appliance.planning.change import Change
 
 ROOT = Path("/proc/sys")
 

@@ -5,7 +5,7 @@ import sys
 from ipaddress import IPv4Address, IPv4Network
 
 from appliance import system
-from appliance.lab import capture, internet
+from vgw_lab.worlds import capture, internet
 
 INSIDE = [IPv4Network("192.168.100.0/24"), IPv4Network("10.99.0.0/24")]
 WAN_VIP = IPv4Address(os.environ.get("VGW_WAN_VIP", "203.0.113.99"))

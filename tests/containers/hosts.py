@@ -17,11 +17,11 @@ from typing import Any
 
 import docker
 
-from appliance.lab import topology
-from appliance.lab.namespaces import NamespaceLab
-from appliance.lab.nodes import NamespaceNode
 from tests.containers import engine
 from tests.containers.pair import VGW
+from vgw_lab.worlds import topology
+from vgw_lab.worlds.namespaces import NamespaceLab
+from vgw_lab.worlds.nodes import NamespaceNode
 
 COMPOSE = engine.REPOSITORY / "compose"
 IMAGE = "vgw:latest"

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from appliance.lab import faults
 from tests.conftest import Figure
 from tests.containers import engine
 from tests.containers.pair import NODES, eventually
+from vgw_lab import faults
 
 DRILLS = ("power-off", "clean-stop", "stop-keepalived", "kill-keepalived", "lan-down", "wan-down")
 VERDICT = ("drill", "before", "after", "untranslated", "duplicates", "broken")

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from appliance import __version__, config
-from appliance.lab import compose as lab_compose
-from appliance.model import PROFILES, Interfaces
-from appliance.plan import sysctls
+from appliance import __version__
+from appliance.config import gateway_file
+from appliance.config.model import PROFILES, Interfaces
+from appliance.planning.plan import sysctls
 from tests.containers import engine
+from vgw_lab.worlds import compose as lab_compose
 
 DOCKERFILES = sorted(engine.REPOSITORY.glob("**/Dockerfile"))
 PROJECTS = {
@@ -72,7 +73,7 @@ def test_compose_reads_its_files_without_a_warning(compose: dict[str, str], proj
 @pytest.mark.parametrize("profile", PROFILES)
 def test_compose_sets_what_the_gateway_asks_for(compose: dict[str, str], profile: str) -> None:
     text = lab_compose.gateway_yaml(profile)
-    asked = config.parse(text.encode())
+    asked = gateway_file.parse(text.encode())
     wanted = dict(sysctls(asked, "master", Interfaces(lan="eth1", wan="eth0", sync="eth2")))
     # What is an interface's own the gateway sets by itself, by netlink.
     wanted = {key: value for key, value in wanted.items() if ".eth" not in key}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab import faults, topology
 from tests.containers import engine
+from vgw_lab import faults
+from vgw_lab.worlds import topology
 
 # So that drills which wait for a timer of the connection table take seconds.
 TIMERS = "timeouts: {udp_stream: 6, tcp_established: 30}\n"

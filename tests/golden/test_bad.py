@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance import config, preflight
+from appliance.config import gateway_file
+from appliance.site import preflight
 
 BASE = Path(__file__).parent / "bad-base.yaml"
 CASES = sorted(path.parent for path in Path(__file__).parent.glob("bad-*/gateway.yaml"))
@@ -19,8 +20,8 @@ CASES = sorted(path.parent for path in Path(__file__).parent.glob("bad-*/gateway
 def said(case: Path) -> str:
     """What a user reads about the file, or about the machine it is for."""
     try:
-        wanted, warnings = config.parse_with_warnings((case / "gateway.yaml").read_bytes())
-    except config.ConfigErrors as errors:
+        wanted, warnings = gateway_file.parse_with_warnings((case / "gateway.yaml").read_bytes())
+    except gateway_file.ConfigErrors as errors:
         return f"{errors}\n"
     problems = preflight.judge(wanted, "master", observed(case / "observed.yaml"))
     lines = [*warnings, *(f"exit {one.error.exit_code}: {one.message}" for one in problems)]
@@ -55,4 +56,4 @@ def test_what_is_said(case: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_there_is_nothing_to_say_about_the_file_they_start_from() -> None:
-    assert config.parse_with_warnings(BASE.read_bytes())[1] == ()
+    assert gateway_file.parse_with_warnings(BASE.read_bytes())[1] == ()

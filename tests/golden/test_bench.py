@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.bench import recipes
-from appliance.lab.bench.setups import SETUPS, Setup
+from vgw_lab.bench import recipes
+from vgw_lab.bench.setups import SETUPS, Setup
 
 PLACE = Path(__file__).parent / "bench"
 OTHERS = [setup for setup in SETUPS.values() if not setup.ours]

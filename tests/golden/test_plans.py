@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance import config, preflight, render, show, virtual
-from appliance.model import Config, Role
-from appliance.plan import Site, plan
+from appliance.commands import plan_text
+from appliance.config import gateway_file, reserved_names
+from appliance.config.model import Config, Role
+from appliance.planning import daemon_files
+from appliance.planning.plan import Site, plan
+from appliance.site import preflight
 
 CASES = sorted(Path(__file__).parent.glob("[0-9][0-9]-*"))
-DEBIAN_12 = render.Versions(keepalived=(2, 2, 7), nft=(1, 0, 6))
-DEBIAN_13 = render.Versions(keepalived=(2, 3, 3), nft=(1, 1, 3))
+DEBIAN_12 = daemon_files.Versions(keepalived=(2, 2, 7), nft=(1, 0, 6))
+DEBIAN_13 = daemon_files.Versions(keepalived=(2, 3, 3), nft=(1, 1, 3))
 RUN_DIR = Path("/run/vgw")
 LINKS = ("eth0", "eth1", "eth2", "eth3")
 
@@ -30,10 +33,10 @@ def update(request: pytest.FixtureRequest) -> bool:
 
 
 def parsed(case: Path) -> Config:
-    return config.parse((case / "gateway.yaml").read_bytes(), "gateway.yaml")
+    return gateway_file.parse((case / "gateway.yaml").read_bytes(), "gateway.yaml")
 
 
-def site(wanted: Config, name: str, versions: render.Versions = DEBIAN_12) -> Site:
+def site(wanted: Config, name: str, versions: daemon_files.Versions = DEBIAN_12) -> Site:
     node = wanted.nodes[name]
     places = {"eth0": node.wan, "eth1": node.lan, "eth2": node.sync, "eth3": None}
     links = {link: (address,) if address else () for link, address in places.items()}
@@ -53,15 +56,15 @@ def expected_files(case: Path) -> dict[str, str]:
     files = {}
     for name in wanted.nodes:
         texts = {
-            role: show.text(plan(wanted, name, role, site(wanted, name)))
+            role: plan_text.text(plan(wanted, name, role, site(wanted, name)))
             for role in (Role.MASTER, Role.BACKUP)
         }
         files[f"{name}.plan"] = texts[Role.MASTER]
         files[f"{name}.as-backup.diff"] = _difference(texts[Role.MASTER], texts[Role.BACKUP])
-        newer = show.text(plan(wanted, name, Role.MASTER, site(wanted, name, DEBIAN_13)))
+        newer = plan_text.text(plan(wanted, name, Role.MASTER, site(wanted, name, DEBIAN_13)))
         files[f"{name}.on-debian-13.diff"] = _difference(texts[Role.MASTER], newer)
     for machine in wanted.machines:
-        files[f"{machine}.netplan.yaml"] = render.netplan(wanted, machine)
+        files[f"{machine}.netplan.yaml"] = daemon_files.netplan(wanted, machine)
     return files
 
 
@@ -114,7 +117,7 @@ def test_classic_holds_the_course_sheets_directives_in_its_words() -> None:
     backup_sheet = SHEET.replace("MASTER", "BACKUP").replace("priority 100", "priority 90")
     for name, sheet in (("master", SHEET), ("backup", backup_sheet)):
         files = plan(wanted, name, Role.BACKUP, site(wanted, name)).files
-        text = next(file.text for file in files if file.name == render.KEEPALIVED)
+        text = next(file.text for file in files if file.name == daemon_files.KEEPALIVED)
         instance = text[text.index("vrrp_instance VI_1 {") :]
         rest = iter(instance.splitlines())
         missing = [line for line in sheet.strip("\n").splitlines() if line not in rest]
@@ -131,7 +134,7 @@ def in_a_namespace(script: str) -> subprocess.CompletedProcess[str]:
     )
     virtual_links = "\n".join(
         f"ip link add {name} link {parent} type macvlan mode private && ip link set {name} up"
-        for name, parent in ((virtual.LAN, "eth1"), (virtual.WAN, "eth0"))
+        for name, parent in ((reserved_names.LAN, "eth1"), (reserved_names.WAN, "eth0"))
     )
     script = f"{links}\n{virtual_links}\n{script}"
     return subprocess.run(
@@ -196,7 +199,7 @@ def test_netplan_accepts_the_machines_files(case: Path, tmp_path: Path) -> None:
         root = tmp_path / machine
         folder = root / "etc" / "netplan"
         folder.mkdir(parents=True)
-        (folder / "50-vgw.yaml").write_text(render.netplan(wanted, machine))
+        (folder / "50-vgw.yaml").write_text(daemon_files.netplan(wanted, machine))
         (folder / "50-vgw.yaml").chmod(0o600)
         done = subprocess.run(
             [generator, "--root-dir", root], capture_output=True, text=True, check=False

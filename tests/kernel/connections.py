@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.drivers import conntrack, ctnetlink
-from appliance.drivers.ctnetlink import CONFIRMED, UDP, Entry, Flow
+from appliance.conntrack import ctnetlink, table
+from appliance.conntrack.ctnetlink import CONFIRMED, UDP, Entry, Flow
 
 NETFILTER = 12  # NETLINK_NETFILTER
 
@@ -43,9 +43,9 @@ def fill(number: int, timeout: int, *, first: int = 0, status: int = CONFIRMED) 
                     assert set(ctnetlink.answers(buffer)) == {(0,)}
 
 
-def table() -> dict[bytes, Entry]:
+def whole_table() -> dict[bytes, Entry]:
     """The entries by their names."""
-    dump = conntrack._dump(ctnetlink.dump(None), ctnetlink.answers)
+    dump = table._dump(ctnetlink.dump(None), ctnetlink.answers)
     entries = [entry for buffer in dump for entry in buffer]
     return {entry.origin: entry for entry in entries}
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from appliance import converge
-from appliance.drivers import daemons, nftables, notify
-from appliance.model import Role
+from appliance.agent import notify
+from appliance.config.model import Role
+from appliance.drivers import daemons, nftables
 from tests.kernel.test_converge import DRIFT
 from tests.kernel.wanted import hold_addresses, plan_of, state
 
@@ -48,7 +49,7 @@ def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     environ = {**os.environ, "VGW_CONFIG": str(file)}
     with LOG.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "appliance.agent"], env=environ, stdout=log
+            [sys.executable, "-m", "appliance.agent.loop"], env=environ, stdout=log
         )
     try:
         within(10, (RUN_DIR / "status.json").exists)

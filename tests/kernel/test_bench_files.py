@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from appliance import system
-from appliance.lab.bench import gateway, recipes, silence
-from appliance.lab.bench.setups import SETUPS
+from vgw_lab.bench import gateway, recipes, silence
+from vgw_lab.bench.setups import SETUPS
 
 OTHERS = [name for name, setup in SETUPS.items() if not setup.ours]
 Namespace = Callable[[Callable[[], None]], None]

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.drivers import conntrack, ctnetlink, held
-from appliance.drivers.ctnetlink import ASSURED, CONFIRMED, SEEN_REPLY, TCP, UDP, Flow
-from tests.kernel.connections import fill, insert, setting, table, until, updates
+from appliance.conntrack import ctnetlink, table
+from appliance.conntrack.ctnetlink import ASSURED, CONFIRMED, SEEN_REPLY, TCP, UDP, Flow
+from appliance.wires import local_address
+from tests.kernel.connections import fill, insert, setting, until, updates, whole_table
 
 Namespace = Callable[[Callable[[], None]], None]
 TIMERS = {
@@ -22,25 +23,25 @@ TIMERS = {
     "tcp_unacknowledged": 300,
 }
 VGW = "192.168.100.99"
-REFRESH = [sys.executable, "-m", "appliance.refresh", "--address", VGW]
+REFRESH = [sys.executable, "-m", "appliance.conntrack.replica_refresh", "--address", VGW]
 WITHOUT_CAPABILITY = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
 MANY = 100_000
 
 
-def touch(kind: str, period: float) -> conntrack.Touched:
-    stale = conntrack.stale(kind, TIMERS, time.monotonic() - period)
-    return conntrack.touch(stale, rate=5000)
+def touch(kind: str, period: float) -> table.Touched:
+    stale = table.stale(kind, TIMERS, time.monotonic() - period)
+    return table.touch(stale, rate=5000)
 
 
 def test_the_canary_is_seen_by_its_number_and_leaves_by_itself(tracked: Namespace) -> None:
     def body() -> None:
-        assert conntrack.count() == 0 and conntrack.limit() > 0
-        conntrack.plant(7)
-        assert conntrack.planted(7) and not conntrack.planted(8)
-        assert conntrack.planted(50_007)
-        conntrack.plant(7)
-        assert conntrack.count() == 1
-        until(lambda: not conntrack.planted(7), conntrack.CANARY_TIMEOUT + 3, "the canary has left")
+        assert table.count() == 0 and table.limit() > 0
+        table.plant(7)
+        assert table.planted(7) and not table.planted(8)
+        assert table.planted(50_007)
+        table.plant(7)
+        assert table.count() == 1
+        until(lambda: not table.planted(7), table.CANARY_TIMEOUT + 3, "the canary has left")
 
     tracked(body)
 
@@ -68,7 +69,7 @@ def test_only_what_saw_traffic_is_touched_and_its_timer_stays(tracked: Namespace
         expected = {"udp": [29], "udp_stream": [179], "icmp": [29], "tcp_established": [299, 7199]}
         with updates() as heard:
             for kind, timers in expected.items():
-                before = table()
+                before = whole_table()
                 assert touch(kind, periods[kind]) == (len(timers), 0)
                 reported = heard()
                 assert all(ctnetlink.KINDS[kind].has(entry) for entry in reported)
@@ -76,7 +77,7 @@ def test_only_what_saw_traffic_is_touched_and_its_timer_stays(tracked: Namespace
                     sorted(reported, key=lambda entry: entry.remaining), timers, strict=True
                 ):
                     assert timer - 5 <= entry.remaining <= timer + 1, (kind, entry)
-                after = table()
+                after = whole_table()
                 assert after.keys() == before.keys()
                 for name, entry in before.items():
                     assert entry.remaining - 5 <= after[name].remaining <= entry.remaining
@@ -88,12 +89,12 @@ def test_only_what_saw_traffic_is_touched_and_its_timer_stays(tracked: Namespace
 def test_an_entry_that_has_ended_is_counted_and_not_made_again(tracked: Namespace) -> None:
     def body() -> None:
         gone = Flow(TCP, bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 1, 2)
-        conntrack.plant(1)
-        there = ctnetlink.origin(conntrack.canary(1))
+        table.plant(1)
+        there = ctnetlink.origin(table.canary(1))
         with updates() as heard:
-            assert conntrack.touch([[ctnetlink.origin(gone), there]], rate=100) == (2, 1)
+            assert table.touch([[ctnetlink.origin(gone), there]], rate=100) == (2, 1)
             assert [entry.origin for entry in heard()] == [there]
-        assert conntrack.count() == 1
+        assert table.count() == 1
 
     tracked(body)
 
@@ -103,7 +104,7 @@ def test_a_kernel_that_refuses_the_filter_shows_everything(tracked: Namespace) -
         insert("-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 30")
         unknown = ctnetlink.attribute(25 | 0x8000, ctnetlink.attribute(1, b"\xff" * 4))
         request = ctnetlink.message(0x101, ctnetlink.DUMP, unknown)
-        dump = conntrack._dump(request, ctnetlink.answers)
+        dump = table._dump(request, ctnetlink.answers)
         assert [entry.protocol for buffer in dump for entry in buffer] == [UDP]
 
     tracked(body)
@@ -116,10 +117,10 @@ def test_flows_that_kept_their_port_are_found_beside_a_moved_sibling(tracked: Na
             insert(f"{machine} -d 8.8.8.8 --sport {port} --dport 53")
             insert(f"{other} -d 8.8.8.8 --sport {port} --dport 53")
         insert("-p icmp -s 192.168.100.10 -d 8.8.8.8 --icmp-type 8 --icmp-code 0 --icmp-id 1 -t 30")
-        assert not list(conntrack.kept_beside_moved())
+        assert not list(table.kept_beside_moved())
         insert(f"{machine} -d 8.8.4.4 --sport 1 --dport 53 --src-nat 203.0.113.99:4000")
         kept = Flow(UDP, bytes((192, 168, 100, 10)), bytes((8, 8, 8, 8)), 1, 53)
-        found = [name for names in conntrack.kept_beside_moved() for name in names]
+        found = [name for names in table.kept_beside_moved() for name in names]
         assert found == [ctnetlink.origin(kept)]
 
     tracked(body)
@@ -129,8 +130,8 @@ def test_touches_keep_to_their_rate(tracked: Namespace) -> None:
     def body() -> None:
         fill(1000, 30)
         began = time.monotonic()
-        stale = conntrack.stale("udp", TIMERS, began - 10)
-        assert conntrack.touch(stale, rate=1000) == (1000, 0)
+        stale = table.stale("udp", TIMERS, began - 10)
+        assert table.touch(stale, rate=1000) == (1000, 0)
         assert 0.9 < time.monotonic() - began < 5
 
     tracked(body)
@@ -171,7 +172,7 @@ def test_a_live_flow_is_touched_and_an_idle_one_is_not(tracked: Namespace) -> No
 
             def aged() -> bool:
                 live.send(b"x")
-                found = [entry for name, entry in table().items() if name[40:42] == port]
+                found = [entry for name, entry in whole_table().items() if name[40:42] == port]
                 return found[0].remaining <= TIMERS["udp"] - 4
 
             with updates() as heard:
@@ -191,10 +192,10 @@ def test_a_table_of_many_entries_is_passed_over_in_moderate_time(
         fill(MANY // 2, 30)
         fill(MANY // 2, 300, first=MANY // 2, status=CONFIRMED | SEEN_REPLY | ASSURED)
         began, used = time.monotonic(), time.process_time()
-        names = list(conntrack.stale("udp", {**TIMERS, "udp": 30}, began - 25))
+        names = list(table.stale("udp", {**TIMERS, "udp": 30}, began - 25))
         read, used_to_read = time.monotonic() - began, time.process_time() - used
         began, used = time.monotonic(), time.process_time()
-        sent, gone = conntrack.touch(names, rate=1e9)
+        sent, gone = table.touch(names, rate=1e9)
         touched, used_to_touch = time.monotonic() - began, time.process_time() - used
         assert (sent, gone) == (MANY // 2, 0)
         print(
@@ -216,10 +217,10 @@ def test_the_program_refreshes_while_it_holds_the_address_and_ends_at_once(
     def body() -> None:
         line = "-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 30"
         insert(line)
-        assert not held.holds(VGW)
+        assert not local_address.holds(VGW)
         assert once() == "refresh: nothing to do"
         subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
-        assert held.holds(VGW)
+        assert local_address.holds(VGW)
         assert once() == "refresh: udp 1, icmp 0, udp_stream 0, tcp_established 0"
         with updates() as heard:
             program = subprocess.Popen(REFRESH, stderr=subprocess.PIPE, text=True)

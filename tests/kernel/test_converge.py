@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from appliance import converge
-from appliance.change import Change
+from appliance.config.model import Role
 from appliance.drivers import nftables
-from appliance.model import Role
-from appliance.plan import Plan
+from appliance.planning.change import Change
+from appliance.planning.plan import Plan
 from tests.kernel.wanted import forwarding, hold_addresses, plan_of, state
 
 RUN_DIR = Path("/run/vgw")

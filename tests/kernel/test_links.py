@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from appliance import ApplianceError, converge
+from appliance.config.model import Role
 from appliance.drivers import links
-from appliance.model import Role
-from appliance.plan import Plan
-from appliance.virtual import VirtualLink
+from appliance.planning.plan import Plan
+from appliance.planning.virtual_macs import VirtualLink
 from tests.kernel.wanted import plan_of
 
 RUN_DIR = Path("/run/vgw")

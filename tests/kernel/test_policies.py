@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from appliance.drivers import policies
-from appliance.plan import Block
+from appliance.drivers import xfrm
+from appliance.planning.plan import Block
 
 MARK = 0x10000
 WANTED = (Block(IPv4Address("203.0.113.99"), MARK),)
@@ -15,26 +15,26 @@ STRANGER = "src 10.0.0.0/8 dst 203.0.113.99/32 dir in action block priority 7"
 Namespace = Callable[[Callable[[], None]], None]
 
 
-def xfrm(words: str) -> str:
+def ip_xfrm(words: str) -> str:
     done = subprocess.run(["ip", "xfrm", "policy", *words.split()], check=True, capture_output=True)
     return done.stdout.decode()
 
 
 def test_whatever_is_done_to_them_they_are_as_wanted_again(namespace: Namespace) -> None:
     def body() -> None:
-        assert [change.sign for change in policies.diff(WANTED, closed=False)] == ["+"]
-        policies.apply(policies.diff(WANTED, closed=False))
-        assert policies.diff(WANTED, closed=False) == ()
-        assert f"mark 0/{MARK:#x}" in xfrm("list")
-        xfrm("flush")
-        xfrm(f"add {STRANGER}")
-        policies.apply(policies.diff(WANTED, closed=False))
+        assert [change.sign for change in xfrm.diff(WANTED, closed=False)] == ["+"]
+        xfrm.apply(xfrm.diff(WANTED, closed=False))
+        assert xfrm.diff(WANTED, closed=False) == ()
+        assert f"mark 0/{MARK:#x}" in ip_xfrm("list")
+        ip_xfrm("flush")
+        ip_xfrm(f"add {STRANGER}")
+        xfrm.apply(xfrm.diff(WANTED, closed=False))
         other = (Block(IPv4Address("203.0.113.98"), MARK),)
-        assert sorted(change.sign for change in policies.diff(other, closed=False)) == ["+", "-"]
-        policies.apply(policies.diff(other, closed=False))
-        policies.apply(policies.diff((), closed=False))
-        assert policies.diff((), closed=False) == ()
-        assert xfrm("list").count("action block") == 1, "the stranger's stays"
+        assert sorted(change.sign for change in xfrm.diff(other, closed=False)) == ["+", "-"]
+        xfrm.apply(xfrm.diff(other, closed=False))
+        xfrm.apply(xfrm.diff((), closed=False))
+        assert xfrm.diff((), closed=False) == ()
+        assert ip_xfrm("list").count("action block") == 1, "the stranger's stays"
 
     namespace(body)
 
@@ -43,38 +43,38 @@ def test_a_closed_network_has_what_lets_the_rest_in_before_and_loses_it_after(
     namespace: Namespace,
 ) -> None:
     def body() -> None:
-        xfrm(f"add {STRANGER}")
-        added = policies.diff(WANTED, closed=True)
+        ip_xfrm(f"add {STRANGER}")
+        added = xfrm.diff(WANTED, closed=True)
         assert added[-1].what == "policy setdefault in block"
-        policies.apply(added)
-        assert policies.diff(WANTED, closed=True) == ()
-        assert "in:  block" in xfrm("getdefault"), xfrm("getdefault")
-        xfrm("flush")
-        policies.apply(policies.diff(WANTED, closed=True))
-        assert policies.diff(WANTED, closed=True) == ()
-        xfrm(f"add {STRANGER}")
-        removed = policies.diff((), closed=False)
+        xfrm.apply(added)
+        assert xfrm.diff(WANTED, closed=True) == ()
+        assert "in:  block" in ip_xfrm("getdefault"), ip_xfrm("getdefault")
+        ip_xfrm("flush")
+        xfrm.apply(xfrm.diff(WANTED, closed=True))
+        assert xfrm.diff(WANTED, closed=True) == ()
+        ip_xfrm(f"add {STRANGER}")
+        removed = xfrm.diff((), closed=False)
         assert removed[0].what == "policy setdefault in block"
-        policies.apply(removed)
-        assert policies.diff((), closed=False) == ()
-        assert "in:  accept" in xfrm("getdefault"), xfrm("getdefault")
-        assert xfrm("list").count("dir in") == 1, "the stranger's stays"
+        xfrm.apply(removed)
+        assert xfrm.diff((), closed=False) == ()
+        assert "in:  accept" in ip_xfrm("getdefault"), ip_xfrm("getdefault")
+        assert ip_xfrm("list").count("dir in") == 1, "the stranger's stays"
 
     namespace(body)
 
 
 def test_a_strangers_default_stays(namespace: Namespace) -> None:
     def body() -> None:
-        xfrm("setdefault in block")
-        assert policies.diff((), closed=False) == ()
-        assert "in:  block" in xfrm("getdefault")
+        ip_xfrm("setdefault in block")
+        assert xfrm.diff((), closed=False) == ()
+        assert "in:  block" in ip_xfrm("getdefault")
 
     namespace(body)
 
 
 def test_the_network_of_a_namespace_is_its_own(namespace: Namespace) -> None:
     def body() -> None:
-        assert policies.own_network()
+        assert xfrm.own_network()
 
     namespace(body)
 
@@ -114,9 +114,9 @@ def test_a_network_whose_policies_have_gone_answers_nobody(namespace: Namespace)
 
     def body() -> None:
         assert connect_from_outside(vip) == errno.ECONNREFUSED, "nothing of ours: TCP resets"
-        policies.apply(policies.diff((Block(IPv4Address(vip), MARK),), closed=True))
+        xfrm.apply(xfrm.diff((Block(IPv4Address(vip), MARK),), closed=True))
         assert connect_from_outside(vip) == errno.EAGAIN, "no answer in time"
-        xfrm("flush")
+        ip_xfrm("flush")
         assert connect_from_outside(vip) == errno.EAGAIN, "no answer in time"
 
     namespace(body)

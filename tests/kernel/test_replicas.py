@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.drivers import conntrack
-from tests.kernel.connections import setting, table, until
+from appliance.conntrack import table
+from tests.kernel.connections import setting, until, whole_table
 
 Namespace = Callable[[Callable[[], None]], None]
 IN_PEER = ["ip", "netns", "exec", "peer"]
@@ -118,7 +118,7 @@ def flows() -> Iterator[Callable[[], None]]:
         def send() -> None:
             datagrams.send(b"x")
             stream.send(b"x")
-            ours = [e.remaining for e in table().values() if e.origin[48:50] == b"\x13\x88"]
+            ours = [e.remaining for e in whole_table().values() if e.origin[48:50] == b"\x13\x88"]
             assert len(ours) == 2 and min(ours) >= TIMER - 1, ours
 
         yield send
@@ -129,7 +129,7 @@ def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) ->
         setting("udp_timeout", TIMER)
         setting("tcp_timeout_established", TIMER)
         subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
-        refresh = [sys.executable, "-m", "appliance.refresh", "--address", VGW]
+        refresh = [sys.executable, "-m", "appliance.conntrack.replica_refresh", "--address", VGW]
         refresh += ["--udp", f"{TIMER}", "--icmp", f"{TIMER}", "--tcp-established", f"{TIMER}"]
         timers = {"udp": TIMER, "tcp_established": TIMER}
 
@@ -147,8 +147,8 @@ def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) ->
             with_traffic(lambda left: max(left) <= TIMER - 4, 10, "traffic does not arm them")
             # One touch arms them again (a message has whole seconds, rounded down; so has a view).
             for kind in timers:
-                stale = conntrack.stale(kind, timers, time.monotonic() - 2)
-                assert conntrack.touch(stale, rate=100) == (1, 0)
+                stale = table.stale(kind, timers, time.monotonic() - 2)
+                assert table.touch(stale, rate=100) == (1, 0)
             with_traffic(lambda left: min(left) >= TIMER - 2, 2, "the touches armed the replicas")
             # The program does so for as long as there is traffic, and no longer.
             with running(refresh):
@@ -175,7 +175,7 @@ def test_the_canary_arrives_at_the_peer(tracked: Namespace) -> None:
 
         with pair():
             assert not seen()
-            conntrack.plant(42)
+            table.plant(42)
             until(seen, 5, "the peer sees the canary")
 
     tracked(body)

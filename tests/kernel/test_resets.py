@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-from appliance.drivers import conntrack, ctnetlink
-from appliance.drivers.ctnetlink import TCP, Entry
-from tests.kernel.connections import setting, table, until, updates
+from appliance.conntrack import ctnetlink, table
+from appliance.conntrack.ctnetlink import TCP, Entry
+from tests.kernel.connections import setting, until, updates, whole_table
 
 Namespace = Callable[[Callable[[], None]], None]
 VGW, SERVER = "192.168.100.99", ("192.168.100.2", 5000)
-REFRESH = [sys.executable, "-m", "appliance.refresh", "--address", VGW]
+REFRESH = [sys.executable, "-m", "appliance.conntrack.replica_refresh", "--address", VGW]
 SAID = bytes(1000)
 CLOSE, CLOSE_SECONDS = 8, 10  # TCP_CONNTRACK_CLOSE, and for how long an entry stays in it
 # The kernel tracks what a rule asks about, and nothing while the peer forwards.
@@ -71,7 +71,7 @@ def reset(client: socket.socket) -> None:
 
 def entry() -> Entry:
     """The connection's."""
-    (found,) = [entry for entry in table().values() if entry.protocol == TCP]
+    (found,) = [entry for entry in whole_table().values() if entry.protocol == TCP]
     return found
 
 
@@ -93,11 +93,11 @@ def test_what_was_seen_is_forgotten_and_the_reset_is_reported(tracked: Namespace
     def body() -> None:
         with returned() as client:
             name = entry().origin
-            assert [names for names in conntrack.strict() if names] == [[name]]
-            done = conntrack.touch(conntrack.strict(), 1000, ctnetlink.LENIENT)
+            assert [names for names in table.strict() if names] == [[name]]
+            done = table.touch(table.strict(), 1000, ctnetlink.LENIENT)
             assert done == (1, 0)
             assert entry().state == ctnetlink.ESTABLISHED and entry().remaining > 7000
-            assert not any(conntrack.strict())
+            assert not any(table.strict())
             with updates() as heard:
                 reset(client)
                 assert [(seen.origin, seen.state) for seen in heard()] == [(name, CLOSE)]
@@ -111,7 +111,7 @@ def test_a_new_master_forgets_and_the_connection_goes_on(tracked: Namespace) -> 
         try:
             with returned() as client, updates() as heard:
                 subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
-                until(lambda: not any(conntrack.strict()), 10, "the program has forgotten")
+                until(lambda: not any(table.strict()), 10, "the program has forgotten")
                 assert heard()
                 reset(client)
                 assert [seen.state for seen in heard()] == [CLOSE]
@@ -127,9 +127,9 @@ def test_a_connection_that_nobody_took_elsewhere_is_strict_again_at_once(
 ) -> None:
     def body() -> None:
         with connected() as (client, server):
-            conntrack.touch(conntrack.strict(), 1000, ctnetlink.LENIENT)
-            assert not any(conntrack.strict())
+            table.touch(table.strict(), 1000, ctnetlink.LENIENT)
+            assert not any(table.strict())
             exchange(client, server)
-            assert any(conntrack.strict())
+            assert any(table.strict())
 
     tracked(body)

@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.drivers import daemons
-from appliance.plan import Plan
+from appliance.planning.plan import Plan
 from tests.kernel.wanted import state
 
 RUN_DIR = Path("/run/vgw")
 PROGRAMS = ("agent", "conntrackd", "keepalived", "refresh")
-OURS = (b"appliance.agent", b"appliance.refresh", b"conntrackd", b"keepalived")
+OURS = (
+    b"appliance.agent.loop",
+    b"appliance.conntrack.replica_refresh",
+    b"conntrackd",
+    b"keepalived",
+)
 Namespace = Callable[[Callable[[], None]], None]
 Cases = dict[str, Path]
 

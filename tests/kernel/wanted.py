@@ -5,16 +5,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from appliance import config, here
+from appliance.config import gateway_file
+from appliance.config.model import Role
 from appliance.drivers import nftables, sysctl
-from appliance.model import Role
-from appliance.plan import PROTOCOL, Plan, plan
+from appliance.planning.plan import PROTOCOL, Plan, plan
+from appliance.site import this_node
 
 
 def plan_of(path: Path, role: Role) -> Plan:
     """The plan of node `master`; the MASTER's addresses are put where keepalived would put them."""
-    wanted = config.parse(path.read_bytes(), str(path))
-    return plan(wanted, "master", role, here.site(wanted, "master", path))
+    wanted = gateway_file.parse(path.read_bytes(), str(path))
+    return plan(wanted, "master", role, this_node.site(wanted, "master", path))
 
 
 def hold_addresses(role: Role) -> None:

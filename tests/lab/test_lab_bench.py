@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from appliance.lab import load
+from vgw_lab.measures import load
 
 from .conftest import REPOSITORY, Lab, eventually
 

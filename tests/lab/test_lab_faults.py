@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from appliance.lab import faults
+from vgw_lab import faults
 
 from .conftest import REPOSITORY, Lab, eventually
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from appliance.lab import load, topology
+from vgw_lab.measures import load
+from vgw_lab.worlds import topology
 
 from .conftest import Lab, eventually, judged
 

@@ -18,7 +18,7 @@ GATEWAYS = ("master", "backup")
 @contextmanager
 def train(lab: Lab, seconds: float) -> Iterator[dict[str, Any]]:
     """A datagram each millisecond from noeud1; its count is there when the block has ended."""
-    words = ("-m", "appliance.lab.probe", "--seconds", str(seconds))
+    words = ("-m", "vgw_lab.instruments.probe", "--seconds", str(seconds))
     found: dict[str, Any] = {}
     with subprocess.Popen(
         lab.argv("exec", "noeud1", "--", sys.executable, *words),

@@ -257,7 +257,7 @@ def test_a_file_without_machines_gets_the_usual_two(free_lab: Lab, tmp_path: Pat
 
 
 def free_lab_yaml() -> str:
-    from appliance.lab import topology
+    from vgw_lab.worlds import topology
 
     return topology.gateway_yaml()
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from appliance.lab import service, topology
+from vgw_lab.instruments import service
+from vgw_lab.worlds import topology
 
 from .conftest import REPOSITORY, Lab, eventually, judged
 

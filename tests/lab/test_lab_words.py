@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab import topology
+from vgw_lab.worlds import topology
 
 from .conftest import REPOSITORY, Lab, eventually
 

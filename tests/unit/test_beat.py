@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance import beat
-from appliance.beat import Beat
+from appliance.pair import beat
+from appliance.pair.beat import Beat
 
 PEER = Beat(
     node="backup",

@@ -7,21 +7,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from appliance import ApplianceError, cli
-from appliance.lab import entry
-from appliance.lab.bench import (
-    figures,
-    outages,
-    page,
-    plots,
-    run,
-    setups,
-    tables,
-    verdicts,
-)
-from appliance.lab.bench.forwarding import WITH, WITHOUT, in_turn
-from appliance.lab.bench.router import FULL, MASQUERADE, PLAIN
-from appliance.lab.flows import Tally
+from appliance import ApplianceError
+from appliance.commands import cli
+from vgw_lab.bench import figures, outages, page, plots, run, setups, tables, verdicts
+from vgw_lab.bench.forwarding import WITH, WITHOUT, in_turn
+from vgw_lab.bench.router import FULL, MASQUERADE, PLAIN
+from vgw_lab.instruments.flows import Tally
+from vgw_lab.worlds import entry
 
 OPTIONS = run.Options(2, tuple(setups.SETUPS), run.SECTIONS, (300_000,), quick=False, name="bench")
 

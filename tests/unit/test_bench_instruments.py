@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from appliance import ApplianceError
-from appliance.lab.bench import cost, flood, pair, pulse, setups
+from vgw_lab.bench import cost, flood, pair, pulse, setups
 
 
 def test_an_unknown_set_up_is_named_with_those_there_are() -> None:

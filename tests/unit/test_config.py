@@ -5,30 +5,30 @@ from pathlib import Path
 
 import pytest
 
-from appliance import config
-from appliance.model import PROFILES, Config, Failback
+from appliance.config import gateway_file
+from appliance.config.model import PROFILES, Config, Failback
 
 GOOD = (Path(__file__).parent.parent / "golden" / "bad-base.yaml").read_text()
 
 
 def errors(text: str | bytes) -> list[str]:
-    with pytest.raises(config.ConfigErrors) as caught:
-        config.parse(text)
+    with pytest.raises(gateway_file.ConfigErrors) as caught:
+        gateway_file.parse(text)
     assert caught.value.exit_code == 2
     return str(caught.value).splitlines()
 
 
 def with_vgw(**keys: object) -> Config:
     said = "".join(f", {key}: {value}" for key, value in keys.items())
-    return config.parse(GOOD.replace(", profile: standard", said))
+    return gateway_file.parse(GOOD.replace(", profile: standard", said))
 
 
 def with_source(said: str) -> Config:
-    return config.parse(GOOD.replace("{from: 192.168.100.0/24}", said))
+    return gateway_file.parse(GOOD.replace("{from: 192.168.100.0/24}", said))
 
 
 def test_the_good_file() -> None:
-    wanted, warnings = config.parse_with_warnings(GOOD)
+    wanted, warnings = gateway_file.parse_with_warnings(GOOD)
     assert warnings == ()
     assert wanted.vgw.address == IPv4Interface("192.168.100.99/24")
     assert wanted.nodes["master"].sync == IPv4Interface("10.99.0.2/24")
@@ -37,11 +37,11 @@ def test_the_good_file() -> None:
 
 
 def test_bytes_and_text_are_the_same() -> None:
-    assert config.parse(GOOD.encode()) == config.parse(GOOD)
+    assert gateway_file.parse(GOOD.encode()) == gateway_file.parse(GOOD)
 
 
 def test_the_wan_vip_is_what_source_nat_translates_to() -> None:
-    assert config.parse(GOOD).nat.source[0].to == IPv4Address("203.0.113.99")
+    assert gateway_file.parse(GOOD).nat.source[0].to == IPv4Address("203.0.113.99")
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -104,7 +104,7 @@ def test_other_port_ranges_are_refused(written: str) -> None:
 )
 def test_lists_of_ports(written: str, read: tuple[tuple[int, int], ...]) -> None:
     rule = f"{{action: drop, protocol: tcp, ports: {written}}}"
-    wanted = config.parse(f"{GOOD}forward: {{rules: [{rule}]}}\n")
+    wanted = gateway_file.parse(f"{GOOD}forward: {{rules: [{rule}]}}\n")
     assert wanted.forward.rules[0].ports == read
 
 
@@ -114,7 +114,7 @@ def test_a_redirect_keeps_its_port_unless_said() -> None:
         "    - {protocol: tcp, port: 80, to: 192.168.100.10}\n"
         "    - {protocol: tcp, port: 81, to: 192.168.100.10, to_port: 8081}\n"
     )
-    wanted = config.parse(GOOD.replace("machines:", f"{rules}machines:"))
+    wanted = gateway_file.parse(GOOD.replace("machines:", f"{rules}machines:"))
     assert [rule.to_port for rule in wanted.nat.destination] == [80, 8081]
 
 
@@ -126,7 +126,7 @@ def test_words_that_python_keeps_for_itself_are_keys_of_the_file_only() -> None:
 
 
 def test_nodes_may_be_named_as_yaml_1_1_names_false() -> None:
-    wanted = config.parse(GOOD.replace("  master:", "  no:").replace("  backup:", "  off:"))
+    wanted = gateway_file.parse(GOOD.replace("  master:", "  no:").replace("  backup:", "  off:"))
     assert list(wanted.nodes) == ["no", "off"]
 
 
@@ -171,8 +171,8 @@ def test_errors_are_in_the_order_of_the_file() -> None:
 
 
 def test_the_name_of_the_file_is_told() -> None:
-    with pytest.raises(config.ConfigErrors, match=r"^/etc/vgw/here\.yaml:1:1: "):
-        config.parse("", "/etc/vgw/here.yaml")
+    with pytest.raises(gateway_file.ConfigErrors, match=r"^/etc/vgw/here\.yaml:1:1: "):
+        gateway_file.parse("", "/etc/vgw/here.yaml")
 
 
 def test_one_wrong_value_does_not_hide_the_check_of_others() -> None:

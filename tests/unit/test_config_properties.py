@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance import config, marks
+from appliance.config import gateway_file, places
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 GOOD = (GOLDEN / "bad-base.yaml").read_text()
@@ -27,10 +27,10 @@ def check(text: str | bytes) -> list[tuple[int, int]]:
     return [(finding.line, finding.col) for finding in findings]
 
 
-def answer(text: str | bytes) -> tuple[marks.Finding, ...]:
+def answer(text: str | bytes) -> tuple[places.Finding, ...]:
     try:
-        return config.parse_with_warnings(text)[1]
-    except config.ConfigErrors as errors:
+        return gateway_file.parse_with_warnings(text)[1]
+    except gateway_file.ConfigErrors as errors:
         return errors.findings
 
 

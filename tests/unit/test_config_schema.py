@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance import config
+from appliance.config import gateway_file
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-SCHEMA = config.schema()
+SCHEMA = gateway_file.schema()
 
 
 def follow(part: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.drivers import conntrack, ctnetlink
-from appliance.drivers.ctnetlink import (
+from appliance.conntrack import ctnetlink, table
+from appliance.conntrack.ctnetlink import (
     ASSURED,
     CONFIRMED,
     ICMP,
@@ -182,4 +182,4 @@ def test_refused_flows_are_counted_over_all_processors() -> None:
         "00000bb8 00000001 00 00 00000002 00 00 00 00 0000fbff 00\n"
         "00000bb8 00000000 00 00 00000000 00 00 00 00 00000001 00\n"
     )
-    assert conntrack.insert_failed(text) == 0xFC00
+    assert table.insert_failed(text) == 0xFC00

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from appliance.degraded import CANARY_PATIENCE, Sight, behind, why
-from appliance.model import Role
+from appliance.config.model import Role
+from appliance.pair.degraded import CANARY_PATIENCE, Sight, behind, why
 from tests.unit.test_beat import PEER
 
 WELL = Sight(

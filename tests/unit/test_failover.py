@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.failover import (
+from appliance.config.model import Role
+from appliance.pair.failover import (
     Notice,
     Settled,
     Sight,
@@ -17,7 +18,6 @@ from appliance.failover import (
     role_of,
     steps,
 )
-from appliance.model import Role
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from appliance import ApplianceError, CommandFailed
-from appliance.lab import compose, containers, engine, labs, topology
-from appliance.lab.running import local_addresses
+from vgw_lab.worlds import compose, containers, engine, labs, topology
+from vgw_lab.worlds.running import local_addresses
 
 FakeDocker = Callable[[str], None]
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab import flows, invariants, load, looker, lookout, topology
-from appliance.lab.flows import FRAME, Flow, Tally, report
-from appliance.lab.invariants import Look, Watch
+from vgw_lab.instruments import flows, lookout
+from vgw_lab.instruments.flows import FRAME, Flow, Tally, report
+from vgw_lab.measures import invariants, load, looker
+from vgw_lab.measures.invariants import Look, Watch
+from vgw_lab.worlds import topology
 
 
 @pytest.fixture
@@ -179,13 +181,13 @@ def test_an_answer_for_the_vgw_is_told_from_a_question() -> None:
 
 
 def test_ports_and_frames_of_both_sides_agree() -> None:
-    from appliance.lab import service
+    from vgw_lab.instruments import service
 
     assert flows.FRAME == service.FRAME
 
 
 def test_who_has_a_virtual_mac_answers_by_that(tmp_path: Path) -> None:
-    from appliance.virtual import LAN
+    from appliance.config.reserved_names import LAN
 
     own, virtual = "02:00:00:00:00:02", "00:00:5e:00:01:33"
     assert lookout.bearer(own, tmp_path) == own

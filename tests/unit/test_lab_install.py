@@ -5,8 +5,8 @@ import socket
 import pytest
 from dnslib import QTYPE, DNSRecord
 
-from appliance.lab import probe, queries
-from appliance.lab.install import Way
+from vgw_lab.instruments import probe, queries
+from vgw_lab.worlds.install import Way
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from appliance.lab import capture, witness
-from appliance.lab.probe import tally
-from appliance.lab.verdict import summary
-from appliance.lab.witness import Sight
+from vgw_lab.drills.verdict import summary
+from vgw_lab.instruments import witness
+from vgw_lab.instruments.probe import tally
+from vgw_lab.instruments.witness import Sight
+from vgw_lab.worlds import capture
 
 
 def train(pattern: str) -> tuple[float, float | None, int, int]:

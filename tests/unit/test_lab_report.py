@@ -10,13 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from appliance import ApplianceError
-from appliance.cli import app
-from appliance.lab import drill_page, drill_plots, series, timeline
-from appliance.lab.flows import Tally
-from appliance.lab.invariants import Look, Watch
-from appliance.lab.probe import tally
-from appliance.lab.verdict import Verdict, summary
-from appliance.lab.witness import Sight
+from appliance.commands.cli import app
+from vgw_lab.commands import series
+from vgw_lab.drills.verdict import Verdict, summary
+from vgw_lab.instruments.flows import Tally
+from vgw_lab.instruments.probe import tally
+from vgw_lab.instruments.witness import Sight
+from vgw_lab.measures import timeline
+from vgw_lab.measures.invariants import Look, Watch
+from vgw_lab.reports import drill_page, drill_plots
 
 LOOKS = [
     Look(99.0, holders=("master",), roles=(("master", "MASTER"), ("backup", "BACKUP"))),

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from appliance import ApplianceError
-from appliance.lab import topology
-from appliance.model import Failback
+from appliance.config.model import Failback
+from vgw_lab.worlds import topology
 
 
 def edited(old: str, new: str) -> str:

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from appliance.lab import entry, faults, invariants, lookout, tables, verdict
-from appliance.lab.faults.fault import Fault, nothing
-from appliance.lab.invariants import Look, Violation, Watch
-from appliance.lab.tables import Difference, Entry
-from appliance.lab.topology import from_yaml, gateway_yaml
+from vgw_lab import faults
+from vgw_lab.drills import verdict
+from vgw_lab.faults.fault import Fault, nothing
+from vgw_lab.instruments import lookout
+from vgw_lab.measures import invariants, tables
+from vgw_lab.measures.invariants import Look, Violation, Watch
+from vgw_lab.measures.tables import Difference, Entry
+from vgw_lab.worlds import entry
+from vgw_lab.worlds.topology import from_yaml, gateway_yaml
 
 if TYPE_CHECKING:
-    from appliance.lab.running import Lab
+    from vgw_lab.worlds.running import Lab
 
 UDP = "udp 17 {left} src=192.168.100.10 dst=8.8.8.8 sport=5 dport=7 src=8.8.8.8 dst=203.0.113.99 sport=7 dport=5 mark=0 use=1"
 TCP = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab import entry, nodes, topology, world
+from vgw_lab.worlds import entry, nodes, topology, world
 
 
 @pytest.mark.parametrize(

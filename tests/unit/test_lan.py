@@ -1,6 +1,6 @@
 """The count of packets that come in by the LAN."""
 
-from appliance.drivers import lan
+from appliance.wires import lan
 
 LISTING = """\
 Inter-|   Receive                                                |  Transmit

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance import beat
-from appliance.model import Role
-from appliance.peer import Peer
+from appliance.config.model import Role
+from appliance.pair import beat
+from appliance.pair.peer import Peer
 from tests.unit.test_beat import PEER
 
 

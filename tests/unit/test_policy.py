@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import config, policy, virtual
+from appliance.config import gateway_file
+from appliance.config.model import Config, Interfaces
 from appliance.drivers import nftables
-from appliance.model import Config, Interfaces
-from appliance.ruleset import (
+from appliance.planning import firewall, virtual_macs
+from appliance.planning.ruleset import (
     Accept,
     Admit,
     Chain,
@@ -29,12 +30,12 @@ INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
 
 @pytest.fixture(params=CASES, ids=lambda path: path.parent.name)
 def wanted(request: pytest.FixtureRequest) -> Config:
-    return config.parse(request.param.read_bytes())
+    return gateway_file.parse(request.param.read_bytes())
 
 
 @pytest.fixture
 def rules(wanted: Config) -> Ruleset:
-    return policy.ruleset(wanted, "master", INTERFACES)
+    return firewall.ruleset(wanted, "master", INTERFACES)
 
 
 def chain(rules: Ruleset, name: str) -> Chain:
@@ -71,7 +72,7 @@ def test_what_is_translated_goes_to_an_address_that_moves(wanted: Config, rules:
     for rule in chain(rules, "translated").rules:
         assert isinstance(rule.action, Snat)
         assert rule.action.to == wanted.wan.address.ip
-        assert rule.match.out_interface == virtual.sides(wanted, INTERFACES).wan
+        assert rule.match.out_interface == virtual_macs.sides(wanted, INTERFACES).wan
 
 
 @pytest.mark.parametrize("name", ["leak-guard", "forwarded", "departing"])
@@ -148,7 +149,7 @@ def test_version_and_type_of_an_advert_are_one_byte(version: int, first: str) ->
 def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
     wanted: Config, rules: Ruleset
 ) -> None:
-    sides = virtual.sides(wanted, INTERFACES)
+    sides = virtual_macs.sides(wanted, INTERFACES)
     arriving = chain(rules, "arriving").rules
     admitted = [rule for rule in arriving if isinstance(rule.action, Admit)]
     rest = arriving[len(admitted) :]
@@ -158,7 +159,7 @@ def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
 
     assert arriving[: len(admitted)] == tuple(admitted)
     assert {rule.match.in_interface for rule in admitted} == {sides.lan, sides.wan}
-    assert {rule.action for rule in admitted} == {Admit(policy.SEEN)}
+    assert {rule.action for rule in admitted} == {Admit(firewall.SEEN)}
     assert Match(protocol="vrrp") in drops
     for match in (rule.match for rule in admitted):
         assert match.protocol_not == "vrrp"
@@ -186,5 +187,7 @@ def test_a_prefix_of_three_bytes_is_asked_for_by_its_mask() -> None:
 
 def test_ports_become_one_map_however_many_they_are() -> None:
     case = next(path for path in CASES if "everything" in str(path))
-    text = nftables.text(policy.ruleset(config.parse(case.read_bytes()), "master", INTERFACES))
+    text = nftables.text(
+        firewall.ruleset(gateway_file.parse(case.read_bytes()), "master", INTERFACES)
+    )
     assert text.count("dnat ip to") == 1

@@ -13,16 +13,15 @@ from appliance import (
     MissingKernelFeature,
     MissingProgram,
     ReadOnlySysctl,
-    config,
-    preflight,
 )
-from appliance.drivers import probes
-from appliance.model import Config, Interfaces
-from appliance.preflight import Observed, judge, locate
+from appliance.config import gateway_file
+from appliance.config.model import Config, Interfaces
+from appliance.site import preflight, probes
+from appliance.site.preflight import Observed, judge, locate
 
 TEXT = (Path(__file__).parent.parent / "golden" / "bad-base.yaml").read_text()
-WANTED = config.parse(TEXT)
-BY_SUBNET = config.parse(
+WANTED = gateway_file.parse(TEXT)
+BY_SUBNET = gateway_file.parse(
     TEXT.replace("lan: {interface: eth1}", "lan: {subnet: 192.168.100.0/24}")
     .replace("interface: eth0", "subnet: 203.0.113.0/24")
     .replace("sync: {interface: eth2}", "sync: {subnet: 10.99.0.0/24}")
@@ -213,4 +212,4 @@ def test_all_networks_that_are_not_found_are_told() -> None:
 def test_a_node_without_an_address_outside_is_asked_for_none() -> None:
     text = TEXT.replace(" wan: 203.0.113.2/24,", "").replace(" wan: 203.0.113.3/24,", "")
     observed = replace(FINE, interfaces={**LINKS, "eth0": ()})
-    assert judge(config.parse(text), "master", observed) == ()
+    assert judge(gateway_file.parse(text), "master", observed) == ()

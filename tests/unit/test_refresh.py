@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.refresh import DEFAULTS, Refresher, due, spacing
+from appliance.conntrack.replica_refresh import DEFAULTS, Refresher, due, spacing
 
 SPACES = spacing({**DEFAULTS, "udp_stream": 180, "tcp_established": 7200})
 
@@ -46,7 +46,7 @@ def test_a_new_master_leaves_its_first_passes_for_later(
 ) -> None:
     # The timers of the one that it follows are true, and flows that begin now must not wait.
     holds, now = [False], [100.0]
-    monkeypatch.setattr("appliance.drivers.held.holds", lambda _: holds[0])
+    monkeypatch.setattr("appliance.wires.local_address.holds", lambda _: holds[0])
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     refresher = Refresher("192.168.100.99", DEFAULTS, 1000)
     passes: list[str] = []
@@ -63,7 +63,7 @@ def test_a_new_master_leaves_its_first_passes_for_later(
 
 
 def test_one_that_starts_on_a_master_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.drivers.held.holds", lambda _: True)
+    monkeypatch.setattr("appliance.wires.local_address.holds", lambda _: True)
     refresher = Refresher("192.168.100.99", DEFAULTS, 1000)
     passes: list[str] = []
     monkeypatch.setattr(refresher, "_pass", passes.append)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.drivers import conntrack
-from appliance.drivers.replication import SIBLINGS, Queues
-from appliance.failover import Settled, Step
-from appliance.model import Role
-from appliance.replicas import (
+from appliance.config.model import Role
+from appliance.conntrack import table
+from appliance.conntrack.conntrackd import SIBLINGS, Queues
+from appliance.pair.failover import Settled, Step
+from appliance.pair.replicas import (
     CANARY_STEP,
     OVERRUN_INTERVAL,
     REQUEST_INTERVAL,
@@ -96,7 +96,7 @@ def test_two_nodes_never_plant_the_same_canary(tmp_path: Path) -> None:
     one, other = Replicas(tmp_path, even=True), Replicas(tmp_path, even=False)
     assert (one.number % CANARY_STEP, other.number % CANARY_STEP) == (0, 1)
     ports = {
-        conntrack.canary(known.number + n * CANARY_STEP).source_port
+        table.canary(known.number + n * CANARY_STEP).source_port
         for known in (one, other)
         for n in range(100)
     }
@@ -106,7 +106,7 @@ def test_two_nodes_never_plant_the_same_canary(tmp_path: Path) -> None:
 def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.drivers.conntrack.planted", lambda _: True)
+    monkeypatch.setattr("appliance.conntrack.table.planted", lambda _: True)
     monkeypatch.setattr("appliance.system.monotonic", lambda: 12.0)
     known = Replicas(tmp_path, generation=7)
 
@@ -170,7 +170,7 @@ def test_a_master_prepares_before_its_peer_asks_for_everything(
 ) -> None:
     monkeypatch.setattr(Replicas, "plant", lambda *_: None)
     monkeypatch.setattr(Replicas, "look_out", lambda *_: None)
-    monkeypatch.setattr("appliance.drivers.replication.Orders.advance", lambda *_: None)
+    monkeypatch.setattr("appliance.conntrack.conntrackd.Orders.advance", lambda *_: None)
     master = Replicas(tmp_path / "m", generation=7, settled=Settled(Role.MASTER, 7))
     standby = Replicas(tmp_path / "s", even=False, generation=8)
     standby.settle(Role.BACKUP, 1.0)

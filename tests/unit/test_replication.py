@@ -1,6 +1,6 @@
 """What waits for conntrackd is read from the kernel's lists of sockets."""
 
-from appliance.drivers.replication import Queues, waiting
+from appliance.conntrack.conntrackd import Queues, waiting
 
 NETLINK = """\
 sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode

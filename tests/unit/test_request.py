@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from appliance.request import ALONE, PATIENCE, Preparation, Request
+from appliance.pair.resync import ALONE, PATIENCE, Preparation, Request
 from tests.unit.test_beat import PEER
 
 

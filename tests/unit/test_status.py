@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from appliance import metrics
-from appliance.status import Snapshot, from_json, rows, sickness, to_json
+from appliance.status import metrics
+from appliance.status.node_status import Snapshot, from_json, rows, sickness, to_json
 
 SNAPSHOT = Snapshot(
     node="master",

@@ -1,0 +1,296 @@
+"""The agent: hears of role changes, moves the node's own routes, and checks each second what is so."""
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from appliance import ApplianceError, converge, system
+from appliance.agent import kernel_events, notify, takeover
+from appliance.agent.takeover import Takeover
+from appliance.config import gateway_file
+from appliance.config.model import Config, Role
+from appliance.drivers import daemons, nftables, routes
+from appliance.pair import failover, pair_status
+from appliance.pair.side import Pair
+from appliance.planning.change import Change
+from appliance.planning.plan import Plan, Site, plan
+from appliance.site import preflight, this_node
+from appliance.status import node_status
+from appliance.status.ledger import Event
+
+TICK = 1.0  # seconds between two looks at the world when nothing is heard
+PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought down
+
+log = logging.getLogger("vgw")
+
+
+@dataclass
+class Agent:
+    """What the agent works on, and what it remembers between two looks."""
+
+    config: Config
+    node: str
+    site: Site
+    pair: Pair
+    state: failover.State = field(default_factory=failover.State)
+    sentence: str = "just started"
+    repairs: int = 0
+    repaired: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    moved_ms: float | None = None
+    since: float = 0.0
+    unprotected_since: float | None = None
+    programs: Mapping[str, daemons.Program] = field(default_factory=dict)
+    takeover: Takeover | None = None
+    reload: bool = False
+
+    @property
+    def run_dir(self) -> Path:
+        """The node's run directory."""
+        return self.site.run_dir
+
+    def plan(self) -> Plan:
+        """The plan for the role the node has now."""
+        return plan(self.config, self.node, self.state.role or Role.BACKUP, self.site)
+
+
+def main(path: Path, node: str | None = None) -> None:
+    """Run until told to stop; the run directory is in the environment.
+
+    supervisord runs this module itself: it lives as long as the node and should be small.
+    """
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
+    try:
+        wanted = this_node.load(path)
+        name = this_node.node_name(wanted, node)
+        site = this_node.site(wanted, name, path)
+        run(Agent(wanted, name, site, Pair(wanted, name, site.run_dir, system.monotonic())))
+    except ApplianceError as error:
+        log.error(error)
+        sys.exit(error.exit_code)
+
+
+def run(agent: Agent) -> None:
+    """Live until told to stop: one thread, one loop, one place where a role changes."""
+    fifo = notify.Fifo(agent.run_dir / daemons.FIFO)
+    signals = notify.Signals()
+    sources = (*kernel_events.listen(), signals.reader)
+    local = [fifo.fileno(), *(source.fileno() for source in sources)]
+    # The imports are behind us; what lives on is small and the collector need not walk the rest.
+    gc.freeze()
+    look(agent, "read at start", system.monotonic())
+    next_tick = system.monotonic() + TICK
+    while not signals.stop:
+        readable = select.select([*local, *agent.pair.filenos()], [], [], _wait(agent, next_tick))
+        heard = set(readable[0])
+        began = system.monotonic()
+        if agent.takeover and agent.takeover.over(began):
+            agent.takeover = None
+        cause = "found by looking"
+        if fifo.fileno() in heard:
+            notices = [found for line in fifo.lines() if (found := failover.notice(line))]
+            cause = f"keepalived said {notices[-1].state}" if notices else cause
+        elif agent.pair.serve(began):
+            cause = agent.pair.verdict.reason
+        elif began < next_tick and heard.isdisjoint(local):
+            continue
+        for source in sources:
+            kernel_events.drain(source)
+        agent.reload, signals.reload = agent.reload or signals.reload, False
+        look(agent, cause, began)
+        next_tick = system.monotonic() + TICK
+    log.info("the agent ends; the kernel forwards on as it was told")
+
+
+def _wait(agent: Agent, next_tick: float) -> float:
+    """Seconds until something is due."""
+    now = system.monotonic()
+    step = takeover.STEP if agent.takeover else next_tick - now
+    return max(0.0, min(next_tick - now, agent.pair.wait(now), step))
+
+
+def look(agent: Agent, cause: str, began: float) -> None:
+    """Read the role from the world, move the routes first if it changed, then converge the rest.
+
+    `cause` says what made the agent look, `began` when it did, on the monotonic clock.
+    """
+    if agent.pair.contested:
+        _let_go(agent)
+    problems = _look_once(agent, cause, began)
+    if problems:
+        # The world may have moved on between the look and the deed; only what stays is a problem.
+        problems = _look_once(agent, "found by looking again", system.monotonic())
+    _guard(agent)
+    _ask_programs(agent)
+    conntrackd = agent.programs.get("conntrackd")
+    agent.pair.settle(conntrackd.pid if conntrackd else 0, system.monotonic())
+    _tell_problems(agent, (*problems, *filter(None, [agent.pair.trouble])))
+    system.replace(
+        agent.run_dir / node_status.FILE, node_status.to_json(_snapshot(agent)), mode=0o644
+    )
+
+
+def _ask_programs(agent: Agent) -> None:
+    agent.programs = daemons.programs(agent.run_dir)
+    keepalived = agent.programs.get("keepalived")
+    agent.pair.electable = not keepalived or keepalived.state in ("RUNNING", "STARTING")
+
+
+def _let_go(agent: Agent) -> None:
+    """Take the floating addresses away where the peer has them, and no keepalived here would do it.
+
+    One that was killed leaves them behind until supervisord has started the next.
+    """
+    _ask_programs(agent)
+    if not agent.pair.electable:
+        log.warning("let the VGW go: the peer is MASTER, and keepalived does not run here")
+        routes.drop((agent.config.vgw.address.ip, agent.config.wan.address.ip))
+
+
+def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
+    was, sight = agent.state.role, _sight(agent)
+    agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
+    agent.state, sentence = failover.decide(agent.state, sight, cause, began)
+    if sentence:
+        role = failover.role_of(sight)
+        agent.sentence, agent.since = sentence, system.wall()
+        _move_routes(agent, began)
+        agent.pair.become(role, began)
+        log.info(sentence)
+        words = (str(was or ""), str(role), cause, sentence)
+        event = Event(agent.since, agent.node, "role", *words, moved_ms=agent.moved_ms)
+        if agent.takeover:
+            agent.takeover.end()
+        last, interval = agent.pair.adverts.read(), agent.config.vgw.advert_interval
+        agent.takeover = Takeover(agent.run_dir, event, began, last, interval)
+    with converge.only_one(agent.run_dir):
+        reloaded = agent.reload and _reload(agent)
+        report = converge.converge(agent.plan(), agent.run_dir)
+    if report.changes and was and not reloaded:  # what a new role asks for was put above
+        _tell_repairs(agent, report.changes)
+    return tuple(str(problem) for problem in report.problems)
+
+
+def _sight(agent: Agent) -> failover.Sight:
+    links = routes.links()
+    vgw = agent.config.vgw.address.ip
+    return failover.Sight(
+        holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
+        ready=daemons.is_ready(agent.run_dir),
+        links_up=_locate(agent, links),
+    )
+
+
+def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
+    """Find the interfaces again, for a container engine renumbers them; whether they carry.
+
+    While one is away the former names stay: its return is then no change at all.
+    """
+    addresses = {name: link.addresses for name, link in links.items()}
+    try:
+        found = preflight.locate(agent.config, agent.node, addresses)
+    except ApplianceError:
+        return False
+    if found != agent.site.interfaces:
+        log.warning("interfaces are now %s, were %s", found, agent.site.interfaces)
+        agent.site = replace(agent.site, interfaces=found)
+    tracked = (own.interface for own in agent.config.vgw.track_interfaces if not own.weight)
+    needed = (found.lan, found.wan, *tracked)
+    return all(name in links and links[name].up for name in needed)
+
+
+def _move_routes(agent: Agent, began: float) -> None:
+    """The shortest way to what the new role asks for: put the routes, without a look first.
+
+    Whatever fails here is tried again at once, and then told.
+    """
+    with contextlib.suppress(ApplianceError):
+        routes.put(agent.plan().routes)
+    agent.moved_ms = round((system.monotonic() - began) * 1000, 2)
+
+
+def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:
+    agent.repairs += len(changes)
+    agent.repaired = tuple(map(str, changes))
+    for change in changes:
+        log.warning("repaired: %s", change)
+
+
+def _tell_problems(agent: Agent, problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        if problem not in agent.problems:
+            log.error(problem)
+    for problem in agent.problems:
+        if problem not in problems:
+            log.info("over: %s", problem)
+    agent.problems = problems
+
+
+def _guard(agent: Agent) -> None:
+    """No ruleset, no MASTER; and where it does not come back, no node."""
+    try:
+        protected = nftables.listing() is not None
+    except ApplianceError:
+        protected = False
+    now = system.monotonic()
+    agent.pair.ruleset = protected
+    agent.pair.judge(now)
+    if protected:
+        agent.unprotected_since = None
+    elif agent.unprotected_since is None:
+        agent.unprotected_since = now
+    elif now - agent.unprotected_since > PATIENCE:
+        reason = f"no ruleset in force for {PATIENCE:.0f} s: {'; '.join(agent.problems)}"
+        daemons.bring_down(agent.run_dir, reason)
+
+
+def _reload(agent: Agent) -> bool:
+    """Take up the file again; False where it is broken, and then the former one stays in force."""
+    agent.reload = False
+    path = agent.site.config_path
+    try:
+        wanted = gateway_file.parse(system.read(path) or "", str(path))
+        this_node.node_name(wanted, agent.node)
+    except ApplianceError as error:
+        log.error("kept the former configuration, for the file is not to be used:\n%s", error)
+        return False
+    agent.config = wanted
+    agent.pair.take_up(wanted, system.monotonic())
+    log.info("took up %s", path)
+    return True
+
+
+def _snapshot(agent: Agent) -> node_status.Snapshot:
+    vgw = agent.config.vgw
+    return node_status.Snapshot(
+        node=agent.node,
+        config=str(agent.site.config_path),
+        role=str(agent.state.role),
+        since=agent.since,
+        written=system.wall(),
+        sentence=agent.sentence,
+        vgw=str(vgw.address),
+        wan_vip=str(agent.config.wan.address),
+        profile=vgw.profile,
+        failback=str(vgw.failback),
+        promise=node_status.promise(agent.config),
+        ready=daemons.is_ready(agent.run_dir),
+        role_changes=agent.state.changes,
+        repairs=agent.repairs,
+        repaired=agent.repaired,
+        problems=agent.problems,
+        moved_ms=agent.moved_ms,
+        resident_mb=system.resident_mb(),
+        programs={name: program.state for name, program in agent.programs.items()},
+        pair=pair_status.of(agent.pair, system.monotonic()),
+    )
+
+
+if __name__ == "__main__":
+    main(Path(os.environ.get("VGW_CONFIG", this_node.CONFIG_PATH)))

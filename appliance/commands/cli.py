@@ -1,0 +1,246 @@
+"""The command `vgw`: each verb reads the configuration, does one thing, and ends with a telling code."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from appliance import ApplianceError, NotConverged, __version__, system
+from appliance.commands import operate
+from appliance.config import gateway_file
+from appliance.config.model import Config, Role
+from vgw_lab.bench.command import bench
+from vgw_lab.commands import commands as lab
+from vgw_lab.commands import install_drill
+
+if TYPE_CHECKING:
+    from appliance.planning.plan import Plan, Site
+
+app = typer.Typer(
+    name="vgw",
+    help="A NAT gateway that runs as a pair: one virtual gateway that outlives either node.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(lab.lab_app, name="lab")
+app.command("demo")(lab.demo)
+app.command("drill")(install_drill.drill_install)
+app.command("bench")(bench)
+
+File = Annotated[Path, typer.Argument(envvar="VGW_CONFIG", help="The configuration of the pair.")]
+NodeName = Annotated[
+    str | None,
+    typer.Option("--node", envvar="VGW_NODE", help="This node's name; the host name unless said."),
+]
+AsRole = Annotated[
+    Role | None, typer.Option("--role", case_sensitive=False, help="As if the node had this role.")
+]
+DEFAULT_FILE = Path("/etc/vgw/gateway.yaml")
+
+
+def main() -> None:
+    """Run a command; an error of ours ends as one message on stderr and its own exit code."""
+    try:
+        app()
+    except ApplianceError as error:
+        # An error of the file begins with its place, as a compiler's does, for editors to jump to.
+        prefix = "" if isinstance(error, gateway_file.ConfigErrors) else "vgw: "
+        sys.stderr.write(f"{prefix}{error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("vgw: stopped\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _prepared(
+    path: Path,
+    name: str | None,
+    role: Role | None,
+    *,
+    listening: bool = False,
+    loading: bool = False,
+) -> "tuple[Config, str, Site, Plan]":
+    """Config, node, site and plan, or every reason why this machine cannot be that node.
+
+    All reasons come at once; the first one gives the exit code.
+    """
+    from appliance.planning.plan import plan
+    from appliance.site import preflight_facts, probes, this_node
+
+    wanted = this_node.load(path)
+    node = this_node.node_name(wanted, name)
+    if loading:
+        probes.load_modules()
+    problems = preflight_facts.problems(wanted, node, listening=listening)
+    if problems:
+        raise type(problems[0])("\n     ".join(map(str, problems)))
+    site = this_node.site(wanted, node, path)
+    return wanted, node, site, plan(wanted, node, role or this_node.role_now(wanted), site)
+
+
+def _refuse_where_one_runs(run_dir: Path) -> None:
+    from appliance.drivers import daemons
+
+    if daemons.states(run_dir):
+        raise ApplianceError(
+            f"a gateway already runs here, in {run_dir}; `vgw status` tells of it, and TERM to its "
+            "supervisord ends it"
+        )
+
+
+@app.command()
+def validate(file: File = DEFAULT_FILE) -> None:
+    """Check the configuration; ends with 0, or with 2 after naming every error."""
+    from appliance.site import this_node
+
+    wanted = this_node.load(file)
+    nodes = " and ".join(f"{name} ({node.priority})" for name, node in wanted.nodes.items())
+    _say(f"{file}: valid: {wanted.vgw.address.ip}, profile {wanted.vgw.profile}, nodes {nodes}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    _say(json.dumps(gateway_file.schema(), indent=2))
+
+
+@app.command("plan")
+def plan_(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+    """Print the whole wanted machine: ruleset, settings, routes and the daemons' files."""
+    from appliance.commands import plan_text
+    from appliance.planning.plan import plan
+    from appliance.site import this_node
+
+    wanted = this_node.load(file)
+    name = this_node.node_name(wanted, node)
+    site = this_node.site(wanted, name, file)
+    _say(plan_text.text(plan(wanted, name, role or this_node.role_now(wanted), site)))
+
+
+@app.command()
+def netplan(machine: str, file: File = DEFAULT_FILE) -> None:
+    """Print the netplan file of a machine behind the gateway."""
+    from appliance.planning import daemon_files
+    from appliance.site import this_node
+
+    wanted = this_node.load(file)
+    if machine not in wanted.machines:
+        known = ", ".join(wanted.machines) or "none"
+        raise ApplianceError(f"machines: there is no {machine}; the file knows {known}")
+    sys.stdout.write(daemon_files.netplan(wanted, machine))
+
+
+@app.command()
+def check(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+    """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
+    from appliance import converge
+
+    _, _, site, plan = _prepared(file, node, role, listening=True)
+    left = converge.differences(plan, site.run_dir)
+    for change in left:
+        _say(str(change))
+    if left:
+        raise NotConverged(f"{len(left)} to do; `vgw apply` does it")
+    _say("nothing to do")
+
+
+@app.command()
+def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+    """Bring this machine to the plan; a running agent takes up the file as well."""
+    from appliance import converge
+    from appliance.drivers import daemons
+
+    _, _, site, plan = _prepared(file, node, role, loading=True)
+    if daemons.states(site.run_dir) and (held := operate.last_snapshot().config) != str(
+        site.config_path
+    ):
+        raise ApplianceError(
+            f"the agent that runs here goes by {held} and would undo this; change that file and "
+            "apply it, or stop the node and start it with this one"
+        )
+    with converge.only_one(site.run_dir):
+        report = converge.converge_fully(plan, site.run_dir, lambda change: _say(str(change)))
+        daemons.signal(site.run_dir, "agent", "HUP")
+    if not report.changes:
+        _say("nothing to do")
+
+
+@app.command()
+def teardown() -> None:
+    """Take what is ours off this machine: forwarding first, the rules last."""
+    from appliance import converge
+    from appliance.drivers import daemons
+    from appliance.planning.plan import Plan
+    from appliance.site import this_node
+    from appliance.status import node_status as faces
+
+    _refuse_where_one_runs(this_node.run_dir())
+    for name in (faces.FILE, *daemons.NOTES):
+        system.remove(this_node.run_dir() / name)
+    with converge.only_one(this_node.run_dir()):
+        converge.converge_fully(Plan(), this_node.run_dir(), lambda change: _say(str(change)))
+
+
+@app.command()
+def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
+    """Run this node: check, converge as BACKUP, then become supervisord and its daemons."""
+    import signal
+
+    from appliance import converge
+    from appliance.agent import notify
+    from appliance.drivers import daemons
+
+    # The kernel drops a SIGTERM for which a container's first process has no handler, but keeps one
+    # that is blocked: supervisord, which inherits this, hears it once it can (appliance/processes/supervise.py).
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    wanted, name, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
+    _refuse_where_one_runs(site.run_dir)
+    with converge.only_one(site.run_dir):
+        system.remove(site.run_dir / daemons.FAILED)
+        # The agent says when this node is ready.
+        daemons.set_ready(site.run_dir, ready=False)
+        daemons.set_aside(site.run_dir, aside=True)
+        notify.make_fifo(site.run_dir / daemons.FIFO)
+        converge.converge_fully(plan, site.run_dir)
+    _say(f"vgw {__version__}: node {name} of {wanted.vgw.address.ip}, profile {wanted.vgw.profile}")
+    sys.stdout.flush()
+    system.become([sys.executable, "-m", "appliance.processes.supervise", str(site.run_dir)])
+
+
+@app.command("agent")
+def agent_(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
+    """Follow keepalived's roles and keep the machine to the plan, as supervisord has it done."""
+    from appliance.agent import loop
+
+    loop.main(file, node)
+
+
+for _name, _command in operate.COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _say(f"vgw {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """A NAT gateway that runs as a pair: one virtual gateway that outlives either node."""

@@ -1,0 +1,83 @@
+"""What an operator asks of a node that runs: its status, its events, its health, and to hand over."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appliance import ApplianceError, system
+from appliance.status import node_status
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+To = Annotated[str | None, typer.Option("--to", help="Who is to be MASTER; the peer unless said.")]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _run_dir() -> Path:
+    from appliance.site import this_node
+
+    return this_node.run_dir()
+
+
+def last_snapshot() -> node_status.Snapshot:
+    """What the agent last wrote. Raises ApplianceError where no gateway runs."""
+    from appliance.site import this_node
+
+    return this_node.snapshot(this_node.run_dir())
+
+
+def tell_status(as_json: AsJson = False) -> None:
+    """Tell this node's role, why it has it, and what was repaired."""
+    snapshot = last_snapshot()
+    if as_json:
+        sys.stdout.write(node_status.to_json(snapshot))
+        return
+    for name, value in node_status.rows(snapshot, system.wall()):
+        _say(f"{name:9} {value}")
+
+
+def tell_metrics() -> None:
+    """Print the status for Prometheus, such as for a textfile collector."""
+    from appliance.status import metrics
+
+    sys.stdout.write(metrics.text(last_snapshot(), system.wall()))
+
+
+def tell_events(as_json: AsJson = False) -> None:
+    """Tell each change of role and of the replication's health: when, why, and what it took."""
+    from appliance.status import ledger
+
+    if as_json:
+        sys.stdout.write(system.read(_run_dir() / ledger.FILE) or "")
+        return
+    for event in ledger.read(_run_dir()):
+        _say(f"{system.time_of_day(event.at)} {ledger.row(event)}")
+
+
+def switch_over(to: To = None) -> None:
+    """Hand the VGW to the peer, so that no flow breaks; run it on the MASTER."""
+    from appliance.commands import switchover
+
+    _say(switchover.switchover(_run_dir(), to))
+
+
+def tell_health() -> None:
+    """End with 0 where this node works as MASTER or could, else with 1 and the reason."""
+    snapshot = last_snapshot()
+    reason = node_status.sickness(snapshot, system.wall())
+    if reason:
+        raise ApplianceError(f"{snapshot.node} is not healthy: {reason}")
+    _say(f"{snapshot.node} is {snapshot.role} and healthy")
+
+
+COMMANDS = {
+    "status": tell_status,
+    "events": tell_events,
+    "metrics": tell_metrics,
+    "health": tell_health,
+    "switchover": switch_over,
+}

@@ -1,0 +1,99 @@
+"""Switchover: hand the VGW to the peer while both nodes live, so that nothing is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance import ApplianceError, NotConverged, system
+from appliance.drivers import daemons
+from appliance.pair.replicas import CANARY_STEP
+from appliance.site import this_node
+from appliance.status import node_status
+from appliance.status.node_status import Snapshot
+
+BARRIER_SECONDS = 10.0
+MOVE_SECONDS = 10.0
+_STEP = 0.02  # seconds between two looks
+
+
+def switchover(run_dir: Path, to: str | None) -> str:
+    """Make `to`, else the peer, the MASTER; the sentence that tells how it went.
+
+    First the barrier: what this node's table holds now must have arrived on the peer. Then this
+    node ranks itself below the peer, which takes over while this one still forwards. Raises
+    ApplianceError with the reason where that would lose flows, and NotConverged where it did not
+    happen, and then the order is taken back.
+    """
+    snapshot = _snapshot(run_dir)
+    if to == snapshot.node and snapshot.role == "MASTER":
+        return f"{to} is MASTER already"
+    _refuse(snapshot, to)
+    peer, began = snapshot.pair["peer"]["node"], system.monotonic()
+    number = snapshot.pair["canary"]
+    _wait(
+        run_dir,
+        # The next canary may have been planted before this command began; the one after was not.
+        lambda now: bool(now.pair["peer"]) and now.pair["peer"]["seen"] > number + CANARY_STEP,
+        BARRIER_SECONDS,
+        f"{peer} did not tell that it has all flows; `vgw status` there may tell why",
+    )
+    synced = system.monotonic()
+    daemons.ask_aside(run_dir, asked=True)
+    try:
+        moved = _wait(
+            run_dir,
+            lambda now: now.role != "MASTER" and (now.pair["peer"] or {}).get("role") == "MASTER",
+            MOVE_SECONDS,
+            f"{peer} did not take over; the order is taken back",
+        )
+    except BaseException:
+        daemons.ask_aside(run_dir, asked=False)
+        raise
+    done = system.monotonic()
+    return (
+        f"{peer} is MASTER and {snapshot.node} is {moved.role}: {moved.pair['entries']} entries, "
+        f"barrier {synced - began:.1f} s, handed over in {done - synced:.1f} s; "
+        f"`vgw switchover` on {peer} gives it back"
+    )
+
+
+def _refuse(snapshot: Snapshot, to: str | None) -> None:
+    peer = snapshot.pair.get("peer")
+    if snapshot.role != "MASTER":
+        master = f"; {peer['node']} is" if peer and peer["role"] == "MASTER" else ""
+        raise ApplianceError(
+            f"{snapshot.node} is {snapshot.role}, and only the MASTER can hand over{master}: "
+            "run `vgw switchover` there"
+        )
+    if not peer:
+        raise ApplianceError("the peer is silent on the sync link: nobody is there to take over")
+    if to not in (None, peer["node"]):
+        raise ApplianceError(f"--to {to}: there is no such node; the peer is {peer['node']}")
+    if snapshot.failback == "plain":
+        raise ApplianceError(
+            f"the profile {snapshot.profile} preempts by itself: the VGW would come back at once; "
+            "stop the node instead, or set vgw.failback to gated"
+        )
+    if not peer["ready"]:
+        raise ApplianceError(f"{peer['node']} is not ready: {peer['reason']}")
+    if not peer["replicas"]:
+        raise ApplianceError(f"{peer['node']} lacks replicas: its `vgw status` tells why")
+    if snapshot.pair["degraded"]:
+        raise ApplianceError(f"replication is degraded: {snapshot.pair['degraded']}")
+
+
+def _snapshot(run_dir: Path) -> Snapshot:
+    snapshot = this_node.snapshot(run_dir)
+    if system.wall() - snapshot.written > node_status.SILENCE:
+        raise ApplianceError("the agent of this node is silent; `vgw status` tells since when")
+    return snapshot
+
+
+def _wait(
+    run_dir: Path, condition: Callable[[Snapshot], bool], seconds: float, failure: str
+) -> Snapshot:
+    deadline = system.monotonic() + seconds
+    while not condition(snapshot := _snapshot(run_dir)):
+        if system.monotonic() > deadline:
+            raise NotConverged(f"{failure} (waited {seconds:.0f} s)")
+        system.pause(_STEP)
+    return snapshot

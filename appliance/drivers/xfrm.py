@@ -1,0 +1,227 @@
+"""Blocks for the kernel's own programs, as policies of the IPsec database (ip-xfrm(8), linux/xfrm.h).
+
+What is sent to an address of this machine, and was not marked by the ruleset, is discarded before TCP
+or ICMP could answer it. When a network namespace ends, the kernel takes first the ruleset, then these
+policies, and then the interfaces. What stays to the end is the default for what meets no policy: where a
+network is closed, that is to discard, and a policy weaker than all others lets in whatever they leave.
+"""
+
+import errno
+import logging
+import os
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from appliance import CommandFailed
+from appliance.planning.change import Change
+from appliance.planning.plan import Block
+
+# Ours among all policies of incoming packets that block.
+PRIORITY = 31500
+_WEAKEST = 2**32 - 1
+_XFRM = 6  # NETLINK_XFRM
+_NEW, _DELETE, _GET = 0x13, 0x14, 0x15  # XFRM_MSG_*POLICY
+_SET_DEFAULT, _GET_DEFAULT = 0x27, 0x28  # XFRM_MSG_*DEFAULT, since Linux 5.15
+_MARK, _IN, _ALLOW, _BLOCK = 21, 0, 0, 1  # XFRMA_MARK, XFRM_POLICY_IN, _ALLOW and _BLOCK
+_DISCARD, _ACCEPT = 1, 2  # XFRM_USERPOLICY_BLOCK and _ACCEPT
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300  # NLM_F_*
+_ERROR, _DONE = 2, 3  # NLMSG_*
+_SECONDS = 5.0
+
+_HEAD = struct.Struct("=IHHII")
+_SELECTOR = struct.Struct("=16s16s4HHBBB3xiI")  # xfrm_selector: to, from, ports, family, prefixes
+_FOR_EVER = struct.pack("=12Q", *[2**64 - 1] * 4, *[0] * 8)  # xfrm_lifetime_cfg and _cur
+_REST = struct.Struct("=IIBBBB4x")  # priority, index, direction, action, flags, share
+_INFO = _SELECTOR.size + len(_FOR_EVER) + _REST.size  # xfrm_userpolicy_info
+_VALUE = struct.Struct("=HHII")  # the attribute XFRMA_MARK: value and mask
+_ATTRIBUTE = struct.Struct("=HH")
+_CODE = struct.Struct("=i")
+_DEFAULTS = struct.Struct(
+    "=BBB"
+)  # xfrm_userpolicy_default: in, forwarded, out; 0 leaves one as it is
+# Shown in the machine's own network alone; a network namespace shows somaxconn, but not this.
+_OF_THE_MACHINE, _OF_ALL = Path("/proc/sys/net/core/netdev_budget"), "somaxconn"
+
+log = logging.getLogger("vgw")
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Whatever no other policy is about comes in."""
+
+    family: int
+
+
+@dataclass(frozen=True)
+class _Closed:
+    """What meets no policy is discarded."""
+
+
+_Ours = Block | _Pass | _Closed
+
+
+def own_network() -> bool:
+    """Whether this network is a namespace, which may end, and not the machine's; False where unsure."""
+    return _OF_THE_MACHINE.with_name(_OF_ALL).exists() and not _OF_THE_MACHINE.exists()
+
+
+def diff(wanted: Sequence[Block], closed: bool) -> tuple[Change, ...]:
+    """What differs between our policies and the wanted ones. Reads only. Raises CommandFailed.
+
+    Nothing, where the kernel has no such policies; that is logged once. A network is opened before
+    it loses, and closed after it has got, the policy that lets the rest in.
+    """
+    try:
+        actual = set(_actual())
+    except OSError as error:
+        _tell(os.strerror(error.errno or 0))
+        return ()
+    discards = _discards()
+    shut = discards and any(isinstance(one, _Pass) for one in actual)
+    passes = [_Pass(family) for family in _families()] if closed and discards is not None else []
+    mine: list[Block | _Pass] = [*wanted, *passes]
+    missing: list[_Ours] = [one for one in mine if one not in actual]
+    surplus: list[_Ours] = sorted(actual - set(mine), key=_words)
+    if passes and not discards:
+        missing.append(_Closed())
+    if shut and not passes:
+        surplus.insert(0, _Closed())
+    return (
+        *(Change("+", _words(one), one) for one in missing),
+        *(Change("-", _words(one), one) for one in surplus),
+    )
+
+
+def apply(changes: Sequence[Change]) -> None:
+    """Make the changes. Raises CommandFailed with what the kernel said."""
+    for change in changes:
+        request = _addition if change.sign == "+" else _removal
+        try:
+            list(_ask(request(change.payload)))
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOENT):
+                why = os.strerror(error.errno or 0)
+                raise CommandFailed(f"the kernel refused {change}: {why}") from None
+
+
+def say(blocks: Sequence[Block], closed: bool) -> str:
+    """The policies in ip-xfrm(8)'s words, a line each."""
+    lines: list[_Ours] = [*blocks]
+    if closed:
+        lines += [_Pass(socket.AF_INET), _Pass(socket.AF_INET6), _Closed()]
+    return "\n".join(map(_words, lines))
+
+
+def _words(one: _Ours) -> str:
+    match one:
+        case Block(address, mark):
+            return f"policy dst {address}/32 dir in mark 0/{mark:#x} action block"
+        case _Pass(family):
+            everybody = "0.0.0.0/0" if family == socket.AF_INET else "::/0"
+            return f"policy dst {everybody} dir in action allow"
+        case _Closed():
+            return "policy setdefault in block"
+
+
+@cache
+def _tell(why: str) -> None:
+    log.warning(
+        "the kernel has no IPsec policies (%s): while a ruleset is flushed, it may reset flows "
+        "(`modprobe xfrm_user` on the host, or nothing if it lacks CONFIG_XFRM)",
+        why,
+    )
+
+
+def _families() -> tuple[int, ...]:
+    """A closed network closes for IPv6 too, so that one needs its policy where the kernel has it."""
+    both = Path("/proc/sys/net/ipv6").exists()
+    return (socket.AF_INET, socket.AF_INET6) if both else (socket.AF_INET,)
+
+
+def _discards() -> bool | None:
+    """Whether what comes in and meets no policy is discarded; None where the kernel has no such default."""
+    try:
+        (answer,) = _ask(_message(_GET_DEFAULT, _ACK, bytes(_DEFAULTS.size)))
+    except OSError:
+        return None
+    return bool(_DEFAULTS.unpack_from(answer)[0] == _DISCARD)
+
+
+def _actual() -> Iterator[Block | _Pass]:
+    for body in _ask(_message(_GET, _DUMP, b"")):
+        to, _, *_, family, prefix, source_prefix, _, _, _ = _SELECTOR.unpack_from(body)
+        priority, _, direction, action, _, _ = _REST.unpack_from(body, _INFO - _REST.size)
+        mark = _mark(body)
+        if (priority, direction, action, prefix) == (PRIORITY, _IN, _BLOCK, 32) and mark:
+            yield Block(IPv4Address(to[:4]), mark)
+        elif (priority, direction, action) == (_WEAKEST, _IN, _ALLOW) and not (
+            prefix or source_prefix or mark
+        ):
+            yield _Pass(family)
+
+
+def _mark(body: bytes) -> int:
+    """The mask of the mark that must be absent; 0 where no such is asked for."""
+    at = _INFO
+    while at + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, at)
+        if kind == _MARK:
+            _, _, value, mask = _VALUE.unpack_from(body, at)
+            return 0 if value else int(mask)
+        at += (length + 3) & ~3
+    return 0
+
+
+def _selector(one: Block | _Pass) -> bytes:
+    if isinstance(one, _Pass):
+        return _SELECTOR.pack(bytes(16), bytes(16), 0, 0, 0, 0, one.family, 0, 0, 0, 0, 0)
+    ends = (one.address.packed.ljust(16, b"\0"), bytes(16))
+    return _SELECTOR.pack(*ends, 0, 0, 0, 0, socket.AF_INET, 32, 0, 0, 0, 0)
+
+
+def _absent(one: Block | _Pass) -> bytes:
+    """The attribute for a mark that must be absent, where one must."""
+    return b"" if isinstance(one, _Pass) else _VALUE.pack(_VALUE.size, _MARK, 0, one.mark)
+
+
+def _addition(one: _Ours) -> bytes:
+    if isinstance(one, _Closed):
+        return _message(_SET_DEFAULT, _ACK, _DEFAULTS.pack(_DISCARD, 0, 0))
+    strength, action = (_WEAKEST, _ALLOW) if isinstance(one, _Pass) else (PRIORITY, _BLOCK)
+    rest = _REST.pack(strength, 0, _IN, action, 0, 0)
+    return _message(_NEW, _ACK, _selector(one) + _FOR_EVER + rest + _absent(one))
+
+
+def _removal(one: _Ours) -> bytes:
+    if isinstance(one, _Closed):
+        return _message(_SET_DEFAULT, _ACK, _DEFAULTS.pack(_ACCEPT, 0, 0))
+    named = _selector(one) + struct.pack("=IB3x", 0, _IN)  # xfrm_userpolicy_id
+    return _message(_DELETE, _ACK, named + _absent(one))
+
+
+def _message(kind: int, flags: int, payload: bytes) -> bytes:
+    return _HEAD.pack(_HEAD.size + len(payload), kind, _REQUEST | flags, 0, 0) + payload
+
+
+def _ask(request: bytes) -> Iterator[bytes]:
+    """The policies that the kernel sends until it is done. Raises OSError."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _XFRM) as kernel:
+        kernel.settimeout(_SECONDS)
+        kernel.send(request)
+        while True:
+            buffer, at = kernel.recv(65536), 0
+            while at < len(buffer):
+                length, kind, *_ = _HEAD.unpack_from(buffer, at)
+                body = buffer[at + _HEAD.size : at + length]
+                if kind in (_ERROR, _DONE):
+                    code = -_CODE.unpack_from(body)[0]
+                    if kind == _ERROR and code:
+                        raise OSError(code, os.strerror(code))
+                    return
+                yield body
+                at += (length + 3) & ~3

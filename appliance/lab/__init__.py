@@ -1,1 +1,0 @@
-"""The lab: the pair, two machines and a small internet in network namespaces, with drills."""

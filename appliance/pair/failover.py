@@ -1,0 +1,111 @@
+"""Which role a node has, and what that means: pure decisions from what was seen."""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from appliance.config.model import Role
+
+_LINE = re.compile(r'^(INSTANCE|GROUP) "([^"]*)" ([A-Z_]+) (\d+)$')
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A line of keepalived's notify FIFO: a hint that the role may have changed."""
+
+    instance: str
+    state: str
+    priority: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The world at one moment: what the role is read from."""
+
+    holds_vgw: bool
+    ready: bool
+    links_up: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """What the agent remembers of its role; `since` in seconds on the monotonic clock."""
+
+    role: Role | None = None
+    since: float = 0.0
+    changes: int = 0
+
+
+class Step(StrEnum):
+    """What conntrackd can be told; the words are its own options (conntrackd(8)).
+
+    Each may be taken again at any time, so whoever was interrupted begins anew.
+    """
+
+    DISOWN = "-f internal"  # forget whose entries these are: their end is no business of the peer's
+    OWN = "-R"  # every entry of the kernel is ours from now on: the peer is told what becomes of it
+    ANNOUNCE = "-B"  # tell the peer of all entries that are ours
+    REQUEST = "-n"  # ask the peer for all of its entries
+    FLUSH = "-F"  # empty the kernel's table without telling the peer
+
+
+@dataclass(frozen=True)
+class Settled:
+    """For which role, and for which conntrackd by its process id, the steps have been taken.
+
+    The role is None from the first step to the last: whoever was interrupted there knows nothing.
+    """
+
+    role: Role | None
+    generation: int
+
+
+def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Step, ...]:
+    """The steps of state replication that are due; none where no conntrackd runs.
+
+    A MASTER owns all entries of its table. Anybody else owns none: else the end of a replica here
+    would end the live flow there. Takeover itself waits for none of these.
+    """
+    if not generation:
+        return ()
+    known = settled.role if settled and settled.generation == generation else None
+    if role is Role.MASTER:
+        return () if known is Role.MASTER else (Step.DISOWN, Step.OWN)
+    if known is None:
+        return (Step.DISOWN, Step.REQUEST)
+    return (Step.DISOWN,) if known is Role.MASTER else ()
+
+
+def notice(line: str) -> Notice | None:
+    """A FIFO line as keepalived writes it, `INSTANCE "VI_1" MASTER 100`; None if it is none."""
+    found = _LINE.match(line.strip())
+    if found is None or found[1] != "INSTANCE":
+        return None
+    return Notice(found[2], found[3], int(found[4]))
+
+
+def role_of(sight: Sight) -> Role:
+    """The role by what is so, not by what was announced: who holds the VGW is the MASTER."""
+    if sight.holds_vgw:
+        return Role.MASTER
+    return Role.BACKUP if sight.ready and sight.links_up else Role.FAULT
+
+
+def decide(state: State, sight: Sight, cause: str, now: float) -> tuple[State, str | None]:
+    """The next state, and the decision as one sentence, or None where the role stays."""
+    role = role_of(sight)
+    if role is state.role:
+        return state, None
+    before = f", was {state.role} for {now - state.since:.1f} s" if state.role else ""
+    sentence = f"now {role}: {_reason(sight)} ({cause}{before})"
+    return replace(state, role=role, since=now, changes=state.changes + 1), sentence
+
+
+def _reason(sight: Sight) -> str:
+    if sight.holds_vgw:
+        return "this node holds the VGW"
+    if not sight.links_up:
+        return "an interface of the gateway is down"
+    if not sight.ready:
+        return "the node is not ready"
+    return "the peer is to carry the VGW; this node stands by"

@@ -1,0 +1,62 @@
+"""The other node, as its beats tell of it."""
+
+from dataclasses import dataclass
+
+from appliance.config.model import Role
+from appliance.pair import beat, readiness
+from appliance.pair.beat import Beat
+
+
+@dataclass
+class Peer:
+    """What is known of the node of that name: its last beat, None when it has fallen silent.
+
+    `heard` is when that came, on the monotonic clock.
+    """
+
+    name: str
+    beat: Beat | None = None
+    heard: float = 0.0
+
+    @property
+    def is_master(self) -> bool:
+        """Whether it says that it is MASTER."""
+        return self.beat is not None and self.beat.role == Role.MASTER
+
+    def take(self, datagram: bytes, now: float) -> bool:
+        """Take a datagram in; False where it is no beat of this node."""
+        found = beat.unpack(datagram)
+        if found is None or found.node != self.name:
+            return False
+        self.beat, self.heard = found, now
+        return True
+
+    def fell_silent(self, now: float) -> bool:
+        """Whether nothing has come for too long; its last beat is forgotten then."""
+        if self.beat is None or now - self.heard <= beat.SILENCE:
+            return False
+        self.beat = None
+        return True
+
+    def quiet(self, now: float) -> float | None:
+        """For how many seconds nothing outside has answered it."""
+        return self._aged(self.beat.quiet if self.beat else None, now)
+
+    def still(self, now: float) -> float | None:
+        """For how many seconds nothing has come in by its LAN."""
+        return self._aged(self.beat.still if self.beat else None, now)
+
+    def _aged(self, told: float | None, now: float) -> float | None:
+        """How long ago it is now what the last beat told the age of."""
+        return None if told is None else told + now - self.heard
+
+    def parted(self, role: Role, became: float, last_advert: float, patience: float) -> bool:
+        """Whether it says that it is MASTER, and the LAN does not.
+
+        `role` is this node's, since `became`; the peer's adverts are missed after `patience` seconds.
+        """
+        if not self.is_master:
+            return False
+        if role is Role.MASTER:
+            return self.heard - became > readiness.DOUBT
+        return self.heard - last_advert > patience + readiness.DOUBT

@@ -1,0 +1,240 @@
+"""May this node become MASTER, and should it let its peer be? Pure judgements of what is known."""
+
+from dataclasses import dataclass, replace
+
+from appliance.config.model import Role
+from appliance.pair.beat import Beat
+
+GRACE = 1.5  # seconds in which a starting node listens for its peer
+PATIENCE = 60.0  # seconds that a node waits at most for its replicas
+SILENT = (
+    0.75  # seconds without an answer after which the way out counts as dead: two samples and a half
+)
+AHEAD = 0.4  # seconds by which the peer's last answer must be younger: a sample, and its phase
+RETURN = (
+    1.0  # seconds after an outage of both nodes' way out in which the first answer decides nothing
+)
+DOUBT = (
+    0.5  # seconds for which both may say that they are MASTER: one has not heard of the other yet
+)
+STILL = 1.0  # seconds without a packet from the LAN after which this node may be alone on its side of it
+STILL_AHEAD = 0.5  # seconds by which the peer must have heard the LAN later
+ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
+SPARE = 64  # entries that come and go while two tables are compared
+FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
+LONGEST_HOLD = 300.0  # seconds that a series of takeovers can hold a failback back
+DEAF = 3.0  # seconds after its cables are back for which a node waits for the MASTER's adverts
+CUT = "an interface of the gateway is down"
+UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
+GIVEN = "a switchover gave the VGW to the peer"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at one moment.
+
+    `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
+    only a node that is not ready lets go. `electable`: keepalived runs. `carries`: the LAN and the way out
+    have their carriers. `deaf`: for how many seconds they have them again without an advert of the peer's,
+    None where one has come since. `quiet`: for how many seconds nothing outside has
+    answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
+    `parted`: the peer says that it is MASTER, and the LAN does not: this node
+    is one too, or hears no adverts. `still`: for how many seconds nothing has come in by the LAN, and `peers_still` the
+    same of the peer.
+    `fresh`: a canary that the peer planted since this node's replication started has arrived.
+    `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
+    `asked`: a switchover asked it to stand by. `hold`: seconds before a failback.
+    """
+
+    plain: bool
+    never: bool
+    electable: bool
+    carries: bool
+    deaf: float | None
+    ruleset: bool
+    quiet: float | None
+    peers_quiet: float | None
+    parted: bool
+    still: float | None
+    peers_still: float | None
+    role: Role
+    peer: Beat | None
+    advertised: bool
+    entries: int
+    fresh: bool
+    outranks: bool
+    asked: bool
+    hold: float
+
+
+@dataclass(frozen=True)
+class State:
+    """What is remembered: when the wait for replicas began, how it ended, and since when all is well.
+
+    `lost` are the times at which this node ceased to be MASTER, `dark` the last one at which neither
+    node had a way out.
+    """
+
+    began: float
+    caught_up: bool = False
+    late: str = ""
+    well_since: float | None = None
+    lost: tuple[float, ...] = ()
+    dark: float = -RETURN
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`ready`: may be MASTER. `aside`: lets the peer be MASTER while it lives. `reason`: a sentence."""
+
+    ready: bool
+    aside: bool
+    reason: str
+    degraded: str = ""
+
+
+def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
+    """The verdict, and what to remember."""
+    if not facts.ruleset:
+        return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
+    if facts.plain:
+        state, _ = _catch_up(state, facts, now)
+        return state, Verdict(True, False, "the ruleset is in force", state.late)
+    if not facts.electable:
+        return replace(state, well_since=None), Verdict(False, True, "keepalived does not run here")
+    state, waiting = _catch_up(state, facts, now)
+    if waiting:
+        return replace(state, well_since=None), Verdict(False, True, waiting)
+    if not facts.carries:
+        # keepalived is in FAULT. Once the cable is back a failback begins to wait: not before.
+        return replace(state, well_since=None), Verdict(not _is_led(facts), True, CUT)
+    if facts.deaf is not None and facts.deaf < DEAF and _is_led(facts):
+        # A bridge, or a neighbour's question, may keep the first adverts back for a second.
+        return replace(state, well_since=None), Verdict(False, True, UNHEARD)
+    if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
+        state = replace(state, dark=now)
+    if alone := _alone(facts):
+        return replace(state, well_since=None), Verdict(False, True, alone)
+    if facts.role is not Role.MASTER or (facts.peer and facts.peer.ready):
+        dead = _way_out(state, facts, now)
+        if dead:
+            return replace(state, well_since=None), Verdict(False, True, dead)
+    if facts.never and facts.asked and facts.role is Role.MASTER and facts.peer:
+        return state, Verdict(not facts.peer.ready, True, GIVEN)
+    state = replace(state, well_since=now if state.well_since is None else state.well_since)
+    aside = _aside(state, facts, now)
+    return state, Verdict(True, bool(aside), aside or "all is well", state.late)
+
+
+def left_mastership(state: State, now: float) -> State:
+    """The state after this node ceased to be MASTER; a series of these holds its failback back."""
+    recent = tuple(then for then in state.lost if now - then < FLAP_MEMORY)
+    return replace(state, lost=(*recent, now), well_since=None)
+
+
+def replication_restarted(state: State, now: float) -> State:
+    """The state after conntrackd started anew: what it had brought counts no longer."""
+    return replace(state, began=now, caught_up=False, late="")
+
+
+def learned(before: State, state: State, facts: Facts, now: float) -> str:
+    """What to tell of replicas that have just come in full; empty where none were waited for."""
+    peer = facts.peer
+    if (
+        before.caught_up
+        or not state.caught_up
+        or state.late
+        or not peer
+        or peer.role != Role.MASTER
+    ):
+        return ""
+    waited = now - before.began
+    return f"caught up with {peer.node} after {waited:.1f} s: {facts.entries} entries are here"
+
+
+def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
+    """Whether the replicas are there, or the sentence that tells what they are waited for."""
+    peer = facts.peer
+    whole = peer and facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries
+    if state.caught_up or facts.role is Role.MASTER:
+        over = whole or facts.role is Role.MASTER
+        return replace(state, caught_up=True, late="" if over else state.late), ""
+    waited = now - state.began
+    if peer is None:
+        if facts.advertised and waited < PATIENCE:
+            return state, "the peer advertises, and is silent on the sync link"
+        if waited < GRACE:
+            return state, "listening for the peer"
+        late = "the peer is silent on the sync link: no replicas came" if facts.advertised else ""
+        return replace(state, caught_up=True, late=late), ""
+    if peer.role != Role.MASTER:
+        return replace(state, caught_up=True), ""
+    if whole:
+        return replace(state, caught_up=True, late=""), ""
+    missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
+    if not facts.fresh:
+        missing += ", and no new one has come yet"
+    if waited < PATIENCE:
+        return state, f"catching up with the peer: {missing}"
+    late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"
+    return replace(state, caught_up=True, late=late), ""
+
+
+def _is_led(facts: Facts) -> bool:
+    """Whether the peer says that it is MASTER, and this node is not."""
+    return (
+        facts.role is not Role.MASTER and facts.peer is not None and facts.peer.role == Role.MASTER
+    )
+
+
+def _is_dead(quiet: float | None) -> bool:
+    return quiet is not None and quiet >= SILENT
+
+
+def _way_out(state: State, facts: Facts, now: float) -> str:
+    """Why the peer is the better way out; empty where it is not known to be.
+
+    A dead target that both nodes ask must not take both of them down: so the peer must have had an
+    answer when this node had none any more. When such a target is back, one node hears it first.
+    """
+    own, peers = facts.quiet, facts.peers_quiet
+    if own is None or peers is None or own < SILENT or own - peers < AHEAD:
+        return ""
+    if now - state.dark < RETURN:
+        return ""
+    return "the way out is dead here and works for the peer"
+
+
+def _alone(facts: Facts) -> str:
+    """Why this node is the one that the LAN has lost; empty where it is not known to be.
+
+    Two MASTERs call each other's answers to themselves. A MASTER lets go only if the machines are
+    heard on the peer's side and not on its own; who has let go, or never was MASTER, comes only if it
+    is the other way round.
+    """
+    own, peers = facts.still, facts.peers_still
+    if not facts.parted or own is None or peers is None:
+        return ""
+    if facts.role is Role.MASTER:
+        alone = own >= STILL and own - peers >= STILL_AHEAD
+        return "the peer is MASTER too, and only there is the LAN heard" if alone else ""
+    better = peers >= STILL and peers - own >= STILL_AHEAD
+    return "" if better else "the peer is MASTER, and its adverts do not come in by the LAN"
+
+
+def hold(state: State, facts: Facts) -> float:
+    """Seconds that a failback waits: doubled for each takeover of a series, from the third on."""
+    series = max(0, len(state.lost) - 2)
+    return min(float(facts.hold * 2**series), LONGEST_HOLD)
+
+
+def _aside(state: State, facts: Facts, now: float) -> str:
+    peer = facts.peer
+    if peer is None or (facts.role is Role.MASTER and not facts.asked):
+        return ""
+    if facts.asked:
+        return GIVEN if peer.ready else ""
+    if not facts.outranks or peer.role != Role.MASTER:
+        return ""
+    left = hold(state, facts) - (now - (state.well_since or now))
+    return f"takes over again in {left:.0f} s" if left > 0 else ""

@@ -1,0 +1,181 @@
+"""The whole wanted machine as data: a pure function of the configuration, the node and its role."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from appliance.config.fixed_sysctls import FIXED
+from appliance.config.model import Config, Interfaces, Node, Role
+from appliance.planning import daemon_files, firewall, virtual_macs
+from appliance.planning.ruleset import Ruleset
+from appliance.planning.virtual_macs import Sides, VirtualLink
+
+# Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
+PROTOCOL = 201
+# Routing tables of ours, so that the machine's main table is never touched.
+OWN_TABLE = 2010  # the node's own traffic: depends on the role
+FORWARD_TABLE = 2011  # forwarded traffic: the same in every role
+MAIN_TABLE = 254
+BLACKHOLE = 0
+DEFAULT = IPv4Network("0.0.0.0/0")
+
+
+@dataclass(frozen=True, order=True)
+class Route:
+    """A route of ours; `source` is the address that the node's own packets take on it."""
+
+    table: int
+    destination: IPv4Network
+    gateway: IPv4Address
+    interface: str
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, order=True)
+class RouteRule:
+    """A routing rule of ours (ip-rule(8)): which packets look up which table.
+
+    An empty field asks for nothing. `table` BLACKHOLE discards the packet; `specific_only` leaves
+    the table's default route out, so that it serves what is on-link and no more.
+    """
+
+    priority: int
+    table: int
+    interface: str = ""
+    mark: int = 0
+    specific_only: bool = False
+
+
+@dataclass(frozen=True, order=True)
+class Block:
+    """What is sent to an address and lacks the ruleset's mark meets nobody: not even an answer."""
+
+    address: IPv4Address
+    mark: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """What planning must know of this machine: its interfaces, the daemons' versions, the run directory."""
+
+    interfaces: Interfaces
+    versions: daemon_files.Versions
+    run_dir: Path
+    python: Path
+    config_path: Path
+    # Whether the network is this node's alone and ends with it, as a container's does.
+    own_network: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that should be on the machine. An empty plan means: nothing of ours, forwarding off.
+
+    `forwarding` names the interfaces whose packets may be passed on. The kernel asks the interface a
+    packet came in by, so no other interface of the machine is touched. In a `closed` network nobody
+    hears what comes in while it has no policies, as when it ends.
+    """
+
+    ruleset: Ruleset | None = None
+    links: tuple[VirtualLink, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    closed: bool = False
+    files: tuple[daemon_files.File, ...] = ()
+    forwarding: tuple[str, ...] = ()
+
+
+def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
+    """The plan of node `name` in `role`. Same input, same output, byte for byte."""
+    interfaces = site.interfaces
+    links, sides = virtual_macs.links(config, interfaces), virtual_macs.sides(config, interfaces)
+    settings = {**dict(sysctls(config, name, interfaces)), **_link_sysctls(links)}
+    return Plan(
+        ruleset=firewall.ruleset(config, name, interfaces),
+        links=links,
+        sysctls=tuple(sorted(settings.items())),
+        routes=tuple(sorted(_routes(config, name, role, interfaces))),
+        rules=_rules(sides),
+        # An answer to a machine that no ruleset translates back would be reset by this node's own TCP.
+        blocks=(Block(config.wan.address.ip, firewall.SEEN),),
+        # They go before the interfaces do when a network ends. The machine's own never ends, and somebody
+        # who flushes its policies must not cut it off.
+        closed=site.own_network,
+        files=daemon_files.files(
+            config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
+        ),
+        forwarding=tuple(sorted({*sides.lan, *sides.wan, *sides.sync})),
+    )
+
+
+def _routes(config: Config, name: str, role: Role, interfaces: Interfaces) -> list[Route]:
+    node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
+    out = (DEFAULT, config.wan.gateway, interfaces.wan)
+    routes = [Route(FORWARD_TABLE, *out)]
+    own = _own_source(config, node, role)
+    if own is not None:
+        routes.append(Route(OWN_TABLE, *out, own))
+    else:
+        routes.append(Route(OWN_TABLE, DEFAULT, peer.sync.ip, interfaces.sync, node.sync.ip))
+    return routes
+
+
+def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
+    """The node's own address outside: the WAN VIP for the MASTER, else its own where it has one."""
+    if role is Role.MASTER:
+        return config.wan.address.ip
+    return node.wan.ip if node.wan else None
+
+
+def _rules(sides: Sides) -> tuple[RouteRule, ...]:
+    """On-link first, then the node's own (`iif lo`), what our firewall has marked, and nothing else that would pass.
+
+    The firewall marks what it has looked at; the rest is discarded before any route is asked for, also
+    one to or from a neighbour on the WAN's own link. So not even `nft flush ruleset` lets a packet
+    leave untranslated, or anybody in. The node's own way stands before the marked one: the kernel also
+    asks by `iif lo`, with the mark, for the way back of what comes in for the node itself.
+    """
+    return (
+        RouteRule(31500, MAIN_TABLE, mark=firewall.SEEN, specific_only=True),
+        RouteRule(31501, MAIN_TABLE, "lo", specific_only=True),
+        RouteRule(31502, OWN_TABLE, "lo"),
+        RouteRule(31503, FORWARD_TABLE, mark=firewall.SEEN),
+        *(RouteRule(31504, BLACKHOLE, name) for name in sides.lan),
+        *(RouteRule(31505, BLACKHOLE, name) for name in sides.sync),
+        *(RouteRule(31506, BLACKHOLE, name) for name in sides.wan),
+    )
+
+
+def sysctls(config: Config, name: str, interfaces: Interfaces) -> tuple[tuple[str, str], ...]:
+    """The kernel's settings, but for forwarding and for links of ours, as key and value, sorted."""
+    timeouts = config.timeouts
+    conf, conntrack = "net.ipv4.conf", "net.netfilter.nf_conntrack"
+    wanted = {
+        **FIXED,
+        f"{conntrack}_tcp_timeout_established": timeouts.tcp_established,
+        f"{conntrack}_udp_timeout": timeouts.udp,
+        f"{conntrack}_udp_timeout_stream": timeouts.udp_stream,
+        f"{conntrack}_icmp_timeout": timeouts.icmp,
+    }
+    for interface in (interfaces.lan, interfaces.wan, interfaces.sync):
+        # The kernel takes the larger of this and conf.all, so each must be 0 by itself.
+        wanted[f"{conf}.{interface}.send_redirects"] = 0
+    if config.nodes[name].wan is None:
+        # While the BACKUP's own way out is its peer, an answer that comes in by the WAN is no forgery.
+        wanted[f"{conf}.{interfaces.wan}.rp_filter"] = 2
+    if config.vgw.virtual_mac:
+        # The kernel takes the larger of `all` and an interface's own, and refuses whatever comes in by
+        # an interface without an address but for 0. The ruleset checks the sources of all interfaces.
+        wanted[f"{conf}.all.rp_filter"] = 0
+        for interface in (interfaces.lan, interfaces.wan, interfaces.sync):
+            wanted[f"{conf}.{interface}.rp_filter"] = 1
+    wanted.update(config.sysctl)
+    return tuple(sorted((key, str(value)) for key, value in wanted.items()))
+
+
+def _link_sysctls(links: tuple[VirtualLink, ...]) -> dict[str, str]:
+    """A standby's virtual MAC has neither address nor route, by which the kernel could check a source."""
+    settings = ("rp_filter", "send_redirects")
+    return {f"net.ipv4.conf.{link.name}.{setting}": "0" for link in links for setting in settings}

@@ -1,0 +1,111 @@
+"""supervisord in this process, and its end as an exit code that tells what happened.
+
+supervisord alone ends with 0 whatever became of its programs, so that nobody would start the node
+again. It is run as `python -m appliance.processes.supervise RUN_DIR`; small, for it lives as long as the node.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from supervisor import events, supervisord
+from supervisor.states import ProcessStates, SupervisorStates
+
+from appliance import system
+
+GAVE_UP = 20
+# supervisord looks at its programs once a second; where it begins and ends, that often.
+_HURRY_SECONDS = 0.05
+_INSIST_SECONDS = 0.5
+
+
+def watch(daemon: Any, run_dir: str) -> object:
+    """Shut everything down when a program cannot be kept alive; a factory of supervisord's rpcinterface.
+
+    Such a factory is supervisord's own door for extensions; this one adds no call to the interface.
+    """
+
+    def end_node(event: Any) -> None:
+        name = event.process.config.name
+        reason = f"{name} could not be kept alive; the node ends (its last words are in the log)"
+        system.replace(Path(run_dir) / "failed", reason + "\n")
+        daemon.options.mood = SupervisorStates.SHUTDOWN
+
+    events.subscribe(events.ProcessStateFatalEvent, end_node)
+    _hear_an_early_stop(daemon)
+    _insist_on_a_stop(daemon)
+    _hurry(daemon)
+    return object()
+
+
+def _hear_an_early_stop(daemon: Any) -> None:
+    """Take up a SIGTERM that came while the node started, before any program is started for nothing.
+
+    `vgw start` came here with the signal blocked; from now on supervisord has handlers.
+    """
+
+    def hear(_: Any) -> None:
+        if signal.SIGTERM in signal.sigpending():
+            daemon.options.mood = SupervisorStates.SHUTDOWN
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    events.subscribe(events.SupervisorRunningEvent, hear)
+
+
+def _insist_on_a_stop(daemon: Any) -> None:
+    """Repeat SIGTERM to the whole group of a program that is stopping, until it has.
+
+    keepalived's child drops one that meets it while it starts, and its parent waits for the child.
+    """
+
+    def insist(*_: Any) -> None:
+        groups = list(daemon.process_groups.values())
+        programs = [program for group in groups for program in group.processes.values()]
+        stopping = [one for one in programs if one.state == ProcessStates.STOPPING]
+        for program in stopping:
+            if program.config.killasgroup and program.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGTERM)
+        if not stopping:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    signal.signal(signal.SIGALRM, insist)
+    events.subscribe(
+        events.ProcessStateStoppingEvent,
+        lambda _: signal.setitimer(signal.ITIMER_REAL, _INSIST_SECONDS, _INSIST_SECONDS),
+    )
+
+
+def _hurry(daemon: Any) -> None:
+    """Start the programs at once, and end without a second's wait for each."""
+    poller = daemon.options.poller
+    wait = poller.poll
+    begun = False
+
+    def poll(seconds: float) -> Any:
+        nonlocal begun
+        ending = daemon.options.mood < SupervisorStates.RUNNING
+        hurry, begun = ending or not begun, True
+        return wait(min(seconds, _HURRY_SECONDS) if hurry else seconds)
+
+    poller.poll = poll
+
+
+def main(run_dir: Path) -> int:
+    """Run supervisord to its end, remove what is ours from the kernel, and return the exit code."""
+    supervisord.main(["-c", str(run_dir / "supervisord.conf")])
+    cleared = system.attempt([sys.executable, "-m", "appliance", "teardown"])
+    if cleared.output:
+        print(cleared.output, file=sys.stderr)
+    reason = system.read(run_dir / "failed")
+    if reason:
+        print(f"vgw: {reason.strip()}", file=sys.stderr)
+        return GAVE_UP
+    return cleared.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

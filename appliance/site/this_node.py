@@ -1,0 +1,73 @@
+"""The machine as the gateway finds it: which file, which node it is, which interfaces it has."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from appliance import ApplianceError, NoConfiguration, system
+from appliance.config import gateway_file
+from appliance.config.model import Config, Role
+from appliance.drivers import daemons, routes, xfrm
+from appliance.planning.plan import Site
+from appliance.site import preflight
+from appliance.status import node_status
+
+CONFIG_PATH = Path("/etc/vgw/gateway.yaml")
+
+
+def run_dir() -> Path:
+    """Where the daemons' files, sockets and notes lie; VGW_RUN_DIR says another place."""
+    return Path(os.environ.get("VGW_RUN_DIR", "/run/vgw"))
+
+
+def snapshot(directory: Path) -> node_status.Snapshot:
+    """What the agent last wrote to this run directory. Raises ApplianceError where no gateway runs."""
+    path = directory / node_status.FILE
+    text = system.read(path)
+    if text is None:
+        raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
+    return node_status.from_json(text)
+
+
+def load(path: Path) -> Config:
+    """The checked configuration; warnings go to stderr. Raises ConfigErrors and NoConfiguration."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise NoConfiguration(
+            f"{path}: {error.strerror}; name the file as argument, or in VGW_CONFIG"
+        ) from None
+    wanted, warnings = gateway_file.parse_with_warnings(text, str(path))
+    for warning in warnings:
+        sys.stderr.write(f"{warning}\n")
+    return wanted
+
+
+def node_name(wanted: Config, name: str | None = None) -> str:
+    """Which of the two nodes this machine is: as said, or by its host name."""
+    found = name or os.environ.get("VGW_NODE") or socket.gethostname()
+    if found not in wanted.nodes:
+        raise ApplianceError(
+            f"this node calls itself {found}, and the file knows {' and '.join(wanted.nodes)}; "
+            "say which one it is in VGW_NODE, or by --node"
+        )
+    return found
+
+
+def site(wanted: Config, node: str, path: Path) -> Site:
+    """What planning must know of this machine. Raises MissingInterface and MissingProgram."""
+    links = {name: link.addresses for name, link in routes.links().items()}
+    return Site(
+        interfaces=preflight.locate(wanted, node, links),
+        versions=daemons.installed_versions(),
+        run_dir=run_dir(),
+        python=Path(sys.executable),
+        config_path=path.absolute(),
+        own_network=xfrm.own_network(),
+    )
+
+
+def role_now(wanted: Config) -> Role:
+    """The role by what is so: who holds the VGW is the MASTER."""
+    return Role.MASTER if routes.holds(wanted.vgw.address.ip) else Role.BACKUP

@@ -1,0 +1,1 @@
+"""What a node tells of itself: `node_status` (JSON, rows, health), `metrics`, `ledger` (events)."""

@@ -1,0 +1,67 @@
+"""The snapshot as metrics, in the text format that Prometheus reads."""
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from appliance.status.node_status import Snapshot
+
+_ROLES = ("MASTER", "BACKUP", "FAULT")
+
+
+def text(snapshot: Snapshot, now: float) -> str:
+    """All metrics of one node. Names end in their units (Prometheus, "Metric and label naming")."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, about: str, value: float) -> None:
+        Gauge(f"vgw_{name}", about, registry=registry).set(value)
+
+    roles = Gauge("vgw_role", "1 for the role that the node has", ["role"], registry=registry)
+    for role in _ROLES:
+        roles.labels(role).set(snapshot.role == role)
+    gauge("role_seconds", "How long it has had this role", now - snapshot.since)
+    gauge("status_age_seconds", "How old these figures are", now - snapshot.written)
+    gauge("ready", "Whether it may be MASTER", snapshot.ready)
+    gauge("role_changes", "Changes of role since the agent started", snapshot.role_changes)
+    gauge("repairs", "Repaired drifts since the agent started", snapshot.repairs)
+    gauge("problems", "Things that could not be put right", len(snapshot.problems))
+    gauge("agent_resident_bytes", "The agent's memory", snapshot.resident_mb * 1e6)
+    programs = Gauge("vgw_program_up", "Whether it runs", ["program"], registry=registry)
+    for name, state in snapshot.programs.items():
+        programs.labels(name).set(state == "RUNNING")
+    _pair(snapshot, registry)
+    return generate_latest(registry).decode()
+
+
+def _pair(snapshot: Snapshot, registry: CollectorRegistry) -> None:
+    told = snapshot.pair
+    if not told:
+        return
+    peer = told["peer"] or {}
+    wanted = {
+        "entries": ("Entries in the connection table", told["entries"]),
+        "entries_limit": ("Entries that it may have", told["entries_limit"]),
+        "flows_refused": ("New flows that found no free port or entry", told["refused"]),
+        "peer_up": ("Whether the peer is heard on the sync link", bool(peer)),
+        "peer_ready": ("Whether the peer may be MASTER", peer.get("ready")),
+        "peer_entries": ("Entries in the peer's connection table", peer.get("entries")),
+        "uplink_up": ("Whether the way out answers", told["uplink"]),
+        "replication_degraded": ("Whether a takeover could lose flows", bool(told["degraded"])),
+        "replication_lag_seconds": (
+            "How long the last canary took, once announced",
+            None if told["lag_ms"] is None else told["lag_ms"] / 1000,
+        ),
+        "replication_behind_seconds": (
+            "For how long the oldest canary that has not arrived is on its way",
+            told["behind_s"],
+        ),
+        "replication_whole": (
+            "Whether the standby has the newest flows too",
+            not told["behind"],
+        ),
+        **{
+            f"replication_{name}": (f"conntrackd: {name.replace('_', ' ')}", value)
+            for name, value in told["counters"].items()
+        },
+    }
+    for name, (about, value) in wanted.items():
+        if value is not None:
+            Gauge(f"vgw_{name}", about, registry=registry).set(value)

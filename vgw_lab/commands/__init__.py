@@ -1,0 +1,1 @@
+"""`vgw lab`, `vgw demo`, `vgw drill` and their verbs."""

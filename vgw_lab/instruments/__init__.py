@@ -1,0 +1,1 @@
+"""Programs that measure, each in one file: they run on any node from their source alone."""

@@ -1,0 +1,1 @@
+"""What is measured while a fault is injected, and what must hold: invariants, tables, load, checks."""

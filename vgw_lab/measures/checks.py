@@ -1,0 +1,65 @@
+"""What a drill checks besides its figures: what the nodes tell, and when."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vgw_lab import WATCH_SECONDS
+from vgw_lab.worlds.running import Lab
+from vgw_lab.worlds.world import wait_until
+
+_EVERY_SECONDS = 0.1
+
+
+@dataclass
+class Findings:
+    """What checks came to: what was broken, a sentence each, and when what was so, in seconds.
+
+    `watch` is for how many seconds a drill looks on that waits for what comes late.
+    """
+
+    watch: float = WATCH_SECONDS
+    broken: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def within(self, seconds: float, what: str, condition: Callable[[], object]) -> None:
+        """Note after how many seconds something came true, or that it did not in time."""
+        began = time.monotonic()
+        if wait_until(lambda: bool(condition()), seconds, every=_EVERY_SECONDS):
+            self.figures[what] = round(time.monotonic() - began, 1)
+        else:
+            self.broken.append(f"not within {seconds:g} s: {what}")
+
+    def require(self, holds: object, sentence: str) -> None:
+        """Note a sentence as broken unless it holds."""
+        if not holds:
+            self.broken.append(sentence)
+
+
+def pair(lab: Lab, node: str) -> dict[str, Any]:
+    """What a node tells of the pair; empty while it tells nothing."""
+    return dict(lab.status(node).get("pair") or {})
+
+
+def degraded(lab: Lab, node: str) -> bool:
+    """Whether a node tells that a takeover could lose flows."""
+    return bool(pair(lab, node).get("degraded"))
+
+
+def behind(lab: Lab, node: str) -> bool:
+    """Whether a node tells that its peer still takes in what became of flows."""
+    return bool(pair(lab, node).get("behind"))
+
+
+def replicating(lab: Lab) -> bool:
+    """Whether both nodes tell of all the other's flows, and the standby could follow at once."""
+    told = [lab.status(spec.name) for spec in lab.topology.gateways]
+    return all(
+        one.get("ready") and not (one.get("pair") or {}).get("degraded", "-") for one in told
+    )
+
+
+def roles(lab: Lab) -> tuple[str, ...]:
+    """The gateways' roles in their own words, the one of higher priority first."""
+    return tuple(lab.role(spec.name) for spec in lab.topology.gateways)

@@ -1,0 +1,1 @@
+"""What a drill leaves for people: a table in the terminal, a page, plots."""
