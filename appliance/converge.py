@@ -4,14 +4,11 @@ import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from appliance import ApplianceError, NotConverged
-from appliance.drivers import daemons, links, nftables, routes, sysctl, xfrm
-from appliance.planning.change import Change
-from appliance.planning.plan import Plan
-
-NFT_MEMORY = "nftables.json"
+from appliance.drivers import files, links, nftables, routes, sysctl, xfrm
+from appliance.planning.wanted import Change, Plan
+from appliance.run_dir import RunDir
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,12 @@ class Report:
     problems: tuple[ApplianceError, ...] = ()
 
 
-def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
+def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
     """The stages in the order that fails closed.
 
     Rules come before forwarding and, where everything is taken away, forwarding goes first.
     """
-    memory = run_dir / NFT_MEMORY
+    memory = run_dir.ruleset_digests
     order = (
         Stage(
             "ruleset",
@@ -47,7 +44,7 @@ def stages(plan: Plan, run_dir: Path) -> tuple[Stage, ...]:
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
         Stage("policies", lambda: xfrm.diff(plan.blocks, plan.closed), xfrm.apply),
-        Stage("files", lambda: daemons.diff(plan.files, run_dir), daemons.apply),
+        Stage("files", lambda: files.diff(plan.files, run_dir), files.apply),
         Stage("forwarding", lambda: sysctl.diff(_forwarding(plan)), sysctl.apply),
     )
     return order if plan.forwarding else tuple(reversed(order))
@@ -60,13 +57,13 @@ def _forwarding(plan: Plan) -> dict[str, str]:
     return {sysctl.forwarding(name): "0" for name in routes.interfaces()}
 
 
-def differences(plan: Plan, run_dir: Path) -> tuple[Change, ...]:
+def differences(plan: Plan, run_dir: RunDir) -> tuple[Change, ...]:
     """All that `converge` would do now. Reads only."""
     return tuple(change for stage in stages(plan, run_dir) for change in stage.diff())
 
 
 def converge(
-    plan: Plan, run_dir: Path, on_change: Callable[[Change], None] = lambda change: None
+    plan: Plan, run_dir: RunDir, on_change: Callable[[Change], None] = lambda change: None
 ) -> Report:
     """Apply what differs, stage by stage; `on_change` hears of each change before it is made.
 
@@ -96,7 +93,7 @@ def converge(
 
 
 def converge_fully(
-    plan: Plan, run_dir: Path, on_change: Callable[[Change], None] = lambda change: None
+    plan: Plan, run_dir: RunDir, on_change: Callable[[Change], None] = lambda change: None
 ) -> Report:
     """Converge, and look again. Raises the first problem, or NotConverged where something still differs."""
     report = converge(plan, run_dir, on_change)
@@ -109,9 +106,9 @@ def converge_fully(
 
 
 @contextmanager
-def only_one(run_dir: Path) -> Iterator[None]:
+def only_one(run_dir: RunDir) -> Iterator[None]:
     """Hold the node's lock, so that the agent and a command never change the machine at once."""
-    run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (run_dir / "lock").open("w", encoding="ascii") as lock:
+    run_dir.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with run_dir.lock.open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

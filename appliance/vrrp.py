@@ -1,6 +1,16 @@
 """VRRP's arithmetic: how long a takeover takes, by the protocol's own formulas. Seconds everywhere."""
 
+from enum import StrEnum
+
 DOWN_ADVERTS = 3  # adverts a BACKUP misses before it takes over (RFC 9568, section 6.1)
+
+
+class Role(StrEnum):
+    """What a node is for the pair at this moment: VRRP's own words (RFC 9568, section 6.4)."""
+
+    MASTER = "MASTER"
+    BACKUP = "BACKUP"
+    FAULT = "FAULT"
 
 
 def skew_time(version: int, priority: int, advert_interval: float) -> float:

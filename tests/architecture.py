@@ -18,6 +18,7 @@ PRODUCT_ORDER = (
     "__init__",  # the version, and the errors with their exit codes
     "vrrp",  # the protocol's arithmetic
     "system",  # the one door to programs, files and the clock
+    "run_dir",  # the name of every file that a node keeps
     "config",  # the file, or all its errors
     "planning",  # the whole wanted machine, as data
     "status",  # what a node tells of itself
@@ -57,10 +58,13 @@ PURE = (
     "appliance.status.node_status",
     "appliance.status.metrics",
     "appliance.conntrack.ctnetlink",
+    "appliance.run_dir",
+    "appliance.agent.roles",
+    "appliance.site.locate",
     "appliance.site.preflight",
     "appliance.pair.beat",
     "appliance.pair.degraded",
-    "appliance.pair.failover",
+    "appliance.pair.steps",
     "appliance.pair.peer",
     "appliance.pair.readiness",
     "appliance.pair.resync",

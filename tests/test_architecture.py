@@ -1,6 +1,8 @@
 """The source keeps its shape; and the rules that say so (tests/architecture.py) catch what they should."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -189,3 +191,15 @@ def test_a_missing_docstring_is_found(source: str, told: str) -> None:
 
 def test_private_names_need_no_docstring() -> None:
     assert list(docstring_problems("plan", '"""Plan."""\ndef _f(): ...')) == []
+
+
+def test_every_module_can_be_imported() -> None:
+    modules = [name for name in package() if not name.endswith("__main__")]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(f"import {name}" for name in modules)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -11,18 +11,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from appliance import ApplianceError, converge, system
-from appliance.agent import kernel_events, notify, takeover
+from appliance.agent import kernel_events, notify, roles, takeover
 from appliance.agent.takeover import Takeover
 from appliance.config import gateway_file
-from appliance.config.model import Config, Role
-from appliance.drivers import daemons, nftables, routes
-from appliance.pair import failover, pair_status
+from appliance.config.model import Config
+from appliance.drivers import nftables, routes
+from appliance.pair import pair_status
 from appliance.pair.side import Pair
-from appliance.planning.change import Change
-from appliance.planning.plan import Plan, Site, plan
-from appliance.site import preflight, this_node
+from appliance.planning.plan import plan
+from appliance.planning.wanted import Change, Plan, Site
+from appliance.processes import notes, programs
+from appliance.processes.programs import Program
+from appliance.run_dir import RunDir
+from appliance.site import locate, this_node
 from appliance.status import node_status
 from appliance.status.ledger import Event
+from appliance.vrrp import Role
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
 PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought down
@@ -38,7 +42,7 @@ class Agent:
     node: str
     site: Site
     pair: Pair
-    state: failover.State = field(default_factory=failover.State)
+    state: roles.State = field(default_factory=roles.State)
     sentence: str = "just started"
     repairs: int = 0
     repaired: tuple[str, ...] = ()
@@ -46,12 +50,12 @@ class Agent:
     moved_ms: float | None = None
     since: float = 0.0
     unprotected_since: float | None = None
-    programs: Mapping[str, daemons.Program] = field(default_factory=dict)
+    programs: Mapping[str, Program] = field(default_factory=dict)
     takeover: Takeover | None = None
     reload: bool = False
 
     @property
-    def run_dir(self) -> Path:
+    def run_dir(self) -> RunDir:
         """The node's run directory."""
         return self.site.run_dir
 
@@ -78,7 +82,7 @@ def main(path: Path, node: str | None = None) -> None:
 
 def run(agent: Agent) -> None:
     """Live until told to stop: one thread, one loop, one place where a role changes."""
-    fifo = notify.Fifo(agent.run_dir / daemons.FIFO)
+    fifo = notify.Fifo(agent.run_dir.notify_fifo)
     signals = notify.Signals()
     sources = (*kernel_events.listen(), signals.reader)
     local = [fifo.fileno(), *(source.fileno() for source in sources)]
@@ -94,7 +98,7 @@ def run(agent: Agent) -> None:
             agent.takeover = None
         cause = "found by looking"
         if fifo.fileno() in heard:
-            notices = [found for line in fifo.lines() if (found := failover.notice(line))]
+            notices = [found for line in fifo.lines() if (found := roles.notice(line))]
             cause = f"keepalived said {notices[-1].state}" if notices else cause
         elif agent.pair.serve(began):
             cause = agent.pair.verdict.reason
@@ -131,13 +135,11 @@ def look(agent: Agent, cause: str, began: float) -> None:
     conntrackd = agent.programs.get("conntrackd")
     agent.pair.settle(conntrackd.pid if conntrackd else 0, system.monotonic())
     _tell_problems(agent, (*problems, *filter(None, [agent.pair.trouble])))
-    system.replace(
-        agent.run_dir / node_status.FILE, node_status.to_json(_snapshot(agent)), mode=0o644
-    )
+    system.replace(agent.run_dir.status, node_status.to_json(_snapshot(agent)), mode=0o644)
 
 
 def _ask_programs(agent: Agent) -> None:
-    agent.programs = daemons.programs(agent.run_dir)
+    agent.programs = programs.programs(agent.run_dir)
     keepalived = agent.programs.get("keepalived")
     agent.pair.electable = not keepalived or keepalived.state in ("RUNNING", "STARTING")
 
@@ -156,9 +158,9 @@ def _let_go(agent: Agent) -> None:
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     was, sight = agent.state.role, _sight(agent)
     agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
-    agent.state, sentence = failover.decide(agent.state, sight, cause, began)
+    agent.state, sentence = roles.decide(agent.state, sight, cause, began)
     if sentence:
-        role = failover.role_of(sight)
+        role = roles.role_of(sight)
         agent.sentence, agent.since = sentence, system.wall()
         _move_routes(agent, began)
         agent.pair.become(role, began)
@@ -177,12 +179,12 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     return tuple(str(problem) for problem in report.problems)
 
 
-def _sight(agent: Agent) -> failover.Sight:
+def _sight(agent: Agent) -> roles.Sight:
     links = routes.links()
     vgw = agent.config.vgw.address.ip
-    return failover.Sight(
+    return roles.Sight(
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
-        ready=daemons.is_ready(agent.run_dir),
+        ready=notes.is_ready(agent.run_dir),
         links_up=_locate(agent, links),
     )
 
@@ -194,7 +196,7 @@ def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
     """
     addresses = {name: link.addresses for name, link in links.items()}
     try:
-        found = preflight.locate(agent.config, agent.node, addresses)
+        found = locate.locate(agent.config, agent.node, addresses)
     except ApplianceError:
         return False
     if found != agent.site.interfaces:
@@ -247,7 +249,7 @@ def _guard(agent: Agent) -> None:
         agent.unprotected_since = now
     elif now - agent.unprotected_since > PATIENCE:
         reason = f"no ruleset in force for {PATIENCE:.0f} s: {'; '.join(agent.problems)}"
-        daemons.bring_down(agent.run_dir, reason)
+        programs.bring_down(agent.run_dir, reason)
 
 
 def _reload(agent: Agent) -> bool:
@@ -280,7 +282,7 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         profile=vgw.profile,
         failback=str(vgw.failback),
         promise=node_status.promise(agent.config),
-        ready=daemons.is_ready(agent.run_dir),
+        ready=notes.is_ready(agent.run_dir),
         role_changes=agent.state.changes,
         repairs=agent.repairs,
         repaired=agent.repaired,

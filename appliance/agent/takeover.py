@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance import system
-from appliance.config.model import Role
 from appliance.conntrack import table
+from appliance.run_dir import RunDir
 from appliance.status import ledger
 from appliance.status.ledger import Event
+from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
 
 PATIENCE = 2.0  # seconds that the first forwarded packet is waited for
@@ -29,7 +30,7 @@ class Takeover:
     """
 
     def __init__(
-        self, run_dir: Path, event: Event, began: float, last: Advert | None, interval: float
+        self, run_dir: RunDir, event: Event, began: float, last: Advert | None, interval: float
     ) -> None:
         self.run_dir, self.began = run_dir, began
         self.packets = forwarded()

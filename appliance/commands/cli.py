@@ -10,13 +10,15 @@ import typer
 from appliance import ApplianceError, NotConverged, __version__, system
 from appliance.commands import operate
 from appliance.config import gateway_file
-from appliance.config.model import Config, Role
+from appliance.config.model import Config
+from appliance.run_dir import RunDir
+from appliance.vrrp import Role
 from vgw_lab.bench.command import bench
 from vgw_lab.commands import commands as lab
 from vgw_lab.commands import install_drill
 
 if TYPE_CHECKING:
-    from appliance.planning.plan import Plan, Site
+    from appliance.planning.wanted import Plan, Site
 
 app = typer.Typer(
     name="vgw",
@@ -87,10 +89,10 @@ def _prepared(
     return wanted, node, site, plan(wanted, node, role or this_node.role_now(wanted), site)
 
 
-def _refuse_where_one_runs(run_dir: Path) -> None:
-    from appliance.drivers import daemons
+def _refuse_where_one_runs(run_dir: RunDir) -> None:
+    from appliance.processes import programs
 
-    if daemons.states(run_dir):
+    if programs.states(run_dir):
         raise ApplianceError(
             f"a gateway already runs here, in {run_dir}; `vgw status` tells of it, and TERM to its "
             "supervisord ends it"
@@ -157,10 +159,10 @@ def check(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
 def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
     """Bring this machine to the plan; a running agent takes up the file as well."""
     from appliance import converge
-    from appliance.drivers import daemons
+    from appliance.processes import programs
 
     _, _, site, plan = _prepared(file, node, role, loading=True)
-    if daemons.states(site.run_dir) and (held := operate.last_snapshot().config) != str(
+    if programs.states(site.run_dir) and (held := operate.last_snapshot().config) != str(
         site.config_path
     ):
         raise ApplianceError(
@@ -169,7 +171,7 @@ def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
         )
     with converge.only_one(site.run_dir):
         report = converge.converge_fully(plan, site.run_dir, lambda change: _say(str(change)))
-        daemons.signal(site.run_dir, "agent", "HUP")
+        programs.signal(site.run_dir, "agent", "HUP")
     if not report.changes:
         _say("nothing to do")
 
@@ -178,16 +180,15 @@ def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
 def teardown() -> None:
     """Take what is ours off this machine: forwarding first, the rules last."""
     from appliance import converge
-    from appliance.drivers import daemons
-    from appliance.planning.plan import Plan
+    from appliance.planning.wanted import Plan
     from appliance.site import this_node
-    from appliance.status import node_status as faces
 
-    _refuse_where_one_runs(this_node.run_dir())
-    for name in (faces.FILE, *daemons.NOTES):
-        system.remove(this_node.run_dir() / name)
-    with converge.only_one(this_node.run_dir()):
-        converge.converge_fully(Plan(), this_node.run_dir(), lambda change: _say(str(change)))
+    run_dir = this_node.run_dir()
+    _refuse_where_one_runs(run_dir)
+    for note in run_dir.notes:
+        system.remove(note)
+    with converge.only_one(run_dir):
+        converge.converge_fully(Plan(), run_dir, lambda change: _say(str(change)))
 
 
 @app.command()
@@ -197,7 +198,7 @@ def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
 
     from appliance import converge
     from appliance.agent import notify
-    from appliance.drivers import daemons
+    from appliance.processes import notes
 
     # The kernel drops a SIGTERM for which a container's first process has no handler, but keeps one
     # that is blocked: supervisord, which inherits this, hears it once it can (appliance/processes/supervise.py).
@@ -205,11 +206,11 @@ def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
     wanted, name, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
     _refuse_where_one_runs(site.run_dir)
     with converge.only_one(site.run_dir):
-        system.remove(site.run_dir / daemons.FAILED)
+        system.remove(site.run_dir.failed)
         # The agent says when this node is ready.
-        daemons.set_ready(site.run_dir, ready=False)
-        daemons.set_aside(site.run_dir, aside=True)
-        notify.make_fifo(site.run_dir / daemons.FIFO)
+        notes.set_ready(site.run_dir, ready=False)
+        notes.set_aside(site.run_dir, aside=True)
+        notify.make_fifo(site.run_dir.notify_fifo)
         converge.converge_fully(plan, site.run_dir)
     _say(f"vgw {__version__}: node {name} of {wanted.vgw.address.ip}, profile {wanted.vgw.profile}")
     sys.stdout.flush()

@@ -1,12 +1,12 @@
 """What an operator asks of a node that runs: its status, its events, its health, and to hand over."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from appliance import ApplianceError, system
+from appliance.run_dir import RunDir
 from appliance.status import node_status
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
@@ -17,7 +17,7 @@ def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def _run_dir() -> Path:
+def _run_dir() -> RunDir:
     from appliance.site import this_node
 
     return this_node.run_dir()
@@ -52,7 +52,7 @@ def tell_events(as_json: AsJson = False) -> None:
     from appliance.status import ledger
 
     if as_json:
-        sys.stdout.write(system.read(_run_dir() / ledger.FILE) or "")
+        sys.stdout.write(system.read(_run_dir().events) or "")
         return
     for event in ledger.read(_run_dir()):
         _say(f"{system.time_of_day(event.at)} {ledger.row(event)}")

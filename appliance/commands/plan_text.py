@@ -1,7 +1,7 @@
 """A plan as text that a person can read and a golden file can hold."""
 
 from appliance.drivers import links, nftables, routes, xfrm
-from appliance.planning.plan import Plan
+from appliance.planning.wanted import Plan
 
 
 def text(plan: Plan) -> str:

@@ -1,11 +1,11 @@
 """Switchover: hand the VGW to the peer while both nodes live, so that nothing is lost."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from appliance import ApplianceError, NotConverged, system
-from appliance.drivers import daemons
 from appliance.pair.replicas import CANARY_STEP
+from appliance.processes import notes
+from appliance.run_dir import RunDir
 from appliance.site import this_node
 from appliance.status import node_status
 from appliance.status.node_status import Snapshot
@@ -15,7 +15,7 @@ MOVE_SECONDS = 10.0
 _STEP = 0.02  # seconds between two looks
 
 
-def switchover(run_dir: Path, to: str | None) -> str:
+def switchover(run_dir: RunDir, to: str | None) -> str:
     """Make `to`, else the peer, the MASTER; the sentence that tells how it went.
 
     First the barrier: what this node's table holds now must have arrived on the peer. Then this
@@ -37,7 +37,7 @@ def switchover(run_dir: Path, to: str | None) -> str:
         f"{peer} did not tell that it has all flows; `vgw status` there may tell why",
     )
     synced = system.monotonic()
-    daemons.ask_aside(run_dir, asked=True)
+    notes.ask_aside(run_dir, asked=True)
     try:
         moved = _wait(
             run_dir,
@@ -46,7 +46,7 @@ def switchover(run_dir: Path, to: str | None) -> str:
             f"{peer} did not take over; the order is taken back",
         )
     except BaseException:
-        daemons.ask_aside(run_dir, asked=False)
+        notes.ask_aside(run_dir, asked=False)
         raise
     done = system.monotonic()
     return (
@@ -81,7 +81,7 @@ def _refuse(snapshot: Snapshot, to: str | None) -> None:
         raise ApplianceError(f"replication is degraded: {snapshot.pair['degraded']}")
 
 
-def _snapshot(run_dir: Path) -> Snapshot:
+def _snapshot(run_dir: RunDir) -> Snapshot:
     snapshot = this_node.snapshot(run_dir)
     if system.wall() - snapshot.written > node_status.SILENCE:
         raise ApplianceError("the agent of this node is silent; `vgw status` tells since when")
@@ -89,7 +89,7 @@ def _snapshot(run_dir: Path) -> Snapshot:
 
 
 def _wait(
-    run_dir: Path, condition: Callable[[Snapshot], bool], seconds: float, failure: str
+    run_dir: RunDir, condition: Callable[[Snapshot], bool], seconds: float, failure: str
 ) -> Snapshot:
     deadline = system.monotonic() + seconds
     while not condition(snapshot := _snapshot(run_dir)):

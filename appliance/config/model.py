@@ -1,4 +1,4 @@
-"""What the operator asked for: the configuration of the pair, checked and frozen, and the roles."""
+"""What the operator asked for: the configuration of the pair, checked and frozen."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -23,14 +23,6 @@ from appliance.config.value_types import (
     SysctlName,
     Whole,
 )
-
-
-class Role(StrEnum):
-    """What a node is for the pair at this moment: VRRP's own words (RFC 9568, section 6.4)."""
-
-    MASTER = "MASTER"
-    BACKUP = "BACKUP"
-    FAULT = "FAULT"
 
 
 class Failback(StrEnum):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance import CommandFailed, system
-from appliance.planning.daemon_files import CONNTRACKD
+from appliance.run_dir import RunDir
 
 # An order to the kernel by a process of our own, after which conntrackd tells of some entries.
 SIBLINGS = "siblings"
@@ -31,8 +31,8 @@ Then = Callable[[str], None]
 class Orders:
     """Orders to conntrackd, one after the other, which nobody waits for: it may take seconds to answer."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self.config = run_dir / CONNTRACKD
+    def __init__(self, run_dir: RunDir) -> None:
+        self.config = run_dir.conntrackd_conf
         self.waiting: deque[tuple[str, Then | None]] = deque()
         self.running: system.Child | None = None
         self.since = 0.0

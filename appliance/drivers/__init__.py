@@ -1,4 +1,5 @@
-"""The drivers: each knows one kind of kernel object or daemon, and nothing of the YAML.
+"""The drivers: each knows one kind of object, and nothing of the YAML.
 
-A driver has two verbs: `diff(wanted)` reads and returns what differs, `apply(changes)` writes.
+A driver has two verbs: `diff(wanted)` reads and returns what differs, `apply(changes)` writes. They are
+`nftables`, `links`, `sysctl` (with `devconf`), `routes`, `xfrm` and `files`.
 """

@@ -10,8 +10,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from appliance import CommandFailed
 from appliance.config.reserved_names import NAMES
-from appliance.planning.change import Change
-from appliance.planning.virtual_macs import VirtualLink
+from appliance.planning.wanted import Change, VirtualLink
 
 _UP = 1  # IFF_UP
 _NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE

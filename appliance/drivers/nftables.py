@@ -7,7 +7,6 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from appliance import CommandFailed, MissingKernelFeature, system
-from appliance.planning.change import Change
 from appliance.planning.ruleset import (
     Accept,
     Action,
@@ -25,6 +24,7 @@ from appliance.planning.ruleset import (
     Ruleset,
     Snat,
 )
+from appliance.planning.wanted import Change
 
 TABLE = "inet vgw"
 # Type and priority of a base chain (nft(8), "CHAINS"); the guard comes after source NAT at 100.

@@ -12,8 +12,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from appliance import CommandFailed
-from appliance.planning.change import Change
-from appliance.planning.plan import BLACKHOLE, PROTOCOL, Route, RouteRule
+from appliance.planning.wanted import BLACKHOLE, PROTOCOL, Change, Route, RouteRule
 
 _ONLINK = 4  # RTNH_F_ONLINK: the gateway is on this link although no address says so
 _LOOKUP = 1  # FR_ACT_TO_TBL

@@ -11,7 +11,7 @@ from appliance import (
     system,
 )
 from appliance.drivers import devconf
-from appliance.planning.change import Change
+from appliance.planning.wanted import Change
 
 ROOT = Path("/proc/sys")
 

@@ -18,8 +18,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from appliance import CommandFailed
-from appliance.planning.change import Change
-from appliance.planning.plan import Block
+from appliance.planning.wanted import Block, Change
 
 # Ours among all policies of incoming packets that block.
 PRIORITY = 31500

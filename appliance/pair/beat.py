@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Protocol, get_type_hints
 
-from appliance.config.model import Role
+from appliance.vrrp import Role
 
 INTERVAL = 0.25  # seconds between two beats
 SILENCE = 1.5  # seconds after which a peer that beats is taken for gone

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from appliance.config.model import Role
 from appliance.pair.beat import Beat
+from appliance.vrrp import Role
 
 FULL = 0.85  # the part of the table's limit from which new flows are in danger
 BEHIND = 1.5  # seconds after which one that is on its way tells that the newest flows are

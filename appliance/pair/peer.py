@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from appliance.config.model import Role
 from appliance.pair import beat, readiness
 from appliance.pair.beat import Beat
+from appliance.vrrp import Role
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from appliance.config.model import Role
 from appliance.pair.beat import Beat
+from appliance.vrrp import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
 PATIENCE = 60.0  # seconds that a node waits at most for its replicas

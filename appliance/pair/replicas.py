@@ -3,17 +3,17 @@
 import logging
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from appliance import system
-from appliance.config.model import Role
 from appliance.conntrack import conntrackd, table
 from appliance.conntrack.conntrackd import Queues
-from appliance.drivers import daemons
-from appliance.pair import failover
+from appliance.pair import steps
 from appliance.pair.beat import Beat
-from appliance.pair.failover import Settled, Step
 from appliance.pair.resync import Preparation, Request
+from appliance.pair.steps import Settled, Step
+from appliance.processes import programs
+from appliance.run_dir import RunDir
+from appliance.vrrp import Role
 
 UNSETTLED = "-"
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
@@ -64,7 +64,7 @@ class Replicas:
     while, in which conntrackd, whose link may have been down, told of nothing.
     """
 
-    run_dir: Path
+    run_dir: RunDir
     even: bool = True
     generation: int = 0
     settled: Settled | None = None
@@ -157,7 +157,7 @@ class Replicas:
         """Start conntrackd anew, for nothing has passed it for so many seconds; not too often."""
         if self.timers.due("restart", RESTART_INTERVAL, now):
             log.warning("replication is stuck for %.0f s: conntrackd is started anew", waited)
-            daemons.signal(self.run_dir, "conntrackd", "KILL")
+            programs.signal(self.run_dir, "conntrackd", "KILL")
 
     def changed(self, generation: int) -> bool:
         """Take note of conntrackd's process; True where it is another one, so that nothing holds."""
@@ -177,7 +177,7 @@ class Replicas:
         busy = self.orders.busy or self.request.since is not None
         if busy and self.meant and (self.meant is Role.MASTER) is (role is Role.MASTER):
             return
-        due = failover.steps(self.settled, role, self.generation)
+        due = steps.steps(self.settled, role, self.generation)
         if not due:
             return
         self.orders.drop()
@@ -202,7 +202,7 @@ class Replicas:
         """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
         self.meant = None
         self.settled = Settled(role, self.generation)
-        system.replace(self.run_dir / daemons.SETTLED, f"{role or UNSETTLED} {self.generation}\n")
+        system.replace(self.run_dir.settled, f"{role or UNSETTLED} {self.generation}\n")
 
     def _request(self, now: float) -> None:
         """Ask the peer for all entries, once it has prepared that."""
@@ -273,9 +273,9 @@ class Replicas:
         self.counters = conntrackd.counters(said)
 
 
-def remembered(run_dir: Path, *, even: bool) -> Replicas:
+def remembered(run_dir: RunDir, *, even: bool) -> Replicas:
     """What an earlier agent had settled with conntrackd; nothing where there was none."""
-    words = (system.read(run_dir / daemons.SETTLED) or "").split()
+    words = (system.read(run_dir.settled) or "").split()
     if len(words) != 2:
         return Replicas(run_dir, even)
     role = None if words[0] == UNSETTLED else Role(words[0])

@@ -9,8 +9,8 @@ the whole table is sent, which has no order.
 import math
 from dataclasses import dataclass
 
-from appliance.config.model import Role
 from appliance.pair.beat import Beat
+from appliance.vrrp import Role
 
 ALONE = 3.0  # seconds for which a request waits while no MASTER is heard
 PATIENCE = 20.0  # seconds for which it waits for a MASTER at most

@@ -2,18 +2,19 @@
 
 import logging
 from hashlib import sha256
-from pathlib import Path
 
 from appliance import ApplianceError, system, vrrp
-from appliance.config.model import Config, Failback, Role
+from appliance.config.model import Config, Failback
 from appliance.conntrack import conntrackd, table
-from appliance.drivers import daemons
 from appliance.pair import beat, degraded, readiness, replicas
 from appliance.pair.beat import Beat
 from appliance.pair.lan_presence import Standby
 from appliance.pair.peer import Peer
+from appliance.processes import notes
+from appliance.run_dir import RunDir
 from appliance.status import ledger
 from appliance.status.ledger import Event
+from appliance.vrrp import Role
 from appliance.wires.adverts import Advert, Adverts
 from appliance.wires.heartbeat import Heart
 from appliance.wires.lan import Lan
@@ -30,13 +31,13 @@ log = logging.getLogger("vgw")
 class Pair:
     """What this node knows of its peer, and what follows for its own readiness."""
 
-    def __init__(self, config: Config, node: str, run_dir: Path, now: float) -> None:
+    def __init__(self, config: Config, node: str, run_dir: RunDir, now: float) -> None:
         self.node, self.run_dir, self.began = node, run_dir, now
         self.take_up(config, now)
         self.role, self.cut, self.back, self.electable = Role.BACKUP, False, 0.0, True
         self.peer = Peer(config.peer_of(node))
         # An agent that was killed left a node that goes on: what was true then still is.
-        self.ruleset = daemons.is_ready(run_dir)
+        self.ruleset = notes.is_ready(run_dir)
         self.state = readiness.State(now, caught_up=self.ruleset)
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
         self.replicas = replicas.remembered(run_dir, even=self._outranks())
@@ -103,8 +104,8 @@ class Pair:
         if sentence := readiness.learned(former, self.state, facts, now):
             log.info(sentence)
             self._record("catching up", "caught up", sentence, facts.entries)
-        daemons.set_ready(self.run_dir, ready=self.verdict.ready)
-        daemons.set_aside(self.run_dir, aside=self.verdict.aside)
+        notes.set_ready(self.run_dir, ready=self.verdict.ready)
+        notes.set_aside(self.run_dir, aside=self.verdict.aside)
         sight, before = self._sight(facts, now), self.degraded
         self.degraded, self.behind = degraded.why(sight), degraded.behind(sight)
         if bool(before) != bool(self.degraded):
@@ -132,7 +133,7 @@ class Pair:
         if self.role is Role.MASTER and role is not Role.MASTER:
             self.state = readiness.left_mastership(self.state, now)
         if role is Role.MASTER:
-            daemons.ask_aside(self.run_dir, asked=False)
+            notes.ask_aside(self.run_dir, asked=False)
         if Role.MASTER in (self.role, role):
             self.replicas.forget()
         self.role, self.became = role, now
@@ -250,11 +251,11 @@ class Pair:
 
     def _asked(self, advert: Advert | None) -> bool:
         """Whether a switchover's note stands; one that has done its work is taken away."""
-        if not daemons.is_asked_aside(self.run_dir):
+        if not notes.is_asked_aside(self.run_dir):
             return False
         if self.role is Role.BACKUP and advert and advert.priority > self.priority:
             # It would be in the way of the next one.
-            daemons.ask_aside(self.run_dir, asked=False)
+            notes.ask_aside(self.run_dir, asked=False)
             return False
         return True
 

@@ -1,18 +1,14 @@
 """The text of every file we write: each daemon's configuration, and netplan for the machines behind."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from appliance import __version__
-from appliance.config.model import Config, Failback, Interfaces
+from appliance.config.model import Config, Failback
 from appliance.planning import virtual_macs
+from appliance.planning.wanted import File, Site
 
-CONNTRACKD = "conntrackd.conf"
-KEEPALIVED = "keepalived.conf"
-SUPERVISORD = "supervisord.conf"
 # What conntrackd has room for: four times a large gateway's table. A bulk update goes out faster than
 # the peer takes it in, so its queue and the socket's buffer (in bytes) must hold all of it.
 MOST_ENTRIES = 1 << 20
@@ -32,47 +28,17 @@ _templates = Environment(
 )
 
 
-@dataclass(frozen=True)
-class Versions:
-    """The versions of the programs that read what we render, as tuples of numbers, and what one may.
-
-    `large_buffers`: conntrackd may have socket buffers above the system's limit. It ends where it asks
-    for them in vain, as in a user namespace.
-    """
-
-    keepalived: tuple[int, ...] = (2, 2, 7)
-    nft: tuple[int, ...] = (1, 0, 6)
-    large_buffers: bool = True
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of ours, by its name in the run directory."""
-
-    name: str
-    text: str
-
-
-def files(
-    config: Config,
-    node: str,
-    interfaces: Interfaces,
-    versions: Versions,
-    run_dir: Path,
-    python: Path,
-    config_path: Path,
-) -> tuple[File, ...]:
+def files(config: Config, node: str, site: Site) -> tuple[File, ...]:
     """The files of one node's daemons; they are the same in every role."""
+    run_dir = site.run_dir
     return (
-        File(CONNTRACKD, conntrackd(config, node, interfaces, versions, run_dir)),
-        File(KEEPALIVED, keepalived(config, node, interfaces, versions, run_dir)),
-        File(SUPERVISORD, supervisord(config, node, run_dir, python, config_path)),
+        File(run_dir.conntrackd_conf.name, conntrackd(config, node, site)),
+        File(run_dir.keepalived_conf.name, keepalived(config, node, site)),
+        File(run_dir.supervisord_conf.name, supervisord(config, node, site)),
     )
 
 
-def conntrackd(
-    config: Config, node: str, interfaces: Interfaces, versions: Versions, run_dir: Path
-) -> str:
+def conntrackd(config: Config, node: str, site: Site) -> str:
     """conntrackd.conf(5): flows are told to the peer as they change, and go into its kernel at once."""
     me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
     own = [address.ip for one in (me, peer) for address in (one.lan, one.wan) if address]
@@ -88,19 +54,17 @@ def conntrackd(
         node=node,
         me=me,
         peer=peer,
-        interfaces=interfaces,
-        run_dir=run_dir,
+        interfaces=site.interfaces,
+        run_dir=site.run_dir,
         ignored=list(dict.fromkeys(map(str, ignored))),
         most_entries=MOST_ENTRIES,
         buffer=SYNC_BUFFER,
         event_buffer=EVENT_BUFFER,
-        large_buffers=versions.large_buffers,
+        large_buffers=site.versions.large_buffers,
     )
 
 
-def keepalived(
-    config: Config, node: str, interfaces: Interfaces, versions: Versions, run_dir: Path
-) -> str:
+def keepalived(config: Config, node: str, site: Site) -> str:
     """keepalived.conf(5), with no word that the installed version does not parse."""
     return _render(
         "keepalived.conf.j2",
@@ -108,15 +72,15 @@ def keepalived(
         node=node,
         me=config.nodes[node],
         peer=config.nodes[config.peer_of(node)],
-        interfaces=interfaces,
-        homes=virtual_macs.homes(config, interfaces),
+        interfaces=site.interfaces,
+        homes=virtual_macs.homes(config, site.interfaces),
         refresh=virtual_macs.REFRESH if config.vgw.virtual_mac else GARP_REFRESH,
-        run_dir=run_dir,
+        run_dir=site.run_dir,
         Failback=Failback,
         # Standing aside, a node ranks below the peer.
         step_aside=abs(config.nodes[node].priority - peer_priority(config, node)) + 1,
         # Both words came with 2.2.8.
-        knows_timer_expired_backup=versions.keepalived >= (2, 2, 8),
+        knows_timer_expired_backup=site.versions.keepalived >= (2, 2, 8),
     )
 
 
@@ -125,15 +89,15 @@ def peer_priority(config: Config, node: str) -> int:
     return config.nodes[config.peer_of(node)].priority
 
 
-def supervisord(config: Config, node: str, run_dir: Path, python: Path, config_path: Path) -> str:
+def supervisord(config: Config, node: str, site: Site) -> str:
     """supervisord's configuration: which daemons run, in which order they stop."""
     return _render(
         "supervisord.conf.j2",
         config=config,
         node=node,
-        run_dir=run_dir,
-        python=python,
-        config_path=config_path,
+        run_dir=site.run_dir,
+        python=site.python,
+        config_path=site.config_path,
     )
 
 

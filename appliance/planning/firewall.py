@@ -30,11 +30,10 @@ from appliance.planning.ruleset import (
     Ruleset,
 )
 from appliance.planning.virtual_macs import Sides
+from appliance.planning.wanted import SEEN
 
 PINGS_PER_SECOND = 50
 FRAGMENTATION_NEEDED = 4  # a code of ICMP's destination unreachable (RFC 792)
-# The mark of a packet that our rules have seen: without it nothing from inside finds a way out.
-SEEN = 0x10000
 KNOWN = (CtState.ESTABLISHED, CtState.RELATED)
 
 

@@ -1,90 +1,28 @@
 """The whole wanted machine as data: a pure function of the configuration, the node and its role."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 
 from appliance.config.fixed_sysctls import FIXED
-from appliance.config.model import Config, Interfaces, Node, Role
+from appliance.config.model import Config, Interfaces, Node
 from appliance.planning import daemon_files, firewall, virtual_macs
-from appliance.planning.ruleset import Ruleset
-from appliance.planning.virtual_macs import Sides, VirtualLink
+from appliance.planning.virtual_macs import Sides
+from appliance.planning.wanted import (
+    BLACKHOLE,
+    MAIN_TABLE,
+    SEEN,
+    Block,
+    Plan,
+    Route,
+    RouteRule,
+    Site,
+    VirtualLink,
+)
+from appliance.vrrp import Role
 
-# Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
-PROTOCOL = 201
 # Routing tables of ours, so that the machine's main table is never touched.
 OWN_TABLE = 2010  # the node's own traffic: depends on the role
 FORWARD_TABLE = 2011  # forwarded traffic: the same in every role
-MAIN_TABLE = 254
-BLACKHOLE = 0
 DEFAULT = IPv4Network("0.0.0.0/0")
-
-
-@dataclass(frozen=True, order=True)
-class Route:
-    """A route of ours; `source` is the address that the node's own packets take on it."""
-
-    table: int
-    destination: IPv4Network
-    gateway: IPv4Address
-    interface: str
-    source: IPv4Address | None = None
-
-
-@dataclass(frozen=True, order=True)
-class RouteRule:
-    """A routing rule of ours (ip-rule(8)): which packets look up which table.
-
-    An empty field asks for nothing. `table` BLACKHOLE discards the packet; `specific_only` leaves
-    the table's default route out, so that it serves what is on-link and no more.
-    """
-
-    priority: int
-    table: int
-    interface: str = ""
-    mark: int = 0
-    specific_only: bool = False
-
-
-@dataclass(frozen=True, order=True)
-class Block:
-    """What is sent to an address and lacks the ruleset's mark meets nobody: not even an answer."""
-
-    address: IPv4Address
-    mark: int
-
-
-@dataclass(frozen=True)
-class Site:
-    """What planning must know of this machine: its interfaces, the daemons' versions, the run directory."""
-
-    interfaces: Interfaces
-    versions: daemon_files.Versions
-    run_dir: Path
-    python: Path
-    config_path: Path
-    # Whether the network is this node's alone and ends with it, as a container's does.
-    own_network: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that should be on the machine. An empty plan means: nothing of ours, forwarding off.
-
-    `forwarding` names the interfaces whose packets may be passed on. The kernel asks the interface a
-    packet came in by, so no other interface of the machine is touched. In a `closed` network nobody
-    hears what comes in while it has no policies, as when it ends.
-    """
-
-    ruleset: Ruleset | None = None
-    links: tuple[VirtualLink, ...] = ()
-    sysctls: tuple[tuple[str, str], ...] = ()
-    routes: tuple[Route, ...] = ()
-    rules: tuple[RouteRule, ...] = ()
-    blocks: tuple[Block, ...] = ()
-    closed: bool = False
-    files: tuple[daemon_files.File, ...] = ()
-    forwarding: tuple[str, ...] = ()
 
 
 def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
@@ -99,13 +37,11 @@ def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
         routes=tuple(sorted(_routes(config, name, role, interfaces))),
         rules=_rules(sides),
         # An answer to a machine that no ruleset translates back would be reset by this node's own TCP.
-        blocks=(Block(config.wan.address.ip, firewall.SEEN),),
+        blocks=(Block(config.wan.address.ip, SEEN),),
         # They go before the interfaces do when a network ends. The machine's own never ends, and somebody
         # who flushes its policies must not cut it off.
         closed=site.own_network,
-        files=daemon_files.files(
-            config, name, interfaces, site.versions, site.run_dir, site.python, site.config_path
-        ),
+        files=daemon_files.files(config, name, site),
         forwarding=tuple(sorted({*sides.lan, *sides.wan, *sides.sync})),
     )
 
@@ -138,10 +74,10 @@ def _rules(sides: Sides) -> tuple[RouteRule, ...]:
     asks by `iif lo`, with the mark, for the way back of what comes in for the node itself.
     """
     return (
-        RouteRule(31500, MAIN_TABLE, mark=firewall.SEEN, specific_only=True),
+        RouteRule(31500, MAIN_TABLE, mark=SEEN, specific_only=True),
         RouteRule(31501, MAIN_TABLE, "lo", specific_only=True),
         RouteRule(31502, OWN_TABLE, "lo"),
-        RouteRule(31503, FORWARD_TABLE, mark=firewall.SEEN),
+        RouteRule(31503, FORWARD_TABLE, mark=SEEN),
         *(RouteRule(31504, BLACKHOLE, name) for name in sides.lan),
         *(RouteRule(31505, BLACKHOLE, name) for name in sides.sync),
         *(RouteRule(31506, BLACKHOLE, name) for name in sides.wan),

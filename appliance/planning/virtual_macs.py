@@ -4,19 +4,11 @@ from dataclasses import dataclass
 
 from appliance.config.model import Config, Interfaces
 from appliance.config.reserved_names import LAN, WAN
+from appliance.planning.wanted import VirtualLink
 
 # Seconds between two gratuitous ARPs of the MASTER. They keep the bridges' entries young: usual are 300 s,
 # and 15 s after a change of the spanning tree (IEEE 802.1D, 7.9.2 and 17.14).
 REFRESH = 1
-
-
-@dataclass(frozen=True, order=True)
-class VirtualLink:
-    """A macvlan interface on `parent` that has the pair's MAC, up in every role."""
-
-    name: str
-    parent: str
-    mac: str
 
 
 @dataclass(frozen=True)

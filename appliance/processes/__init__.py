@@ -1,1 +1,5 @@
-"""supervisord and the programs that it runs: `supervise` is the node's first process."""
+"""supervisord and the programs that it runs on a node.
+
+Read in this order: `supervise` (the node's first process), `programs` (their states, and signals to
+them), `notes` (short files by which they tell each other), `versions`.
+"""

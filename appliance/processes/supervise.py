@@ -15,6 +15,7 @@ from supervisor import events, supervisord
 from supervisor.states import ProcessStates, SupervisorStates
 
 from appliance import system
+from appliance.run_dir import RunDir
 
 GAVE_UP = 20
 # supervisord looks at its programs once a second; where it begins and ends, that often.
@@ -31,7 +32,7 @@ def watch(daemon: Any, run_dir: str) -> object:
     def end_node(event: Any) -> None:
         name = event.process.config.name
         reason = f"{name} could not be kept alive; the node ends (its last words are in the log)"
-        system.replace(Path(run_dir) / "failed", reason + "\n")
+        system.replace(RunDir(Path(run_dir)).failed, reason + "\n")
         daemon.options.mood = SupervisorStates.SHUTDOWN
 
     events.subscribe(events.ProcessStateFatalEvent, end_node)
@@ -94,13 +95,13 @@ def _hurry(daemon: Any) -> None:
     poller.poll = poll
 
 
-def main(run_dir: Path) -> int:
+def main(run_dir: RunDir) -> int:
     """Run supervisord to its end, remove what is ours from the kernel, and return the exit code."""
-    supervisord.main(["-c", str(run_dir / "supervisord.conf")])
+    supervisord.main(["-c", str(run_dir.supervisord_conf)])
     cleared = system.attempt([sys.executable, "-m", "appliance", "teardown"])
     if cleared.output:
         print(cleared.output, file=sys.stderr)
-    reason = system.read(run_dir / "failed")
+    reason = system.read(run_dir.failed)
     if reason:
         print(f"vgw: {reason.strip()}", file=sys.stderr)
         return GAVE_UP
@@ -108,4 +109,4 @@ def main(run_dir: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(RunDir(Path(sys.argv[1]))))

@@ -1,9 +1,8 @@
 """May the gateway start on this machine? A judgement of what was seen here; it looks at nothing itself."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 
 from appliance import (
     AddressConflict,
@@ -14,14 +13,13 @@ from appliance import (
     MissingProgram,
     ReadOnlySysctl,
 )
-from appliance.config import reserved_names
-from appliance.config.model import Config, Interfaces, Network, Node
+from appliance.config.model import Config
 from appliance.planning import virtual_macs
+from appliance.site import locate
+from appliance.site.locate import Addresses
 
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW")
 KERNEL = ("nf_conntrack", "nf_nat", "nf_tables")
-
-Addresses = Mapping[str, tuple[IPv4Interface, ...]]
 
 
 @dataclass(frozen=True)
@@ -65,99 +63,6 @@ def judge(config: Config, name: str, observed: Observed) -> tuple[Problem, ...]:
     )
 
 
-def locate(config: Config, name: str, interfaces: Addresses) -> Interfaces:
-    """The interfaces of node `name`, found by their name or by the subnet on them.
-
-    Raises MissingInterface, with a line for each network that was not found.
-    """
-    found: dict[str, str] = {}
-    missing = []
-    interfaces = _lasting(interfaces)
-    free = _free(config, interfaces)
-    for part, network, address in _parts(config, config.nodes[name]):
-        try:
-            found[part] = _interface(part, network, interfaces, _meant(free, address))
-        except MissingInterface as error:
-            missing.append(str(error))
-    if missing:
-        raise MissingInterface("\n".join(missing))
-    return Interfaces(lan=found["lan"], wan=found["wan"], sync=found["sync"])
-
-
-def _parts(config: Config, node: Node) -> tuple[tuple[str, Network, IPv4Interface | None], ...]:
-    """Each network's name in the file, where to find it, and the address the node has on it."""
-    return (
-        ("lan", config.lan, node.lan),
-        ("wan", config.wan, node.wan),
-        ("sync", config.sync, node.sync),
-    )
-
-
-def _lasting(interfaces: Addresses) -> Addresses:
-    """The interfaces here without those that we make ourselves, which the VGW may be on."""
-    return {name: own for name, own in interfaces.items() if name not in reserved_names.NAMES}
-
-
-def _free(config: Config, interfaces: Addresses) -> Addresses:
-    """The interfaces here that the file gives no other part to play."""
-    named = {"lo", config.lan.interface, config.wan.interface, config.sync.interface}
-    return {name: addresses for name, addresses in interfaces.items() if name not in named}
-
-
-def _meant(free: Addresses, address: IPv4Interface | None) -> Addresses:
-    """Of these, the ones with an address in the right network; all where none has."""
-    near = {
-        name: addresses
-        for name, addresses in free.items()
-        if address and any(own.network == address.network for own in addresses)
-    }
-    return near or free
-
-
-def _interface(part: str, network: Network, interfaces: Addresses, meant: Addresses) -> str:
-    if network.interface is not None:
-        return _by_name(part, network.interface, interfaces, meant)
-    holders = [
-        name
-        for name, addresses in interfaces.items()
-        if any(network.subnet and address.ip in network.subnet for address in addresses)
-    ]
-    if len(holders) == 1:
-        return holders[0]
-    if holders:
-        raise MissingInterface(
-            f"{part}.subnet: {', '.join(sorted(holders))} all have an address in {network.subnet}; "
-            f"name the one you mean in {part}.interface"
-        )
-    raise MissingInterface(
-        f"{part}.subnet: no interface has an address in {network.subnet}; "
-        f"there are {_listed(interfaces)}"
-    )
-
-
-def _by_name(part: str, name: str, interfaces: Addresses, meant: Addresses) -> str:
-    if name in interfaces:
-        return name
-    near = list(meant) if len(meant) == 1 else difflib.get_close_matches(name, meant, n=1)
-    raise MissingInterface(
-        f"{part}.interface: there is no interface {name} here; there are {_listed(interfaces)}"
-        + (f"; did you mean {near[0]}?" if near else "")
-    )
-
-
-def _listed(interfaces: Addresses) -> str:
-    names = (
-        f"{name} ({_addresses(addresses)})"
-        for name, addresses in sorted(interfaces.items())
-        if name != "lo"
-    )
-    return ", ".join(names) or "none but lo"
-
-
-def _addresses(addresses: tuple[IPv4Interface, ...]) -> str:
-    return ", ".join(map(str, addresses)) or "no address"
-
-
 def _machine(observed: Observed) -> Iterator[Problem]:
     """What the process may do, and what it finds installed."""
     if observed.capabilities is not None:
@@ -193,24 +98,20 @@ def _networks(config: Config, name: str, observed: Observed) -> Iterator[Problem
     """Whether each interface is there, up, and has the node's address."""
     if observed.interfaces is None:
         return
-    interfaces = _lasting(observed.interfaces)
-    free = _free(config, interfaces)
-    for part, network, address in _parts(config, config.nodes[name]):
-        try:
-            interface = _interface(part, network, interfaces, _meant(free, address))
-        except MissingInterface as error:
-            yield Problem(MissingInterface, str(error))
+    for part, address, interface in locate.networks(config, name, observed.interfaces):
+        if isinstance(interface, MissingInterface):
+            yield Problem(MissingInterface, str(interface))
             continue
         if observed.up is not None and interface not in observed.up:
             yield Problem(
                 MissingInterface,
                 f"{part}: {interface} is down: run `ip link set {interface} up`, or plug it in",
             )
-        there = interfaces[interface]
+        there = observed.interfaces[interface]
         if address is not None and address not in there:
             yield Problem(
                 MissingInterface,
-                f"nodes.{name}.{part}: {interface} lacks {address}, it has {_addresses(there)}: run "
+                f"nodes.{name}.{part}: {interface} lacks {address}, it has {locate.listed(there)}: run "
                 f"`ip addr add {address} dev {interface}`, or change the file",
             )
 

@@ -8,7 +8,7 @@ from appliance import ApplianceError, ReadOnlySysctl
 from appliance.config.model import Config, Interfaces
 from appliance.drivers import routes, sysctl
 from appliance.planning.plan import sysctls
-from appliance.site import preflight, probes
+from appliance.site import locate, preflight, probes
 
 LISTEN = 1.2  # seconds: a little more than the interval of whoever advertises once a second
 ASK = 0.2  # seconds for an ARP answer on a local network
@@ -30,7 +30,7 @@ def problems(config: Config, node: str, *, listening: bool) -> tuple[ApplianceEr
     found = _judged(config, node, machine)
     if found:
         return found
-    interfaces = preflight.locate(config, node, machine.interfaces or {})
+    interfaces = locate.locate(config, node, machine.interfaces or {})
     # Two interfaces of one machine on one network answer for each other; that is no conflict.
     mine = {link.mac for link in links.values()}
     answers = _answers(config, node, interfaces)

@@ -7,23 +7,26 @@ from pathlib import Path
 
 from appliance import ApplianceError, NoConfiguration, system
 from appliance.config import gateway_file
-from appliance.config.model import Config, Role
-from appliance.drivers import daemons, routes, xfrm
-from appliance.planning.plan import Site
-from appliance.site import preflight
+from appliance.config.model import Config
+from appliance.drivers import routes, xfrm
+from appliance.planning.wanted import Site
+from appliance.processes import versions
+from appliance.run_dir import PLACE, RunDir
+from appliance.site import locate
 from appliance.status import node_status
+from appliance.vrrp import Role
 
 CONFIG_PATH = Path("/etc/vgw/gateway.yaml")
 
 
-def run_dir() -> Path:
+def run_dir() -> RunDir:
     """Where the daemons' files, sockets and notes lie; VGW_RUN_DIR says another place."""
-    return Path(os.environ.get("VGW_RUN_DIR", "/run/vgw"))
+    return RunDir(Path(os.environ.get("VGW_RUN_DIR", PLACE)))
 
 
-def snapshot(directory: Path) -> node_status.Snapshot:
+def snapshot(directory: RunDir) -> node_status.Snapshot:
     """What the agent last wrote to this run directory. Raises ApplianceError where no gateway runs."""
-    path = directory / node_status.FILE
+    path = directory.status
     text = system.read(path)
     if text is None:
         raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
@@ -59,8 +62,8 @@ def site(wanted: Config, node: str, path: Path) -> Site:
     """What planning must know of this machine. Raises MissingInterface and MissingProgram."""
     links = {name: link.addresses for name, link in routes.links().items()}
     return Site(
-        interfaces=preflight.locate(wanted, node, links),
-        versions=daemons.installed_versions(),
+        interfaces=locate.locate(wanted, node, links),
+        versions=versions.installed_versions(),
         run_dir=run_dir(),
         python=Path(sys.executable),
         config_path=path.absolute(),

@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from appliance import system
+from appliance.run_dir import RunDir
 
-FILE = "events.jsonl"  # in the run directory
 _MOST = 1000  # lines that are kept
 
 
@@ -34,17 +33,17 @@ class Event:
     flows: int | None = None
 
 
-def append(run_dir: Path, event: Event) -> None:
+def append(run_dir: RunDir, event: Event) -> None:
     """Write one event; the oldest go when there are too many."""
-    path = run_dir / FILE
+    path = run_dir.events
     lines = (system.read(path) or "").splitlines()[-(_MOST - 1) :]
     system.replace(path, "\n".join([*lines, json.dumps(asdict(event))]) + "\n", mode=0o644)
 
 
-def read(run_dir: Path) -> list[Event]:
+def read(run_dir: RunDir) -> list[Event]:
     """All events, oldest first; a line that is none is left out."""
     found = []
-    for line in (system.read(run_dir / FILE) or "").splitlines():
+    for line in (system.read(run_dir.events) or "").splitlines():
         try:
             found.append(Event(**json.loads(line)))
         except (ValueError, TypeError):

@@ -7,8 +7,6 @@ from typing import Any
 from appliance import vrrp
 from appliance.config.model import Config
 
-FILE = "status.json"  # in the run directory, written by the agent at each look
-
 
 @dataclass(frozen=True)
 class Snapshot:

@@ -14,15 +14,18 @@ import pytest
 
 from appliance.commands import plan_text
 from appliance.config import gateway_file, reserved_names
-from appliance.config.model import Config, Role
+from appliance.config.model import Config
 from appliance.planning import daemon_files
-from appliance.planning.plan import Site, plan
-from appliance.site import preflight
+from appliance.planning.plan import plan
+from appliance.planning.wanted import Site, Versions
+from appliance.run_dir import RunDir
+from appliance.site import locate
+from appliance.vrrp import Role
 
 CASES = sorted(Path(__file__).parent.glob("[0-9][0-9]-*"))
-DEBIAN_12 = daemon_files.Versions(keepalived=(2, 2, 7), nft=(1, 0, 6))
-DEBIAN_13 = daemon_files.Versions(keepalived=(2, 3, 3), nft=(1, 1, 3))
-RUN_DIR = Path("/run/vgw")
+DEBIAN_12 = Versions(keepalived=(2, 2, 7), nft=(1, 0, 6))
+DEBIAN_13 = Versions(keepalived=(2, 3, 3), nft=(1, 1, 3))
+RUN_DIR = RunDir()
 LINKS = ("eth0", "eth1", "eth2", "eth3")
 
 
@@ -36,12 +39,12 @@ def parsed(case: Path) -> Config:
     return gateway_file.parse((case / "gateway.yaml").read_bytes(), "gateway.yaml")
 
 
-def site(wanted: Config, name: str, versions: daemon_files.Versions = DEBIAN_12) -> Site:
+def site(wanted: Config, name: str, versions: Versions = DEBIAN_12) -> Site:
     node = wanted.nodes[name]
     places = {"eth0": node.wan, "eth1": node.lan, "eth2": node.sync, "eth3": None}
     links = {link: (address,) if address else () for link, address in places.items()}
     return Site(
-        interfaces=preflight.locate(wanted, name, links),
+        interfaces=locate.locate(wanted, name, links),
         versions=versions,
         run_dir=RUN_DIR,
         python=Path("/usr/bin/python3"),
@@ -117,7 +120,7 @@ def test_classic_holds_the_course_sheets_directives_in_its_words() -> None:
     backup_sheet = SHEET.replace("MASTER", "BACKUP").replace("priority 100", "priority 90")
     for name, sheet in (("master", SHEET), ("backup", backup_sheet)):
         files = plan(wanted, name, Role.BACKUP, site(wanted, name)).files
-        text = next(file.text for file in files if file.name == daemon_files.KEEPALIVED)
+        text = next(file.text for file in files if file.name == RUN_DIR.keepalived_conf.name)
         instance = text[text.index("vrrp_instance VI_1 {") :]
         rest = iter(instance.splitlines())
         missing = [line for line in sheet.strip("\n").splitlines() if line not in rest]
@@ -161,11 +164,12 @@ def real_daemons() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_real_daemons_accept_the_files(case: Path, real_daemons: None, tmp_path: Path) -> None:
-    from appliance.drivers import daemons, nftables
+    from appliance.drivers import nftables
+    from appliance.processes import versions as programs
 
     wanted = parsed(case)
     for name, node in wanted.nodes.items():
-        here = site(wanted, name, daemons.installed_versions())
+        here = site(wanted, name, programs.installed_versions())
         wanted_plan = plan(wanted, name, Role.MASTER, here)
         assert wanted_plan.ruleset is not None
         (tmp_path / "rules.nft").write_text(nftables.text(wanted_plan.ruleset))

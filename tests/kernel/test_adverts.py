@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.model import Role
 from appliance.drivers import nftables
+from appliance.vrrp import Role
 from tests.kernel.connections import until
 from tests.kernel.wanted import plan_of
 

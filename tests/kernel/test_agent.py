@@ -14,12 +14,14 @@ from typing import Any
 
 from appliance import converge
 from appliance.agent import notify
-from appliance.config.model import Role
-from appliance.drivers import daemons, nftables
+from appliance.drivers import nftables
+from appliance.processes import notes
+from appliance.run_dir import RunDir
+from appliance.vrrp import Role
 from tests.kernel.test_converge import DRIFT
 from tests.kernel.wanted import hold_addresses, plan_of, state
 
-RUN_DIR = Path("/run/vgw")
+RUN_DIR = RunDir()
 LOG = Path("/run/agent.log")
 Namespace = Callable[[Callable[[], None]], None]
 Cases = dict[str, Path]
@@ -36,7 +38,7 @@ def within(seconds: float, condition: Callable[[], object]) -> float:
 
 def told() -> dict[str, Any]:
     """The agent's last snapshot."""
-    found: dict[str, Any] = json.loads((RUN_DIR / "status.json").read_text())
+    found: dict[str, Any] = json.loads(RUN_DIR.status.read_text())
     return found
 
 
@@ -44,15 +46,15 @@ def told() -> dict[str, Any]:
 def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """An agent on a machine that is prepared as `vgw start` does."""
     converge.converge_fully(plan_of(file, Role.BACKUP), RUN_DIR)
-    notify.make_fifo(RUN_DIR / daemons.FIFO)
-    daemons.set_ready(RUN_DIR, ready=True)
+    notify.make_fifo(RUN_DIR.notify_fifo)
+    notes.set_ready(RUN_DIR, ready=True)
     environ = {**os.environ, "VGW_CONFIG": str(file)}
     with LOG.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "appliance.agent.loop"], env=environ, stdout=log
         )
     try:
-        within(10, (RUN_DIR / "status.json").exists)
+        within(10, RUN_DIR.status.exists)
         yield process
     finally:
         process.terminate()
@@ -61,7 +63,7 @@ def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def announce(words: str) -> None:
     """Write a line to the FIFO, as keepalived does at a change of role."""
-    with (RUN_DIR / daemons.FIFO).open("w") as fifo:
+    with RUN_DIR.notify_fifo.open("w") as fifo:
         fifo.write(f'INSTANCE "VI_1" {words} 100\n')
 
 
@@ -135,7 +137,7 @@ def test_the_fifo_alone_is_heard_and_cannot_lie(namespace: Namespace, cases: Cas
             assert told()["role"] == "BACKUP", "who does not hold the VGW is no MASTER"
             hold_addresses(Role.MASTER)
             within(2, lambda: told()["role"] == "MASTER")
-            (RUN_DIR / daemons.FIFO).write_text("rubbish\n\n\0\nINSTANCE")
+            RUN_DIR.notify_fifo.write_text("rubbish\n\n\0\nINSTANCE")
             written = told()["written"]
             within(2, lambda: told()["written"] > written)
 

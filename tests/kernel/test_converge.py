@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from appliance import converge
-from appliance.config.model import Role
 from appliance.drivers import nftables
-from appliance.planning.change import Change
-from appliance.planning.plan import Plan
+from appliance.planning.wanted import Change, Plan
+from appliance.run_dir import RunDir
+from appliance.vrrp import Role
 from tests.kernel.wanted import forwarding, hold_addresses, plan_of, state
 
-RUN_DIR = Path("/run/vgw")
+RUN_DIR = RunDir()
 ROLES = (Role.MASTER, Role.BACKUP)
 Namespace = Callable[[Callable[[], None]], None]
 Cases = dict[str, Path]
@@ -68,7 +68,7 @@ def test_an_empty_plan_takes_everything_away(namespace: Namespace, cases: Cases)
         assert all("forwarding" in what for what in order[:3]), "forwarding is the first to go"
         assert order[-1] == "table inet vgw", "the rules are the last"
         assert not report.problems
-        assert not (RUN_DIR / "keepalived.conf").exists()
+        assert not RUN_DIR.keepalived_conf.exists()
 
     namespace(body)
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from appliance import ApplianceError, converge
-from appliance.config.model import Role
 from appliance.drivers import links
-from appliance.planning.plan import Plan
-from appliance.planning.virtual_macs import VirtualLink
+from appliance.planning.wanted import Plan, VirtualLink
+from appliance.run_dir import RunDir
+from appliance.vrrp import Role
 from tests.kernel.wanted import plan_of
 
-RUN_DIR = Path("/run/vgw")
+RUN_DIR = RunDir()
 WANTED = (
     VirtualLink("vgw-lan", "eth1", "00:00:5e:00:01:33"),
     VirtualLink("vgw-wan", "eth0", "02:5e:cb:00:71:63"),

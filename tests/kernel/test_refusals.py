@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.planning.plan import Plan
+from appliance.planning.wanted import Plan
 from tests.kernel.wanted import state
 
 Namespace = Callable[[Callable[[], None]], None]

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.drivers import daemons
-from appliance.planning.plan import Plan
+from appliance.planning.wanted import Plan
+from appliance.processes import programs
+from appliance.run_dir import RunDir
 from tests.kernel.wanted import state
 
-RUN_DIR = Path("/run/vgw")
+RUN_DIR = RunDir()
 PROGRAMS = ("agent", "conntrackd", "keepalived", "refresh")
 OURS = (
     b"appliance.agent.loop",
@@ -37,7 +38,7 @@ def within(seconds: float, condition: Callable[[], object]) -> None:
 
 
 def all_run() -> bool:
-    return daemons.states(RUN_DIR) == dict.fromkeys(PROGRAMS, "RUNNING")
+    return programs.states(RUN_DIR) == dict.fromkeys(PROGRAMS, "RUNNING")
 
 
 @contextlib.contextmanager

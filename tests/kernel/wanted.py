@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.config import gateway_file
-from appliance.config.model import Role
 from appliance.drivers import nftables, sysctl
-from appliance.planning.plan import PROTOCOL, Plan, plan
+from appliance.planning.plan import plan
+from appliance.planning.wanted import PROTOCOL, Plan
 from appliance.site import this_node
+from appliance.vrrp import Role
 
 
 def plan_of(path: Path, role: Role) -> Plan:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.config.model import Role
 from appliance.pair import beat, degraded, readiness
 from appliance.pair.beat import Beat
 from appliance.pair.peer import Peer
 from appliance.status import metrics
 from appliance.status.node_status import from_json, rows, to_json
+from appliance.vrrp import Role
 
 from .test_beat import BEATS, PEER
 from .test_degraded import WELL

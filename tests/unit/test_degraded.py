@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from appliance.config.model import Role
 from appliance.pair.degraded import CANARY_PATIENCE, Sight, behind, why
+from appliance.vrrp import Role
 from tests.unit.test_beat import PEER
 
 WELL = Sight(

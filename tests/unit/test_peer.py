@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.config.model import Role
 from appliance.pair import beat
 from appliance.pair.peer import Peer
+from appliance.vrrp import Role
 from tests.unit.test_beat import PEER
 
 

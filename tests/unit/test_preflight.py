@@ -17,7 +17,8 @@ from appliance import (
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
 from appliance.site import preflight, probes
-from appliance.site.preflight import Observed, judge, locate
+from appliance.site.locate import locate
+from appliance.site.preflight import Observed, judge
 
 TEXT = (Path(__file__).parent.parent / "golden" / "bad-base.yaml").read_text()
 WANTED = gateway_file.parse(TEXT)

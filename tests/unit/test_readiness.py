@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.config.model import Role
 from appliance.pair import readiness
 from appliance.pair.readiness import Facts, State, Verdict, judge
+from appliance.vrrp import Role
 
 from .test_beat import BEATS, PEER
 

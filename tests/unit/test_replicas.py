@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.model import Role
 from appliance.conntrack import table
 from appliance.conntrack.conntrackd import SIBLINGS, Queues
-from appliance.pair.failover import Settled, Step
 from appliance.pair.replicas import (
     CANARY_STEP,
     OVERRUN_INTERVAL,
@@ -17,6 +15,9 @@ from appliance.pair.replicas import (
     Replicas,
     remembered,
 )
+from appliance.pair.steps import Settled, Step
+from appliance.run_dir import RunDir
+from appliance.vrrp import Role
 from tests.unit.test_beat import PEER
 
 # What a MASTER orders that tells its peer of everything.
@@ -29,7 +30,7 @@ def ordered(known: Replicas) -> list[str]:
 
 
 def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive(tmp_path: Path) -> None:
-    known = Replicas(tmp_path, generation=1, fresh=True)
+    known = Replicas(RunDir(tmp_path), generation=1, fresh=True)
     assert not known.renew(PEER, 1.0, caught_up=True)
     restarted = replace(PEER, generation=PEER.generation + 1)
     assert not known.renew(restarted, 2.0, caught_up=True), "nothing has come from it yet"
@@ -44,7 +45,7 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive(tmp_path: Path)
 
 
 def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed(tmp_path: Path) -> None:
-    known = Replicas(tmp_path, generation=1, fresh=True)
+    known = Replicas(RunDir(tmp_path), generation=1, fresh=True)
     known.renew(PEER, 20.0, caught_up=True)
     assert ordered(known) == []
     known.missed = True
@@ -56,7 +57,7 @@ def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed(tmp_path: Pa
 
 
 def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived(tmp_path: Path) -> None:
-    known = Replicas(tmp_path, generation=1)
+    known = Replicas(RunDir(tmp_path), generation=1)
     for second in range(3):
         known.expect(replace(PEER, canary=10 + second), Role.BACKUP, float(second))
     assert known.waiting(None, 9.0) == 9.0
@@ -68,17 +69,17 @@ def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived(tmp_pat
 
 
 def test_an_agent_that_starts_anew_knows_what_was_settled(tmp_path: Path) -> None:
-    assert remembered(tmp_path, even=True).settled is None
-    known = Replicas(tmp_path, generation=7)
+    assert remembered(RunDir(tmp_path), even=True).settled is None
+    known = Replicas(RunDir(tmp_path), generation=7)
     known.settle(Role.MASTER, 1.0)
     assert ordered(known) == [Step.DISOWN, Step.OWN]
-    begun = remembered(tmp_path, even=True).settled
+    begun = remembered(RunDir(tmp_path), even=True).settled
     assert begun
     assert (begun.role, begun.generation) == (None, 7)
     for _, then in list(known.orders.waiting):
         if then:
             then("")
-    ended = remembered(tmp_path, even=True).settled
+    ended = remembered(RunDir(tmp_path), even=True).settled
     assert ended
     assert (ended.role, ended.generation) == (Role.MASTER, 7)
 
@@ -93,7 +94,7 @@ def answer(known: Replicas) -> None:
 
 def test_two_nodes_never_plant_the_same_canary(tmp_path: Path) -> None:
     # The replica of one that the peer planted before it went would pass for one that has just come.
-    one, other = Replicas(tmp_path, even=True), Replicas(tmp_path, even=False)
+    one, other = Replicas(RunDir(tmp_path), even=True), Replicas(RunDir(tmp_path), even=False)
     assert (one.number % CANARY_STEP, other.number % CANARY_STEP) == (0, 1)
     ports = {
         table.canary(known.number + n * CANARY_STEP).source_port
@@ -108,7 +109,7 @@ def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_h
 ) -> None:
     monkeypatch.setattr("appliance.conntrack.table.planted", lambda _: True)
     monkeypatch.setattr("appliance.system.monotonic", lambda: 12.0)
-    known = Replicas(tmp_path, generation=7)
+    known = Replicas(RunDir(tmp_path), generation=7)
 
     def comes(number: int, now: float) -> bool:
         known.expect(replace(PEER, canary=number), Role.BACKUP, now)
@@ -126,7 +127,7 @@ def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_h
 
 
 def test_nothing_is_asked_for_again_while_it_is_still_taken_in(tmp_path: Path) -> None:
-    known = Replicas(tmp_path, generation=1)
+    known = Replicas(RunDir(tmp_path), generation=1)
     later = 2 * REQUEST_INTERVAL
     known.renew(PEER, later, caught_up=False, busy=True)
     known.renew(PEER, later + REQUEST_INTERVAL / 2, caught_up=False)
@@ -136,7 +137,7 @@ def test_nothing_is_asked_for_again_while_it_is_still_taken_in(tmp_path: Path) -
 
 
 def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen(tmp_path: Path) -> None:
-    known = Replicas(tmp_path, generation=7, settled=Settled(Role.BACKUP, 7))
+    known = Replicas(RunDir(tmp_path), generation=7, settled=Settled(Role.BACKUP, 7))
     known.settle(Role.MASTER, 1.0)
     last = known.number
     assert known.settling(last)
@@ -147,7 +148,7 @@ def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen(tmp_
 
 
 def test_events_that_were_lost_are_made_good_where_the_entries_are_ours(tmp_path: Path) -> None:
-    known = Replicas(tmp_path, generation=7, settled=Settled(Role.BACKUP, 7))
+    known = Replicas(RunDir(tmp_path), generation=7, settled=Settled(Role.BACKUP, 7))
 
     def heed(dropped: int, role: Role, now: float) -> list[str]:
         known.heed(Queues(0, 0, dropped), role, now)
@@ -171,8 +172,8 @@ def test_a_master_prepares_before_its_peer_asks_for_everything(
     monkeypatch.setattr(Replicas, "plant", lambda *_: None)
     monkeypatch.setattr(Replicas, "look_out", lambda *_: None)
     monkeypatch.setattr("appliance.conntrack.conntrackd.Orders.advance", lambda *_: None)
-    master = Replicas(tmp_path / "m", generation=7, settled=Settled(Role.MASTER, 7))
-    standby = Replicas(tmp_path / "s", even=False, generation=8)
+    master = Replicas(RunDir(tmp_path / "m"), generation=7, settled=Settled(Role.MASTER, 7))
+    standby = Replicas(RunDir(tmp_path / "s"), even=False, generation=8)
     standby.settle(Role.BACKUP, 1.0)
     answer(standby)
     asking = replace(PEER, role="BACKUP", asks=standby.request.open, seen=master.number)

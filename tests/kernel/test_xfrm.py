@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from appliance.drivers import xfrm
-from appliance.planning.plan import Block
+from appliance.planning.wanted import Block
 
 MARK = 0x10000
 WANTED = (Block(IPv4Address("203.0.113.99"), MARK),)

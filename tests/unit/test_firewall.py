@@ -23,6 +23,7 @@ from appliance.planning.ruleset import (
     Ruleset,
     Snat,
 )
+from appliance.planning.wanted import SEEN
 
 CASES = sorted((Path(__file__).parents[1] / "golden").glob("[0-9][0-9]-*/gateway.yaml"))
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
@@ -159,7 +160,7 @@ def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
 
     assert arriving[: len(admitted)] == tuple(admitted)
     assert {rule.match.in_interface for rule in admitted} == {sides.lan, sides.wan}
-    assert {rule.action for rule in admitted} == {Admit(firewall.SEEN)}
+    assert {rule.action for rule in admitted} == {Admit(SEEN)}
     assert Match(protocol="vrrp") in drops
     for match in (rule.match for rule in admitted):
         assert match.protocol_not == "vrrp"

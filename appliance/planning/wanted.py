@@ -1,0 +1,132 @@
+"""The nouns of planning: what can be wanted on a machine, and what must be known of it. Pure.
+
+They stand below planner and drivers, so that a driver knows no template and no rule.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from appliance.config.model import Interfaces
+from appliance.planning.ruleset import Ruleset
+from appliance.run_dir import RunDir
+
+# Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
+PROTOCOL = 201
+MAIN_TABLE = 254
+BLACKHOLE = 0
+# The mark of a packet that our rules have seen: without it nothing from inside finds a way out.
+SEEN = 0x10000
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a driver would do: `sign` is + (add), - (remove) or ~ (alter), `what` a phrase for people.
+
+    `payload` is the driver's own note of how to do it; nobody else reads it.
+    """
+
+    sign: str
+    what: str
+    payload: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.what}"
+
+
+@dataclass(frozen=True, order=True)
+class Route:
+    """A route of ours; `source` is the address that the node's own packets take on it."""
+
+    table: int
+    destination: IPv4Network
+    gateway: IPv4Address
+    interface: str
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, order=True)
+class RouteRule:
+    """A routing rule of ours (ip-rule(8)): which packets look up which table.
+
+    An empty field asks for nothing. `table` BLACKHOLE discards the packet; `specific_only` leaves
+    the table's default route out, so that it serves what is on-link and no more.
+    """
+
+    priority: int
+    table: int
+    interface: str = ""
+    mark: int = 0
+    specific_only: bool = False
+
+
+@dataclass(frozen=True, order=True)
+class Block:
+    """What is sent to an address and lacks the ruleset's mark meets nobody: not even an answer."""
+
+    address: IPv4Address
+    mark: int
+
+
+@dataclass(frozen=True, order=True)
+class VirtualLink:
+    """A macvlan interface on `parent` that has the pair's MAC, up in every role."""
+
+    name: str
+    parent: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of ours, by its name in the run directory."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions of the programs that read what we render, as tuples of numbers, and what one may.
+
+    `large_buffers`: conntrackd may have socket buffers above the system's limit. It ends where it asks
+    for them in vain, as in a user namespace.
+    """
+
+    keepalived: tuple[int, ...] = (2, 2, 7)
+    nft: tuple[int, ...] = (1, 0, 6)
+    large_buffers: bool = True
+
+
+@dataclass(frozen=True)
+class Site:
+    """What planning must know of this machine: its interfaces, the daemons' versions, the run directory."""
+
+    interfaces: Interfaces
+    versions: Versions
+    run_dir: RunDir
+    python: Path
+    config_path: Path
+    # Whether the network is this node's alone and ends with it, as a container's does.
+    own_network: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that should be on the machine. An empty plan means: nothing of ours, forwarding off.
+
+    `forwarding` names the interfaces whose packets may be passed on. The kernel asks the interface a
+    packet came in by, so no other interface of the machine is touched. In a `closed` network nobody
+    hears what comes in while it has no policies, as when it ends.
+    """
+
+    ruleset: Ruleset | None = None
+    links: tuple[VirtualLink, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    closed: bool = False
+    files: tuple[File, ...] = ()
+    forwarding: tuple[str, ...] = ()

@@ -1,0 +1,55 @@
+"""The programs that supervisord runs: their states, signals to them, and the node's end."""
+
+import xmlrpc.client
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from appliance import CommandFailed, system
+from appliance.run_dir import RunDir
+
+
+def supervisor(run_dir: RunDir) -> Any:
+    """supervisord's XML-RPC interface by its unix socket; calls raise OSError where nobody listens."""
+    transport = SupervisorTransport(None, None, f"unix://{run_dir.supervisor_socket}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+
+
+def signal(run_dir: RunDir, name: str, number: str) -> bool:
+    """Send a signal to one of our programs; False where supervisord or the program does not run."""
+    try:
+        return bool(supervisor(run_dir).signalProcess(name, number))
+    except (OSError, xmlrpc.client.Fault):
+        return False
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of our programs: its state in supervisord's words, such as RUNNING, and its process id or 0."""
+
+    state: str
+    pid: int
+
+
+def programs(run_dir: RunDir) -> dict[str, Program]:
+    """Our programs by their names; empty where supervisord does not run."""
+    try:
+        found = supervisor(run_dir).getAllProcessInfo()
+    except (OSError, xmlrpc.client.Fault):
+        return {}
+    return {str(one["name"]): Program(str(one["statename"]), int(one["pid"])) for one in found}
+
+
+def states(run_dir: RunDir) -> dict[str, str]:
+    """Each program's state in supervisord's words, such as RUNNING; empty where it does not run."""
+    return {name: program.state for name, program in programs(run_dir).items()}
+
+
+def bring_down(run_dir: RunDir, reason: str) -> None:
+    """End the node: supervisord stops every program, and the node's exit code tells of the failure."""
+    system.replace(run_dir.failed, reason + "\n")
+    try:
+        supervisor(run_dir).shutdown()
+    except (OSError, xmlrpc.client.Fault) as error:
+        raise CommandFailed(f"supervisord does not answer in {run_dir}: {error}") from None

@@ -1,0 +1,122 @@
+"""The run directory: the name of every file that a node keeps there. Nobody else spells one. Pure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PLACE = Path("/run/vgw")  # unless VGW_RUN_DIR says another one
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Where a node's files, sockets and notes lie; mode 0700."""
+
+    path: Path = PLACE
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    # What the agent tells: for keepalived, for commands, for its successor.
+
+    @property
+    def ready(self) -> Path:
+        """1: this node may be MASTER. keepalived tracks it."""
+        return self.path / "ready"
+
+    @property
+    def aside(self) -> Path:
+        """1: this node ranks below its peer. keepalived tracks it."""
+        return self.path / "aside"
+
+    @property
+    def asked_aside(self) -> Path:
+        """There while a switchover has given the VGW to the peer; it outlives the agent."""
+        return self.path / "asked-aside"
+
+    @property
+    def settled(self) -> Path:
+        """The role and the conntrackd that the steps of replication were taken for."""
+        return self.path / "settled"
+
+    @property
+    def status(self) -> Path:
+        """What the agent last saw and did, as JSON."""
+        return self.path / "status.json"
+
+    @property
+    def events(self) -> Path:
+        """The ledger, a JSON line an event."""
+        return self.path / "events.jsonl"
+
+    @property
+    def failed(self) -> Path:
+        """Why the node had to end; there only where it had to."""
+        return self.path / "failed"
+
+    @property
+    def notes(self) -> tuple[Path, ...]:
+        """What tells of a node that runs, and is taken away with it."""
+        return (self.status, self.ready, self.aside, self.asked_aside, self.settled)
+
+    # What the drivers keep.
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever changes the machine."""
+        return self.path / "lock"
+
+    @property
+    def ruleset_digests(self) -> Path:
+        """The ruleset as it was loaded, and as the kernel then listed it."""
+        return self.path / "nftables.json"
+
+    # The daemons' files.
+
+    @property
+    def keepalived_conf(self) -> Path:
+        """keepalived.conf(5)."""
+        return self.path / "keepalived.conf"
+
+    @property
+    def keepalived_pid(self) -> Path:
+        """The process id of keepalived."""
+        return self.path / "keepalived.pid"
+
+    @property
+    def vrrp_pid(self) -> Path:
+        """The process id of keepalived's VRRP child."""
+        return self.path / "vrrp.pid"
+
+    @property
+    def notify_fifo(self) -> Path:
+        """Where keepalived writes each change of role."""
+        return self.path / "notify.fifo"
+
+    @property
+    def conntrackd_conf(self) -> Path:
+        """conntrackd.conf(5)."""
+        return self.path / "conntrackd.conf"
+
+    @property
+    def conntrackd_lock(self) -> Path:
+        """conntrackd's lock; one that was killed leaves it."""
+        return self.path / "conntrackd.lock"
+
+    @property
+    def conntrackd_socket(self) -> Path:
+        """Where conntrackd takes orders; one that was killed leaves it."""
+        return self.path / "conntrackd.ctl"
+
+    @property
+    def supervisord_conf(self) -> Path:
+        """supervisord's configuration."""
+        return self.path / "supervisord.conf"
+
+    @property
+    def supervisord_pid(self) -> Path:
+        """The process id of supervisord."""
+        return self.path / "supervisord.pid"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Where supervisord answers."""
+        return self.path / "supervisor.sock"
