@@ -17,6 +17,7 @@ PRODUCT, LAB = "appliance", "vgw_lab"
 PRODUCT_ORDER = (
     "__init__",  # the version, and the errors with their exit codes
     "vrrp",  # the protocol's arithmetic
+    "netlink",  # the messages that the kernel is spoken to in
     "system",  # the one door to programs, files and the clock
     "run_dir",  # the name of every file that a node keeps
     "config",  # the file, or all its errors
@@ -53,6 +54,7 @@ LAB_IMPORTERS = frozenset({"appliance.commands.cli"})
 # No effect, no clock, no file: a package stands for all modules in it.
 PURE = (
     "appliance.vrrp",
+    "appliance.netlink",
     "appliance.config",
     "appliance.planning",
     "appliance.status.node_status",

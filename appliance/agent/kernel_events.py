@@ -3,7 +3,8 @@
 import contextlib
 import socket
 
-_NETLINK_NETFILTER = 12
+from appliance import netlink
+
 _NFTABLES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
 _ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80  # links, IPv4 addresses, routes and rules
 
@@ -11,7 +12,7 @@ _ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80  # links, IPv4 addresses, routes and ru
 def listen() -> tuple[socket.socket, ...]:
     """Sockets that turn readable when rules, links, addresses or routes change, whoever did it."""
     return (
-        _join(_NETLINK_NETFILTER, _NFTABLES_GROUP),
+        _join(netlink.NETFILTER, _NFTABLES_GROUP),
         _join(socket.NETLINK_ROUTE, _ROUTE_GROUPS),
     )
 

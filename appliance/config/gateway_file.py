@@ -47,7 +47,7 @@ def parse_with_warnings(
     try:
         document = places.read(text)
     except Unreadable as error:
-        finding = Finding(error.mark.line, error.mark.col, "", error.message, file=name)
+        finding = Finding(error.place.line, error.place.col, "", error.message, file=name)
         raise ConfigErrors((finding,)) from None
     config, remarks = _examine(document.data)
     findings = {replace(mistake, file=name) for mistake in document.mistakes}

@@ -40,7 +40,7 @@ _FORBIDDEN = re.compile(
 
 
 @dataclass(frozen=True, order=True)
-class Mark:
+class Place:
     """A place in the file; line and column count from 1."""
 
     line: int
@@ -84,9 +84,9 @@ class Remark:
 class Unreadable(Exception):
     """The text is not YAML, or not the part of YAML read here."""
 
-    def __init__(self, mark: Mark, message: str) -> None:
+    def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
-        self.mark = mark
+        self.place = place
         self.message = message
 
 
@@ -98,19 +98,21 @@ class Document:
     """
 
     data: Any
-    values: Mapping[Path, Mark]
-    keys: Mapping[Path, Mark]
+    values: Mapping[Path, Place]
+    keys: Mapping[Path, Place]
     mistakes: tuple[Finding, ...]
 
     def finding(self, remark: Remark, file: str) -> Finding:
         """A remark with its place."""
-        mark = self.mark(remark.path, remark.on_key)
+        place = self.place(remark.path, remark.on_key)
         message = remark.message
         if remark.see is not None:
-            message = message.replace("{see}", f"line {self.mark(remark.see).line}")
-        return Finding(mark.line, mark.col, path_text(remark.path), message, remark.severity, file)
+            message = message.replace("{see}", f"line {self.place(remark.see).line}")
+        return Finding(
+            place.line, place.col, path_text(remark.path), message, remark.severity, file
+        )
 
-    def mark(self, path: Path, on_key: bool = False) -> Mark:
+    def place(self, path: Path, on_key: bool = False) -> Place:
         """The place of a value or key, or of the nearest map or list around it that is written."""
         if on_key and path in self.keys:
             return self.keys[path]
@@ -146,7 +148,7 @@ def read(text: str | bytes) -> Document:
         raise Unreadable(_place(loader.get_mark()), "is not valid YAML: a bad escape") from None
     if node is None:
         raise Unreadable(
-            Mark(1, 1), "the file is empty; it must hold vgw, lan, wan, sync, nodes, nat"
+            Place(1, 1), "the file is empty; it must hold vgw, lan, wan, sync, nodes, nat"
         )
     return _Walk().document(node)
 
@@ -155,11 +157,11 @@ def _checked(text: str | bytes) -> str:
     """The characters, none of which YAML forbids. Raises Unreadable."""
     if len(text) > MAX_SIZE:
         problem = f"the file has a size of {len(text)}; at most {MAX_SIZE} is read"
-        raise Unreadable(Mark(1, 1), problem)
+        raise Unreadable(Place(1, 1), problem)
     characters = text if isinstance(text, str) else _decoded(text)
     if characters.startswith("\ufeff"):
         problem = 'the file begins with a byte order mark; save it as "UTF-8 without BOM"'
-        raise Unreadable(Mark(1, 1), problem)
+        raise Unreadable(Place(1, 1), problem)
     if found := _FORBIDDEN.search(characters):
         problem = f"character U+{ord(found[0]):04X} is not allowed in YAML; delete it"
         raise Unreadable(_place_of(characters[: found.start()]), problem)
@@ -175,14 +177,14 @@ def _decoded(text: bytes) -> str:
         raise Unreadable(place, problem) from None
 
 
-def _place_of(before: str) -> Mark:
+def _place_of(before: str) -> Place:
     """The place that comes after the text `before`."""
     lines = re.split("\r\n|\r|\n", before)
-    return Mark(len(lines), len(lines[-1]) + 1)
+    return Place(len(lines), len(lines[-1]) + 1)
 
 
-def _place(mark: Any) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1)
+def _place(mark: Any) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
@@ -232,8 +234,8 @@ class _Walk:
     """One walk over the nodes, which notes the place of all it meets."""
 
     def __init__(self) -> None:
-        self.values: dict[Path, Mark] = {}
-        self.keys: dict[Path, Mark] = {}
+        self.values: dict[Path, Place] = {}
+        self.keys: dict[Path, Place] = {}
         self.mistakes: list[Finding] = []
 
     def document(self, node: yaml.Node) -> Document:
@@ -248,8 +250,8 @@ class _Walk:
         quotes = isinstance(node, yaml.ScalarNode) and node.style
         return node.value if quotes else _plain(node.value)
 
-    def mistake(self, mark: Mark, path: Path, message: str) -> None:
-        self.mistakes.append(Finding(mark.line, mark.col, path_text(path), message))
+    def mistake(self, place: Place, path: Path, message: str) -> None:
+        self.mistakes.append(Finding(place.line, place.col, path_text(path), message))
 
     def map(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         read: dict[str, Any] = {}

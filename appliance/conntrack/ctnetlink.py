@@ -8,28 +8,25 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
+from appliance import netlink
+from appliance.netlink import ACK, ATTRIBUTE, CREATE, DUMP, NESTED, attribute
+
 ICMP, TCP, UDP = 1, 6, 17
 SEEN_REPLY, ASSURED, CONFIRMED = 2, 4, 8  # bits of an entry's status, IPS_*
 ESTABLISHED = 3  # TCP_CONNTRACK_ESTABLISHED
 _MAXACK = 0x20  # IP_CT_TCP_FLAG_MAXACK_SET (linux/netfilter/nf_conntrack_tcp.h)
 
-REQUEST, ACK, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400  # NLM_F_*
-_ERROR, _DONE = 2, 3  # NLMSG_*
 _SUBSYSTEM = 1 << 8  # NFNL_SUBSYS_CTNETLINK
-_NEW, _GET = _SUBSYSTEM | 0, _SUBSYSTEM | 1  # IPCTNL_MSG_CT_*
+_CT_NEW, _CT_GET = _SUBSYSTEM | 0, _SUBSYSTEM | 1  # IPCTNL_MSG_CT_*
 _INET = 2  # AF_INET: the family of every entry asked for
 
 _ORIGIN, _REPLY, _STATUS, _PROTOINFO, _TIMEOUT = 1, 2, 3, 4, 7  # CTA_*
 _FILTER, _STATUS_MASK = 25, 26
 _IP, _PROTO = 1, 2  # inside a tuple
 _BY_PROTOCOL = 1 << 3  # CTA_FILTER_F_CTA_PROTO_NUM (net/netfilter/nf_internals.h)
-_NESTED = 0x8000
 
-_HEAD = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
-_ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("!I")
-_CODE = struct.Struct("=i")
-_BEFORE_ATTRIBUTES = _HEAD.size + 4  # nfgenmsg follows the header
+_NFGENMSG = bytes((_INET, 0, 0, 0))  # stands before the attributes
 _PROTOCOL_AT = 32  # in a tuple of IPv4: its header, the two addresses, two more headers
 # In a tuple of TCP or UDP: the first port, and its whole length, which the reply follows.
 _PORTS_AT, _TUPLE = 40, 52
@@ -96,16 +93,9 @@ class Refusal(NamedTuple):
 _Shown = TypeVar("_Shown", Entry, Translated)
 
 
-def attribute(kind: int, payload: bytes) -> bytes:
-    """One attribute, padded to four bytes."""
-    length = 4 + len(payload)
-    return _ATTRIBUTE.pack(length, kind) + payload + bytes(-length % 4)
-
-
 def message(kind: int, flags: int, payload: bytes) -> bytes:
     """One request about IPv4 entries; its attributes are the payload."""
-    length = _BEFORE_ATTRIBUTES + len(payload)
-    return _HEAD.pack(length, kind, REQUEST | flags, 0, 0) + bytes((_INET, 0, 0, 0)) + payload
+    return netlink.message(kind, flags, _NFGENMSG + payload)
 
 
 def origin(flow: Flow) -> bytes:
@@ -123,8 +113,8 @@ def _tuple(kind: int, flow: Flow) -> bytes:
         rest = attribute(2, flow.source_port.to_bytes(2, "big"))
         rest += attribute(3, flow.destination_port.to_bytes(2, "big"))
     numbers = attribute(1, bytes((flow.protocol,))) + rest
-    parts = attribute(_IP | _NESTED, addresses) + attribute(_PROTO | _NESTED, numbers)
-    return attribute(kind | _NESTED, parts)
+    parts = attribute(_IP | NESTED, addresses) + attribute(_PROTO | NESTED, numbers)
+    return attribute(kind | NESTED, parts)
 
 
 def creation(flow: Flow, timeout: int, status: int = CONFIRMED, state: int = 0) -> bytes:
@@ -133,20 +123,20 @@ def creation(flow: Flow, timeout: int, status: int = CONFIRMED, state: int = 0) 
     payload += attribute(_STATUS, _NUMBER.pack(status))
     payload += attribute(_TIMEOUT, _NUMBER.pack(timeout))
     if flow.protocol == TCP:
-        tcp = attribute(1 | _NESTED, attribute(1, bytes((state,))))
-        payload += attribute(_PROTOINFO | _NESTED, tcp)
-    return message(_NEW, CREATE | ACK, payload)
+        tcp = attribute(1 | NESTED, attribute(1, bytes((state,))))
+        payload += attribute(_PROTOINFO | NESTED, tcp)
+    return message(_CT_NEW, CREATE | ACK, payload)
 
 
 def question(name: bytes) -> bytes:
     """Asks for the one entry of this name."""
-    return message(_GET, 0, name)
+    return message(_CT_GET, 0, name)
 
 
 # A change for `touches`: what was seen acknowledged, in either direction, is forgotten.
 LENIENT = attribute(
-    _PROTOINFO | _NESTED,
-    attribute(1 | _NESTED, b"".join(attribute(kind, bytes((0, _MAXACK))) for kind in (4, 5))),
+    _PROTOINFO | NESTED,
+    attribute(1 | NESTED, b"".join(attribute(kind, bytes((0, _MAXACK))) for kind in (4, 5))),
 )
 
 
@@ -155,7 +145,7 @@ def touches(names: Iterable[bytes], change: bytes = b"") -> bytes:
 
     Without NLM_F_CREATE the kernel makes no entry where the named one is gone.
     """
-    return b"".join([message(_NEW, 0, name + change) for name in names])
+    return b"".join([message(_CT_NEW, 0, name + change) for name in names])
 
 
 def dump(protocol: int | None, assured: bool | None = None) -> bytes:
@@ -165,13 +155,13 @@ def dump(protocol: int | None, assured: bool | None = None) -> bytes:
     """
     payload = b""
     if protocol is not None:
-        only = attribute(_PROTO | _NESTED, attribute(1, bytes((protocol,))))
-        payload += attribute(_ORIGIN | _NESTED, attribute(_IP | _NESTED, b"") + only)
-        payload += attribute(_FILTER | _NESTED, attribute(1, _CODE.pack(_BY_PROTOCOL)))
+        only = attribute(_PROTO | NESTED, attribute(1, bytes((protocol,))))
+        payload += attribute(_ORIGIN | NESTED, attribute(_IP | NESTED, b"") + only)
+        payload += attribute(_FILTER | NESTED, attribute(1, netlink.CODE.pack(_BY_PROTOCOL)))
     if assured is not None:
         payload += attribute(_STATUS, _NUMBER.pack(ASSURED if assured else 0))
         payload += attribute(_STATUS_MASK, _NUMBER.pack(ASSURED))
-    return message(_GET, DUMP, payload)
+    return message(_CT_GET, DUMP, payload)
 
 
 def answers(buffer: bytes) -> Iterator[Entry | Refusal]:
@@ -188,14 +178,11 @@ def _read(
     buffer: bytes, shown: Callable[[bytes, int, int], _Shown | None]
 ) -> Iterator[_Shown | Refusal]:
     """The messages of a buffer; `shown` makes of an entry's attributes, from where to where, what is asked for."""
-    at = 0
-    while at + _HEAD.size <= len(buffer):
-        length, kind, _, _, _ = _HEAD.unpack_from(buffer, at)
-        if kind in (_ERROR, _DONE):
-            yield Refusal(-_CODE.unpack_from(buffer, at + _HEAD.size)[0])
-        elif kind == _NEW and (found := shown(buffer, at + _BEFORE_ATTRIBUTES, at + length)):
+    for kind, at, end in netlink.messages(buffer):
+        if kind in (netlink.ERROR, netlink.DONE):
+            yield Refusal(netlink.refusal(buffer, at))
+        elif kind == _CT_NEW and (found := shown(buffer, at + len(_NFGENMSG), end)):
             yield found
-        at += (length + 3) & ~3
 
 
 def _translated(buffer: bytes, at: int, _end: int) -> Translated | None:
@@ -210,7 +197,7 @@ def _translated(buffer: bytes, at: int, _end: int) -> Translated | None:
 
 def _entry(buffer: bytes, at: int, end: int) -> Entry:
     name, protocol, status, remaining, state, flags = b"", 0, 0, 0, 0, 0
-    unpack, number = _ATTRIBUTE.unpack_from, _NUMBER.unpack_from
+    unpack, number = ATTRIBUTE.unpack_from, _NUMBER.unpack_from
     while at < end:
         length, kind = unpack(buffer, at)
         if kind == _TIMEOUT:
@@ -219,10 +206,10 @@ def _entry(buffer: bytes, at: int, end: int) -> Entry:
                 break
         elif kind == _STATUS:
             status = number(buffer, at + 4)[0]
-        elif kind == _ORIGIN | _NESTED:
+        elif kind == _ORIGIN | NESTED:
             name = buffer[at : at + length]
             protocol = name[_PROTOCOL_AT]
-        elif kind == _PROTOINFO | _NESTED:
+        elif kind == _PROTOINFO | NESTED:
             state = buffer[at + _STATE_AT]
             if length >= _PROTOINFO_LENGTH:
                 flags = buffer[at + _FLAGS_AT] | buffer[at + _FLAGS_BACK_AT]
@@ -231,7 +218,7 @@ def _entry(buffer: bytes, at: int, end: int) -> Entry:
     return Entry(name, protocol, status, remaining, state, bool(flags & _MAXACK))
 
 
-class Kind(NamedTuple):
+class EntryKind(NamedTuple):
     """Entries that share a timer: a protocol, and the state of it that the timer belongs to."""
 
     protocol: int
@@ -247,11 +234,11 @@ class Kind(NamedTuple):
         )
 
 
-KINDS: Mapping[str, Kind] = {
-    "udp": Kind(UDP, assured=False),
-    "icmp": Kind(ICMP),
-    "udp_stream": Kind(UDP, assured=True),
-    "tcp_established": Kind(TCP, state=ESTABLISHED),
+KINDS: Mapping[str, EntryKind] = {
+    "udp": EntryKind(UDP, assured=False),
+    "icmp": EntryKind(ICMP),
+    "udp_stream": EntryKind(UDP, assured=True),
+    "tcp_established": EntryKind(TCP, state=ESTABLISHED),
 }
 
 

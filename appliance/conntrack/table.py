@@ -18,7 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from appliance import ApplianceError, CommandFailed, MissingCapability, MissingKernelFeature
+from appliance import (
+    ApplianceError,
+    CommandFailed,
+    MissingCapability,
+    MissingKernelFeature,
+    netlink,
+)
 from appliance.conntrack import ctnetlink
 from appliance.conntrack.ctnetlink import KINDS, UDP, Entry, Flow, Refusal, Translated
 
@@ -26,7 +32,6 @@ SETTINGS = Path("/proc/sys/net/netfilter")
 _STATISTICS = Path("/proc/net/stat/nf_conntrack")
 CANARY_TIMEOUT = 15  # seconds; a canary is planted more often than that, and leaves by itself
 
-_NETFILTER = 12  # NETLINK_NETFILTER
 _OPTIONS, _SHORT_ERRORS = (
     270,
     10,
@@ -200,7 +205,7 @@ def _dump(
 
 def _door() -> socket.socket:
     try:
-        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER)
+        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETFILTER)
     except OSError as error:
         raise MissingKernelFeature(
             f"no netlink socket for the connection table: {error.strerror}; "

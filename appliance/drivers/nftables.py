@@ -12,11 +12,11 @@ from appliance.planning.ruleset import (
     Action,
     Admit,
     Chain,
+    ChainKind,
     ClampMss,
     Dnat,
     Drop,
     Hook,
-    Kind,
     Mark,
     Match,
     NoTrack,
@@ -29,13 +29,13 @@ from appliance.planning.wanted import Change
 TABLE = "inet vgw"
 # Type and priority of a base chain (nft(8), "CHAINS"); the guard comes after source NAT at 100.
 _PLACE = {
-    (Kind.RAW, Hook.PREROUTING): ("filter", "raw"),
-    (Kind.RAW, Hook.OUTPUT): ("filter", "raw"),
-    (Kind.FILTER, Hook.INPUT): ("filter", "filter"),
-    (Kind.FILTER, Hook.FORWARD): ("filter", "filter"),
-    (Kind.NAT, Hook.PREROUTING): ("nat", "dstnat"),
-    (Kind.NAT, Hook.POSTROUTING): ("nat", "srcnat"),
-    (Kind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
+    (ChainKind.RAW, Hook.PREROUTING): ("filter", "raw"),
+    (ChainKind.RAW, Hook.OUTPUT): ("filter", "raw"),
+    (ChainKind.FILTER, Hook.INPUT): ("filter", "filter"),
+    (ChainKind.FILTER, Hook.FORWARD): ("filter", "filter"),
+    (ChainKind.NAT, Hook.PREROUTING): ("nat", "dstnat"),
+    (ChainKind.NAT, Hook.POSTROUTING): ("nat", "srcnat"),
+    (ChainKind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
 }
 # By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}

@@ -17,29 +17,23 @@ from functools import cache
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from appliance import CommandFailed
+from appliance import CommandFailed, netlink
 from appliance.planning.wanted import Block, Change
 
 # Ours among all policies of incoming packets that block.
 PRIORITY = 31500
 _WEAKEST = 2**32 - 1
-_XFRM = 6  # NETLINK_XFRM
-_NEW, _DELETE, _GET = 0x13, 0x14, 0x15  # XFRM_MSG_*POLICY
+_NEW_POLICY, _DELETE_POLICY, _GET_POLICY = 0x13, 0x14, 0x15  # XFRM_MSG_*POLICY
 _SET_DEFAULT, _GET_DEFAULT = 0x27, 0x28  # XFRM_MSG_*DEFAULT, since Linux 5.15
 _MARK, _IN, _ALLOW, _BLOCK = 21, 0, 0, 1  # XFRMA_MARK, XFRM_POLICY_IN, _ALLOW and _BLOCK
-_DISCARD, _ACCEPT = 1, 2  # XFRM_USERPOLICY_BLOCK and _ACCEPT
-_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300  # NLM_F_*
-_ERROR, _DONE = 2, 3  # NLMSG_*
-_SECONDS = 5.0
+_DEFAULT_BLOCK, _DEFAULT_ACCEPT = 1, 2  # XFRM_USERPOLICY_BLOCK and _ACCEPT
+_ANSWER_SECONDS = 5.0
 
-_HEAD = struct.Struct("=IHHII")
 _SELECTOR = struct.Struct("=16s16s4HHBBB3xiI")  # xfrm_selector: to, from, ports, family, prefixes
 _FOR_EVER = struct.pack("=12Q", *[2**64 - 1] * 4, *[0] * 8)  # xfrm_lifetime_cfg and _cur
 _REST = struct.Struct("=IIBBBB4x")  # priority, index, direction, action, flags, share
 _INFO = _SELECTOR.size + len(_FOR_EVER) + _REST.size  # xfrm_userpolicy_info
 _VALUE = struct.Struct("=HHII")  # the attribute XFRMA_MARK: value and mask
-_ATTRIBUTE = struct.Struct("=HH")
-_CODE = struct.Struct("=i")
 _DEFAULTS = struct.Struct(
     "=BBB"
 )  # xfrm_userpolicy_default: in, forwarded, out; 0 leaves one as it is
@@ -145,14 +139,14 @@ def _families() -> tuple[int, ...]:
 def _discards() -> bool | None:
     """Whether what comes in and meets no policy is discarded; None where the kernel has no such default."""
     try:
-        (answer,) = _ask(_message(_GET_DEFAULT, _ACK, bytes(_DEFAULTS.size)))
+        (answer,) = _ask(netlink.message(_GET_DEFAULT, netlink.ACK, bytes(_DEFAULTS.size)))
     except OSError:
         return None
-    return bool(_DEFAULTS.unpack_from(answer)[0] == _DISCARD)
+    return bool(_DEFAULTS.unpack_from(answer)[0] == _DEFAULT_BLOCK)
 
 
 def _actual() -> Iterator[Block | _Pass]:
-    for body in _ask(_message(_GET, _DUMP, b"")):
+    for body in _ask(netlink.message(_GET_POLICY, netlink.DUMP, b"")):
         to, _, *_, family, prefix, source_prefix, _, _, _ = _SELECTOR.unpack_from(body)
         priority, _, direction, action, _, _ = _REST.unpack_from(body, _INFO - _REST.size)
         mark = _mark(body)
@@ -167,8 +161,8 @@ def _actual() -> Iterator[Block | _Pass]:
 def _mark(body: bytes) -> int:
     """The mask of the mark that must be absent; 0 where no such is asked for."""
     at = _INFO
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
+    while at + netlink.ATTRIBUTE.size <= len(body):
+        length, kind = netlink.ATTRIBUTE.unpack_from(body, at)
         if kind == _MARK:
             _, _, value, mask = _VALUE.unpack_from(body, at)
             return 0 if value else int(mask)
@@ -190,37 +184,32 @@ def _absent(one: Block | _Pass) -> bytes:
 
 def _addition(one: _Ours) -> bytes:
     if isinstance(one, _Closed):
-        return _message(_SET_DEFAULT, _ACK, _DEFAULTS.pack(_DISCARD, 0, 0))
+        return netlink.message(_SET_DEFAULT, netlink.ACK, _DEFAULTS.pack(_DEFAULT_BLOCK, 0, 0))
     strength, action = (_WEAKEST, _ALLOW) if isinstance(one, _Pass) else (PRIORITY, _BLOCK)
     rest = _REST.pack(strength, 0, _IN, action, 0, 0)
-    return _message(_NEW, _ACK, _selector(one) + _FOR_EVER + rest + _absent(one))
+    return netlink.message(
+        _NEW_POLICY, netlink.ACK, _selector(one) + _FOR_EVER + rest + _absent(one)
+    )
 
 
 def _removal(one: _Ours) -> bytes:
     if isinstance(one, _Closed):
-        return _message(_SET_DEFAULT, _ACK, _DEFAULTS.pack(_ACCEPT, 0, 0))
+        return netlink.message(_SET_DEFAULT, netlink.ACK, _DEFAULTS.pack(_DEFAULT_ACCEPT, 0, 0))
     named = _selector(one) + struct.pack("=IB3x", 0, _IN)  # xfrm_userpolicy_id
-    return _message(_DELETE, _ACK, named + _absent(one))
-
-
-def _message(kind: int, flags: int, payload: bytes) -> bytes:
-    return _HEAD.pack(_HEAD.size + len(payload), kind, _REQUEST | flags, 0, 0) + payload
+    return netlink.message(_DELETE_POLICY, netlink.ACK, named + _absent(one))
 
 
 def _ask(request: bytes) -> Iterator[bytes]:
     """The policies that the kernel sends until it is done. Raises OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _XFRM) as kernel:
-        kernel.settimeout(_SECONDS)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.XFRM) as kernel:
+        kernel.settimeout(_ANSWER_SECONDS)
         kernel.send(request)
         while True:
-            buffer, at = kernel.recv(65536), 0
-            while at < len(buffer):
-                length, kind, *_ = _HEAD.unpack_from(buffer, at)
-                body = buffer[at + _HEAD.size : at + length]
-                if kind in (_ERROR, _DONE):
-                    code = -_CODE.unpack_from(body)[0]
-                    if kind == _ERROR and code:
-                        raise OSError(code, os.strerror(code))
+            buffer = kernel.recv(65536)
+            for kind, at, end in netlink.messages(buffer):
+                if kind not in (netlink.ERROR, netlink.DONE):
+                    yield buffer[at:end]
+                elif kind == netlink.ERROR and (code := netlink.refusal(buffer, at)):
+                    raise OSError(code, os.strerror(code))
+                else:
                     return
-                yield body
-                at += (length + 3) & ~3

@@ -17,7 +17,7 @@ from appliance.status.ledger import Event
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert, Adverts
 from appliance.wires.heartbeat import Heart
-from appliance.wires.lan import Lan
+from appliance.wires.lan import LanTraffic
 from appliance.wires.uplink import INTERVAL as SAMPLE_INTERVAL
 from appliance.wires.uplink import Uplink
 
@@ -42,7 +42,7 @@ class Pair:
         self.verdict = readiness.Verdict(self.ruleset, False, "just started")
         self.replicas = replicas.remembered(run_dir, even=self._outranks())
         self.timers = self.replicas.timers
-        self.lan, self.became = Lan(), now
+        self.lan, self.became = LanTraffic(), now
         self.degraded = self.behind = self.unheard = self.trouble = ""
 
     def take_up(self, config: Config, now: float) -> None:

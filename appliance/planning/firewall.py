@@ -18,11 +18,11 @@ from appliance.planning.ruleset import (
     Accept,
     Admit,
     Chain,
+    ChainKind,
     ClampMss,
     CtState,
     Drop,
     Hook,
-    Kind,
     Mark,
     Match,
     NoTrack,
@@ -87,7 +87,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
     return Chain(
         "arriving",
         Hook.PREROUTING,
-        Kind.RAW,
+        ChainKind.RAW,
         (
             *_in_order(config, interfaces, lan_sources),
             # A full connection table must not be able to silence VRRP or the replication.
@@ -168,7 +168,7 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
     return Chain(
         "departing",
         Hook.OUTPUT,
-        Kind.RAW,
+        ChainKind.RAW,
         (
             Rule(
                 NoTrack(),
@@ -203,7 +203,7 @@ def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
     return Chain(
         "input",
         Hook.INPUT,
-        Kind.FILTER,
+        ChainKind.FILTER,
         (
             Rule(Accept(), Match(in_interface=("lo",))),
             Rule(Accept(), _advert(config, peer, interfaces), "VRRP from the peer"),
@@ -280,7 +280,7 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
     if node.wan is None:
         rules.append(Rule(Accept(), _peers_own_traffic(peer, interfaces), "the peer's own way out"))
     rules.append(Rule(Drop(), Match(), "everything else", count=True))
-    return Chain("forwarded", Hook.FORWARD, Kind.FILTER, tuple(rules), drop_rest=True)
+    return Chain("forwarded", Hook.FORWARD, ChainKind.FILTER, tuple(rules), drop_rest=True)
 
 
 def _peers_own_traffic(peer: Node, interfaces: Sides) -> Match:

@@ -3,7 +3,17 @@
 from ipaddress import IPv4Address, IPv4Network
 
 from appliance.config.model import Config, Node, SourceNat
-from appliance.planning.ruleset import Chain, CtState, Dnat, Drop, Hook, Kind, Match, Rule, Snat
+from appliance.planning.ruleset import (
+    Chain,
+    ChainKind,
+    CtState,
+    Dnat,
+    Drop,
+    Hook,
+    Match,
+    Rule,
+    Snat,
+)
 from appliance.planning.virtual_macs import Sides
 
 
@@ -42,7 +52,7 @@ def redirected(config: Config, interfaces: Sides) -> Chain:
     )
     match = Match(in_interface=interfaces.wan, destination=host(config.wan.address.ip))
     rules = (Rule(Dnat(table), match, "nat.destination"),) if table else ()
-    return Chain("redirected", Hook.PREROUTING, Kind.NAT, rules)
+    return Chain("redirected", Hook.PREROUTING, ChainKind.NAT, rules)
 
 
 def _snat(rule: SourceNat, config: Config, interfaces: Sides) -> list[Rule]:
@@ -63,12 +73,12 @@ def translated(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
     if node.wan is None:
         match = Match(out_interface=interfaces.wan, source=host(peer.sync.ip))
         rules.append(Rule(Snat(config.wan.address.ip), match, "the peer's own way out"))
-    return Chain("translated", Hook.POSTROUTING, Kind.NAT, tuple(rules))
+    return Chain("translated", Hook.POSTROUTING, ChainKind.NAT, tuple(rules))
 
 
 def leak_guard(config: Config, interfaces: Sides) -> Chain:
     """The last look at a flow's first packet: an inside source here means that it was not translated."""
-    return Chain("leak-guard", Hook.POSTROUTING, Kind.GUARD, untranslated(config, interfaces))
+    return Chain("leak-guard", Hook.POSTROUTING, ChainKind.GUARD, untranslated(config, interfaces))
 
 
 def untranslated(

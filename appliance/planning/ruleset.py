@@ -15,7 +15,7 @@ class Hook(StrEnum):
     POSTROUTING = "postrouting"
 
 
-class Kind(StrEnum):
+class ChainKind(StrEnum):
     """What a chain is for; a back end turns it into a table (iptables) or type and priority (nft).
 
     GUARD comes after source NAT and sees, as NAT does, the first packet of each flow.
@@ -128,7 +128,7 @@ class Chain:
 
     name: str
     hook: Hook
-    kind: Kind
+    kind: ChainKind
     rules: tuple[Rule, ...]
     drop_rest: bool = False
 

@@ -14,7 +14,7 @@ def packets(interface: str, listing: str) -> int | None:
     return None
 
 
-class Lan:
+class LanTraffic:
     """Remembers when the count last rose. `interface` may become another one at any time."""
 
     def __init__(self) -> None:

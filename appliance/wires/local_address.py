@@ -6,10 +6,9 @@ drivers.routes tells it too, but brings pyroute2 with it: too much for a process
 import socket
 import struct
 
-from appliance import CommandFailed
+from appliance import CommandFailed, netlink
 
 _GET_ROUTE, _ROUTE = 26, 24  # RTM_GETROUTE, RTM_NEWROUTE
-_REQUEST = 0x1
 _DESTINATION = 1  # RTA_DST
 _LOCAL = 2  # RTN_LOCAL
 
@@ -21,13 +20,12 @@ def holds(address: str) -> bool:
     simpler, but net.ipv4.ip_nonlocal_bind makes it succeed anywhere.) On `lo` alone the kernel takes
     the whole prefix of an address as its own.
     """
-    destination = struct.pack("=HH", 8, _DESTINATION) + socket.inet_aton(address)
+    destination = netlink.attribute(_DESTINATION, socket.inet_aton(address))
     body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0) + destination
-    head = struct.pack("=IHHII", 16 + len(body), _GET_ROUTE, _REQUEST, 1, 0)
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
             kernel.settimeout(5.0)
-            kernel.send(head + body)
+            kernel.send(netlink.message(_GET_ROUTE, 0, body))
             answer = kernel.recv(4096)
     except OSError as error:
         raise CommandFailed(f"the kernel did not tell who has {address}: {error}") from None

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 INTERVAL = 0.3  # seconds between two samples
 _SAMPLES = 3
 _ENOUGH = 2  # of the last samples: as many decide
-_ECHO, _REPLY = 8, 0
+_ECHO_REQUEST, _ECHO_REPLY = 8, 0
 _IP_FREEBIND = 15  # linux/in.h; the socket module does not name it
 
 
@@ -62,7 +62,7 @@ class Uplink:
                 if len(packet) < start + 8 or sender not in self.targets:
                     continue
                 kind, _, _, mark, number = struct.unpack("!BBHHH", packet[start : start + 8])
-                if (kind, mark, number) == (_REPLY, self.mark, self.number):
+                if (kind, mark, number) == (_ECHO_REPLY, self.mark, self.number):
                     self.answered, self.last_answer = True, now
 
     def quiet(self, now: float) -> float:
@@ -78,7 +78,7 @@ class Uplink:
 
 
 def _request(mark: int, number: int) -> bytes:
-    head = struct.pack("!BBHHH", _ECHO, 0, 0, mark, number)
+    head = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, mark, number)
     return head[:2] + struct.pack("!H", _checksum(head)) + head[4:]
 
 

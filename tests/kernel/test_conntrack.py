@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance import netlink
 from appliance.conntrack import ctnetlink, table
 from appliance.conntrack.ctnetlink import ASSURED, CONFIRMED, SEEN_REPLY, TCP, UDP, Flow
 from appliance.wires import local_address
@@ -102,8 +103,8 @@ def test_an_entry_that_has_ended_is_counted_and_not_made_again(tracked: Namespac
 def test_a_kernel_that_refuses_the_filter_shows_everything(tracked: Namespace) -> None:
     def body() -> None:
         insert("-p udp -s 192.168.100.10 -d 8.8.8.8 --sport 1 --dport 53 -t 30")
-        unknown = ctnetlink.attribute(25 | 0x8000, ctnetlink.attribute(1, b"\xff" * 4))
-        request = ctnetlink.message(0x101, ctnetlink.DUMP, unknown)
+        unknown = netlink.attribute(25 | 0x8000, netlink.attribute(1, b"\xff" * 4))
+        request = ctnetlink.message(0x101, netlink.DUMP, unknown)
         dump = table._dump(request, ctnetlink.answers)
         assert [entry.protocol for buffer in dump for entry in buffer] == [UDP]
 
@@ -139,7 +140,7 @@ def test_touches_keep_to_their_rate(tracked: Namespace) -> None:
 
 def test_without_the_capability_the_operator_is_told(tracked: Namespace) -> None:
     def body() -> None:
-        script = "from appliance.drivers import conntrack; conntrack.plant(1)"
+        script = "from appliance.conntrack import table; table.plant(1)"
         done = subprocess.run(
             [*WITHOUT_CAPABILITY, sys.executable, "-c", script],
             capture_output=True,

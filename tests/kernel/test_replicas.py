@@ -165,9 +165,7 @@ def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) ->
 
 def test_the_canary_arrives_at_the_peer(tracked: Namespace) -> None:
     def body() -> None:
-        look = (
-            "from appliance.drivers import conntrack; raise SystemExit(not conntrack.planted(42))"
-        )
+        look = "from appliance.conntrack import table; raise SystemExit(not table.planted(42))"
 
         def seen() -> bool:
             done = subprocess.run([*IN_PEER, sys.executable, "-c", look], check=False)

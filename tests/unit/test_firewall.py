@@ -13,9 +13,9 @@ from appliance.planning.ruleset import (
     Accept,
     Admit,
     Chain,
+    ChainKind,
     Drop,
     Hook,
-    Kind,
     Mark,
     Match,
     NoTrack,
@@ -45,7 +45,7 @@ def chain(rules: Ruleset, name: str) -> Chain:
 
 def test_input_and_forward_drop_what_nothing_names(rules: Ruleset) -> None:
     for found in rules.chains:
-        if found.kind is Kind.FILTER and found.hook in (Hook.INPUT, Hook.FORWARD):
+        if found.kind is ChainKind.FILTER and found.hook in (Hook.INPUT, Hook.FORWARD):
             assert found.drop_rest
             assert isinstance(found.rules[-1].action, Drop)
             assert found.rules[-1].count
@@ -137,7 +137,7 @@ def test_an_advert_counts_only_in_the_version_of_the_file(wanted: Config, rules:
 
 def line(rule: Rule) -> str:
     """The rule as nft reads it."""
-    some = Chain("some", Hook.INPUT, Kind.FILTER, (rule,))
+    some = Chain("some", Hook.INPUT, ChainKind.FILTER, (rule,))
     return nftables.text(Ruleset((some,))).splitlines()[5].strip()
 
 

@@ -19,7 +19,7 @@ from appliance.config.owned_addresses import (
 from appliance.config.places import Remark
 from appliance.config.value_types import UNKNOWN
 
-NAMES = {"lan": "VGW", "wan": "WAN VIP"}
+FLOATING = {"lan": "VGW", "wan": "WAN VIP"}
 
 
 def addresses_are_hosts(config: Config) -> Iterator[Remark]:
@@ -68,7 +68,7 @@ def _own_address(owned: Owned) -> str:
 
 def vips_are_on_link(config: Config) -> Iterator[Remark]:
     """A VIP outside the interface's subnet is out of reach for the machines beside it."""
-    for part in NAMES:
+    for part in FLOATING:
         floating, nodes = vip(config, part), node_addresses(config, part)
         if floating is None or not nodes or _no_host(floating.address):
             continue
@@ -231,7 +231,7 @@ def probes_are_others(config: Config) -> Iterator[Remark]:
             )
 
 
-CHECKS = (
+ADDRESS_CHECKS = (
     addresses_are_hosts,
     addresses_are_unique,
     vips_are_on_link,

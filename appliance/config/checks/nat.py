@@ -187,7 +187,7 @@ def _sources(config: Config) -> Iterator[tuple[int, SourceNat]]:
     return enumerate(known(lambda: config.nat.source) or ())
 
 
-CHECKS = (
+NAT_CHECKS = (
     flows_leave_from_the_vip,
     inside_is_inside,
     lan_gets_out,

@@ -167,7 +167,7 @@ def _from_profile(config: Config, key: str) -> bool:
     return value == PROFILES[config.vgw.profile].get(key)
 
 
-CHECKS = (
+VRRP_CHECKS = (
     interval_fits_version,
     interval_is_steady,
     never_fails_back,

@@ -1,0 +1,41 @@
+"""Netlink's own words: messages, attributes, and the kernel's answer that is an error (netlink(7)). Pure.
+
+Numbers of the header and of attributes' headers are the machine's own, not the network's.
+"""
+
+import struct
+from collections.abc import Iterator
+
+ROUTE, XFRM, NETFILTER = 0, 6, 12  # NETLINK_ROUTE, _XFRM, _NETFILTER: whom a socket speaks to
+REQUEST, ACK, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400  # NLM_F_*
+ERROR, DONE = 2, 3  # NLMSG_*: the kernel's word about a request; the end of a dump
+NESTED = 0x8000  # NLA_F_NESTED
+
+HEAD = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
+ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
+CODE = struct.Struct("=i")
+
+
+def message(kind: int, flags: int, payload: bytes) -> bytes:
+    """One request; what its kind wants before the attributes stands at the payload's head."""
+    return HEAD.pack(HEAD.size + len(payload), kind, REQUEST | flags, 0, 0) + payload
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    length = ATTRIBUTE.size + len(payload)
+    return ATTRIBUTE.pack(length, kind) + payload + bytes(-length % 4)
+
+
+def messages(buffer: bytes) -> Iterator[tuple[int, int, int]]:
+    """The messages of a buffer: each one's kind, where its payload begins, and where it ends."""
+    at = 0
+    while at + HEAD.size <= len(buffer):
+        length, kind, _, _, _ = HEAD.unpack_from(buffer, at)
+        yield kind, at + HEAD.size, at + length
+        at += (length + 3) & ~3
+
+
+def refusal(buffer: bytes, at: int) -> int:
+    """The error number (errno(3)) in the payload of ERROR or DONE; 0 for done."""
+    return -int(CODE.unpack_from(buffer, at)[0])
