@@ -86,7 +86,7 @@ def run(agent: Agent) -> None:
     signals = notify.Signals()
     sources = (*kernel_events.listen(), signals.reader)
     local = [fifo.fileno(), *(source.fileno() for source in sources)]
-    # The imports are behind us; what lives on is small and the collector need not walk the rest.
+    # All that was imported lives as long as the process: take it out of the garbage collector's walks.
     gc.freeze()
     look(agent, "read at start", system.monotonic())
     next_tick = system.monotonic() + TICK

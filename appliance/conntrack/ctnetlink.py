@@ -58,7 +58,7 @@ class Flow(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry as the kernel shows it: its name there, and what tells how fresh it is."""
+    """An entry as the kernel shows it: its name there, and what tells when traffic last re-armed it."""
 
     origin: bytes
     """The attribute CTA_TUPLE_ORIG, whole: what names the entry in a request."""
@@ -242,10 +242,10 @@ KINDS: Mapping[str, EntryKind] = {
 }
 
 
-def fresh(remaining: int, kind: str, timers: Mapping[str, int], period: float) -> bool:
-    """Whether an entry's timer was re-armed, so traffic seen, within the last `period` seconds.
+def is_rearmed(remaining: int, kind: str, timers: Mapping[str, int], period: float) -> bool:
+    """Whether traffic re-armed an entry's timer within the last `period` seconds.
 
-    The remaining seconds come rounded down, so the bound itself is fresh too. An established TCP
+    The kernel tells the remaining seconds rounded down, so the bound itself counts. An established TCP
     connection whose last data nobody has acknowledged yet runs on a shorter timer (`tcp_unacknowledged`).
     """
     full, short = timers[kind], timers.get("tcp_unacknowledged", 0)

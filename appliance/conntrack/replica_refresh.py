@@ -120,7 +120,7 @@ class Refresher:
         self.last[kind] = began
         try:
             pace = HASTE * table.count() / space
-            names = self._while_master(table.stale(kind, self.timers, since), space)
+            names = self._while_master(table.rearmed(kind, self.timers, since), space)
             done = table.touch(names, min(self.rate, max(pace, LEAST_RATE)))
         except ApplianceError as error:
             self._tell(kind, f"replicas on the peer are not refreshed: {error}")

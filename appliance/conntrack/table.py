@@ -111,13 +111,13 @@ def planted(number: int) -> bool:
     return isinstance(answer, Entry)
 
 
-def stale(kind: str, timers: Mapping[str, int], since: float) -> Iterator[list[bytes]]:
-    """The IPv4 entries of a kind whose replica is out of date: those that saw traffic since a moment.
+def rearmed(kind: str, timers: Mapping[str, int], since: float) -> Iterator[list[bytes]]:
+    """Names of the IPv4 entries of a kind whose timer traffic has re-armed since a moment.
 
-    `kind` is a key of ctnetlink.KINDS, `timers` are the full timers in seconds by kind (and
-    `tcp_unacknowledged`), `since` is a moment on time.monotonic()'s clock. Yields the entries' names
-    (CTA_TUPLE_ORIG) as they are read: a list, which may be empty, for each of the kernel's buffers;
-    the kernel waits meanwhile. Entries that move while the table is read may be missed; the next pass
+    The timer of their replica on the peer is behind. `kind` is a key of ctnetlink.KINDS, `timers` are the
+    full timers in seconds by kind (and `tcp_unacknowledged`), `since` is a moment on time.monotonic()'s
+    clock. Yields the names (CTA_TUPLE_ORIG) as they are read: a list, which may be empty, for each of
+    the kernel's buffers; the kernel waits meanwhile. Entries that move while the table is read may be missed; the next pass
     finds them if they live. Raises MissingCapability, and CommandFailed with the kernel's word.
     """
     wanted = KINDS[kind]
@@ -126,14 +126,14 @@ def stale(kind: str, timers: Mapping[str, int], since: float) -> Iterator[list[b
         yield [
             entry.origin
             for entry in entries
-            if wanted.has(entry) and ctnetlink.fresh(entry.remaining, kind, timers, period)
+            if wanted.has(entry) and ctnetlink.is_rearmed(entry.remaining, kind, timers, period)
         ]
 
 
 def kept_beside_moved() -> Iterator[list[bytes]]:
     """The entries of TCP and UDP that kept their port outside while a sibling did not.
 
-    Siblings begin at one port of one machine. Yields names as `stale` does, and raises what it raises.
+    Siblings begin at one port of one machine. Yields names as `rearmed` does, and raises what it raises.
     """
     moved = {
         entry.end
@@ -149,7 +149,7 @@ def kept_beside_moved() -> Iterator[list[bytes]]:
 def strict() -> Iterator[list[bytes]]:
     """The established TCP connections of which the kernel takes no RST but one that fits what it saw.
 
-    Yields names as `stale` does, and raises what it raises.
+    Yields names as `rearmed` does, and raises what it raises.
     """
     wanted = KINDS["tcp_established"]
     for entries in _dump(ctnetlink.dump(wanted.protocol), ctnetlink.answers):
@@ -159,7 +159,7 @@ def strict() -> Iterator[list[bytes]]:
 def touch(batches: Iterable[Sequence[bytes]], rate: float, change: bytes = b"") -> Touched:
     """Update the named entries, at most `rate` a second; the kernel reports each.
 
-    Takes what `stale` yields, and the one change that is made, if any. An entry that has ended
+    Takes what `rearmed` yields, and the one change that is made, if any. An entry that has ended
     meanwhile is counted, nothing more. Raises MissingCapability, and CommandFailed with the kernel's word, when the batches are through.
     """
     sent, gone, refused = 0, 0, Refusal(0)

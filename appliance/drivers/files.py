@@ -12,7 +12,7 @@ def diff(wanted: Sequence[File], run_dir: RunDir) -> tuple[Change, ...]:
     """Which of our files differ from the wanted text, or are no longer wanted. Reads only."""
     ours = (run_dir.conntrackd_conf, run_dir.keepalived_conf, run_dir.supervisord_conf)
     names = {file.name for file in wanted}
-    stale = [path for path in ours if path.name not in names and path.exists()]
+    unwanted = [path for path in ours if path.name not in names and path.exists()]
     differing = [(file, system.read(run_dir.path / file.name)) for file in wanted]
     return (
         *(
@@ -22,7 +22,7 @@ def diff(wanted: Sequence[File], run_dir: RunDir) -> tuple[Change, ...]:
             for file, actual in differing
             if actual != file.text
         ),
-        *(Change("-", f"file {path}", (run_dir, File(path.name, ""))) for path in stale),
+        *(Change("-", f"file {path}", (run_dir, File(path.name, ""))) for path in unwanted),
     )
 
 

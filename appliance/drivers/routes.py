@@ -87,12 +87,14 @@ def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, .
     actual_routes, actual_rules = _actual()
     # A route whose place is taken by a former one is replaced in one step: there is always a way.
     places = {(route.table, route.destination) for route in routes}
-    stale = [r for r in actual_routes if r not in routes and (r.table, r.destination) not in places]
+    unwanted = [
+        r for r in actual_routes if r not in routes and (r.table, r.destination) not in places
+    ]
     return (
         *(Change("+", say(route), route) for route in routes if route not in actual_routes),
         *(Change("+", say(rule), rule) for rule in rules if rule not in actual_rules),
         *(Change("-", say(rule), rule) for rule in sorted(actual_rules) if rule not in rules),
-        *(Change("-", say(route), route) for route in sorted(stale)),
+        *(Change("-", say(route), route) for route in sorted(unwanted)),
     )
 
 

@@ -1,9 +1,11 @@
-"""Blocks for the kernel's own programs, as policies of the IPsec database (ip-xfrm(8), linux/xfrm.h).
+"""IPsec policies that discard unmarked packets before TCP or ICMP answers them (ip-xfrm(8), linux/xfrm.h).
 
-What is sent to an address of this machine, and was not marked by the ruleset, is discarded before TCP
-or ICMP could answer it. When a network namespace ends, the kernel takes first the ruleset, then these
-policies, and then the interfaces. What stays to the end is the default for what meets no policy: where a
-network is closed, that is to discard, and a policy weaker than all others lets in whatever they leave.
+A packet to an address of this machine that the ruleset has not marked is dropped by a `block` policy, so
+the kernel sends no RST and no ICMP error for it.
+
+In a network namespace of our own we also set the default for input to `block`, and add an allow-all
+policy of the lowest priority. When the namespace is destroyed the kernel removes the nft rules first, then
+the policies, then the interfaces; the default then drops what still arrives.
 """
 
 import errno
@@ -45,14 +47,14 @@ log = logging.getLogger("vgw")
 
 @dataclass(frozen=True)
 class _Pass:
-    """Whatever no other policy is about comes in."""
+    """The allow-all policy of the lowest priority, for one address family."""
 
     family: int
 
 
 @dataclass(frozen=True)
 class _Closed:
-    """What meets no policy is discarded."""
+    """The default `block` for packets that no policy matches."""
 
 
 _Ours = Block | _Pass | _Closed
@@ -66,8 +68,9 @@ def own_network() -> bool:
 def diff(wanted: Sequence[Block], closed: bool) -> tuple[Change, ...]:
     """What differs between our policies and the wanted ones. Reads only. Raises CommandFailed.
 
-    Nothing, where the kernel has no such policies; that is logged once. A network is opened before
-    it loses, and closed after it has got, the policy that lets the rest in.
+    A kernel without IPsec policies differs in nothing; that is logged once. The order of the changes keeps
+    a closed namespace reachable: the default becomes `block` after the allow-all policy is added, and
+    `accept` before it is removed.
     """
     try:
         actual = set(_actual())

@@ -36,10 +36,11 @@ def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
         sysctls=tuple(sorted(settings.items())),
         routes=tuple(sorted(_routes(config, name, role, interfaces))),
         rules=_rules(sides),
-        # An answer to a machine that no ruleset translates back would be reset by this node's own TCP.
+        # While the ruleset is flushed, replies of translated flows reach this node's TCP, which would
+        # answer RST. This policy drops them.
         blocks=(Block(config.wan.address.ip, SEEN),),
-        # They go before the interfaces do when a network ends. The machine's own never ends, and somebody
-        # who flushes its policies must not cut it off.
+        # Only in a namespace of our own. The machine's own network never ends, and a default of `block`
+        # would cut it off when somebody flushes its IPsec policies.
         closed=site.own_network,
         files=daemon_files.files(config, name, site),
         forwarding=tuple(sorted({*sides.lan, *sides.wan, *sides.sync})),
@@ -66,12 +67,13 @@ def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
 
 
 def _rules(sides: Sides) -> tuple[RouteRule, ...]:
-    """On-link first, then the node's own (`iif lo`), what our firewall has marked, and nothing else that would pass.
+    """On-link routes first, then the node's own packets (`iif lo`), then marked packets; all else is discarded.
 
-    The firewall marks what it has looked at; the rest is discarded before any route is asked for, also
-    one to or from a neighbour on the WAN's own link. So not even `nft flush ruleset` lets a packet
-    leave untranslated, or anybody in. The node's own way stands before the marked one: the kernel also
-    asks by `iif lo`, with the mark, for the way back of what comes in for the node itself.
+    The ruleset marks each packet that it has judged. An unmarked one is discarded before any route is
+    looked up, also one to or from a neighbour on the WAN's own link. So not even `nft flush ruleset` lets a
+    packet leave untranslated, or anybody in. The rule for the node's own packets stands before the one for
+    marked packets, because the kernel also looks up by `iif lo`, with the mark, the way back of a packet
+    for the node itself.
     """
     return (
         RouteRule(31500, MAIN_TABLE, mark=SEEN, specific_only=True),

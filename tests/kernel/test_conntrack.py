@@ -30,8 +30,8 @@ MANY = 100_000
 
 
 def touch(kind: str, period: float) -> table.Touched:
-    stale = table.stale(kind, TIMERS, time.monotonic() - period)
-    return table.touch(stale, rate=5000)
+    rearmed = table.rearmed(kind, TIMERS, time.monotonic() - period)
+    return table.touch(rearmed, rate=5000)
 
 
 def test_the_canary_is_seen_by_its_number_and_leaves_by_itself(tracked: Namespace) -> None:
@@ -131,8 +131,8 @@ def test_touches_keep_to_their_rate(tracked: Namespace) -> None:
     def body() -> None:
         fill(1000, 30)
         began = time.monotonic()
-        stale = table.stale("udp", TIMERS, began - 10)
-        assert table.touch(stale, rate=1000) == (1000, 0)
+        rearmed = table.rearmed("udp", TIMERS, began - 10)
+        assert table.touch(rearmed, rate=1000) == (1000, 0)
         assert 0.9 < time.monotonic() - began < 5
 
     tracked(body)
@@ -193,7 +193,7 @@ def test_a_table_of_many_entries_is_passed_over_in_moderate_time(
         fill(MANY // 2, 30)
         fill(MANY // 2, 300, first=MANY // 2, status=CONFIRMED | SEEN_REPLY | ASSURED)
         began, used = time.monotonic(), time.process_time()
-        names = list(table.stale("udp", {**TIMERS, "udp": 30}, began - 25))
+        names = list(table.rearmed("udp", {**TIMERS, "udp": 30}, began - 25))
         read, used_to_read = time.monotonic() - began, time.process_time() - used
         began, used = time.monotonic(), time.process_time()
         sent, gone = table.touch(names, rate=1e9)

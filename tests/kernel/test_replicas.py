@@ -147,7 +147,7 @@ def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) ->
             with_traffic(lambda left: max(left) <= TIMER - 4, 10, "traffic does not arm them")
             # One touch arms them again (a message has whole seconds, rounded down; so has a view).
             for kind in timers:
-                stale = table.stale(kind, timers, time.monotonic() - 2)
+                stale = table.rearmed(kind, timers, time.monotonic() - 2)
                 assert table.touch(stale, rate=100) == (1, 0)
             with_traffic(lambda left: min(left) >= TIMER - 2, 2, "the touches armed the replicas")
             # The program does so for as long as there is traffic, and no longer.

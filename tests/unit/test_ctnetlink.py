@@ -20,7 +20,7 @@ from appliance.conntrack.ctnetlink import (
     Flow,
     Refusal,
     Translated,
-    fresh,
+    is_rearmed,
 )
 
 HERE, THERE = bytes((192, 168, 100, 10)), bytes((8, 8, 8, 8))
@@ -160,7 +160,7 @@ def test_the_way_back_of_an_echo_keeps_its_identifier_and_the_others_swap_ports(
 def test_an_entry_is_fresh_if_its_timer_was_armed_within_the_period(
     remaining: int, kind: str, period: float, expected: bool
 ) -> None:
-    assert fresh(remaining, kind, TIMERS, period) is expected
+    assert is_rearmed(remaining, kind, TIMERS, period) is expected
 
 
 def test_each_entry_is_of_one_kind_at_most() -> None:
