@@ -79,9 +79,10 @@ class Child:
     """A program that was started and is looked after from time to time; its output goes to a file."""
 
     def __init__(self, argv: Sequence[str]) -> None:
+        command = [program(argv[0]), *argv[1:]]
         self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - until `result`
         self._process = subprocess.Popen(
-            [program(argv[0]), *argv[1:]],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

@@ -60,6 +60,7 @@ PURE = (
     "appliance.status.node_status",
     "appliance.status.metrics",
     "appliance.conntrack.ctnetlink",
+    "appliance.conntrack.orders",
     "appliance.run_dir",
     "appliance.agent.roles",
     "appliance.site.locate",

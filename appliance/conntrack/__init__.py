@@ -1,6 +1,7 @@
 """The kernel's connection table, and conntrackd, which tells the peer of it.
 
 Read in this order: `ctnetlink` (the kernel's messages, pure), `table` (counts, canaries, touches),
-`conntrackd` (its orders, counters and queues), `replica_refresh` and `kept_ports` (processes of their
+`orders`
+(neutral words, pure), `conntrackd` (its options, counters and queues), `replica_refresh` and `kept_ports` (processes of their
 own that touch entries).
 """

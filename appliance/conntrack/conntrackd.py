@@ -4,16 +4,24 @@ import contextlib
 import os
 import re
 import sys
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance import CommandFailed, system
+from appliance import ApplianceError, system
+from appliance.conntrack.orders import Order, Outcome
 from appliance.run_dir import RunDir
 
-# An order to the kernel by a process of our own, after which conntrackd tells of some entries.
-SIBLINGS = "siblings"
+# conntrackd's own options (conntrackd(8)); an order of several commands ends with the last.
+_OPTIONS = {
+    Order.DISOWN: ("-f internal",),
+    Order.OWN: ("-R",),
+    Order.ANNOUNCE: ("-B",),
+    Order.REQUEST: ("-n",),
+    Order.FLUSH: ("-F",),
+    Order.COUNT: ("-s network", "-s queue", "-s"),
+}
+# A process of our own: it updates entries in the kernel, and conntrackd tells the peer of these.
+_TOUCH_KEPT_PORTS = (sys.executable, "-m", "appliance.conntrack.kept_ports")
 _SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
 _EVENTS, _MESSAGES = Path("/proc/net/netlink"), Path("/proc/net/udp")
 _NETFILTER, _NEWS = "12", 0b111  # NETLINK_NETFILTER; its groups of entries that begin, change, end
@@ -25,65 +33,73 @@ _FAULTS = {
     ),
 }
 
-Then = Callable[[str], None]
+
+def commands(order: Order, config: Path) -> list[list[str]]:
+    """The programs to run for an order, one after the other; `config` is conntrackd's file."""
+    if order is Order.TOUCH_KEPT_PORTS:
+        return [[*_TOUCH_KEPT_PORTS]]
+    return [["conntrackd", "-C", str(config), *words.split()] for words in _OPTIONS[order]]
 
 
-class Orders:
-    """Orders to conntrackd, one after the other, which nobody waits for: it may take seconds to answer."""
+class Conntrackd:
+    """The door to conntrackd: one order at a time, which nobody waits for; it may take seconds to answer."""
 
     def __init__(self, run_dir: RunDir) -> None:
         self.config = run_dir.conntrackd_conf
-        self.waiting: deque[tuple[str, Then | None]] = deque()
-        self.running: system.Child | None = None
+        self.order: Order | None = None
+        self.commands: list[list[str]] = []
+        self.said: list[str] = []
+        self.child: system.Child | None = None
         self.since = 0.0
 
     @property
     def busy(self) -> bool:
-        """Whether there is an order that has not been carried out."""
-        return bool(self.running or self.waiting)
+        """Whether there is an order whose outcome has not been taken."""
+        return self.order is not None
 
-    def give(self, words: str, then: Then | None = None) -> None:
-        """Add an order in conntrackd's own words, or SIBLINGS; `then` hears what it answered."""
-        self.waiting.append((words, then))
+    def give(self, order: Order, now: float) -> None:
+        """Begin to carry out an order; the former one's outcome has been taken."""
+        self.order, self.commands, self.said = order, commands(order, self.config), []
+        self._start(now)
 
-    def drop(self) -> None:
-        """Forget the orders that wait; one that is being carried out goes on."""
-        while len(self.waiting) > (1 if self.running else 0):
-            self.waiting.pop()
-
-    def advance(self, now: float) -> None:
-        """Take up what was answered, and give the next order.
-
-        Raises CommandFailed where one was refused or brought no answer; all others are dropped then.
-        """
-        if self.running and self.running.ended():
-            self._take_answer(self.running)
-        elif self.running and now - self.since > _SECONDS:
-            self.running.end()
-            self._give_up(f"gave no answer for {_SECONDS:.0f} s")
-        if self.running is None and self.waiting:
-            self.running = system.child(self._command(self.waiting[0][0]))
-            self.since = now
-
-    def _command(self, words: str) -> list[str]:
-        if words == SIBLINGS:
-            return [sys.executable, "-m", "appliance.conntrack.kept_ports"]
-        return ["conntrackd", "-C", str(self.config), *words.split()]
-
-    def _take_answer(self, child: system.Child) -> None:
-        result = child.result()
+    def outcome(self, now: float) -> Outcome | None:
+        """How the order ended; None while it has not, or where there is none."""
+        if self.order is None:
+            return None
+        if self.child is None:
+            return self._end(self.said[-1])
+        if not self.child.ended():
+            if now - self.since <= _SECONDS:
+                return None
+            self.child.end()
+            return self._end(f"`{self._command}` gave no answer for {_SECONDS:.0f} s")
+        result = self.child.result()
         if result.returncode != 0:
-            self._give_up(f"refused: {result.output or 'no word'}")
-        self.running = None
-        _, then = self.waiting.popleft()
-        if then:
-            then(result.stdout)
+            return self._end(f"`{self._command}` refused: {result.output or 'no word'}")
+        self.said.append(result.stdout)
+        self.commands = self.commands[1:]
+        if self.commands:
+            self._start(now)
+            return None
+        return self._end("")
 
-    def _give_up(self, why: str) -> None:
-        command = " ".join(self._command(self.waiting[0][0]))
-        self.waiting.clear()
-        self.running = None
-        raise CommandFailed(f"`{command}` {why}")
+    @property
+    def _command(self) -> str:
+        return " ".join(self.commands[0])
+
+    def _start(self, now: float) -> None:
+        self.child, self.since = None, now
+        try:
+            self.child = system.child(self.commands[0])
+        except ApplianceError as error:
+            self.said.append(str(error))
+
+    def _end(self, problem: str) -> Outcome:
+        order, self.order, self.child = self.order, None, None
+        assert order is not None
+        if order is Order.COUNT and not problem:
+            return Outcome(order, counters=counters("\n".join(self.said)))
+        return Outcome(order, problem)
 
 
 def counters(said: str) -> dict[str, int]:

@@ -21,6 +21,6 @@ def of(pair: Pair, now: float) -> dict[str, Any]:
         "degraded": pair.degraded or pair.unheard,
         "behind": pair.behind,
         "behind_s": round(pair.waited(now), 1),
-        "counters": pair.replicas.counters,
+        "counters": dict(pair.replicas.orders.counters),
         "peer": asdict(pair.peer.beat) if pair.peer.beat else None,
     }

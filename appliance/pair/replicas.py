@@ -2,15 +2,18 @@
 
 import logging
 import math
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from appliance import system
+from appliance import CommandFailed, system
 from appliance.conntrack import conntrackd, table
-from appliance.conntrack.conntrackd import Queues
+from appliance.conntrack.conntrackd import Conntrackd, Queues
+from appliance.conntrack.orders import Order
 from appliance.pair import steps
 from appliance.pair.beat import Beat
 from appliance.pair.resync import Preparation, Request
-from appliance.pair.steps import Settled, Step
+from appliance.pair.steps import Settled
 from appliance.processes import programs
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
@@ -49,6 +52,48 @@ class Timers:
         return True
 
 
+Then = Callable[[], None]
+
+
+class Queue:
+    """Orders that wait for their turn, and what each does when it is carried out."""
+
+    def __init__(self, door: Conntrackd) -> None:
+        self.door = door
+        self.waiting: deque[tuple[Order, Then | None]] = deque()
+        self.counters: Mapping[str, int] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is an order that has not been carried out."""
+        return bool(self.waiting)
+
+    def give(self, order: Order, then: Then | None = None) -> None:
+        """Add an order; `then` is called when it has been carried out."""
+        self.waiting.append((order, then))
+
+    def drop(self) -> None:
+        """Forget the orders that wait; one that is being carried out goes on."""
+        while len(self.waiting) > (1 if self.door.busy else 0):
+            self.waiting.pop()
+
+    def advance(self, now: float) -> None:
+        """Take up how an order ended, and give the next one.
+
+        Raises CommandFailed where it was refused or brought no answer; all others are dropped then.
+        """
+        if outcome := self.door.outcome(now):
+            if outcome.problem:
+                self.waiting.clear()
+                raise CommandFailed(outcome.problem)
+            self.counters = outcome.counters or self.counters
+            _, then = self.waiting.popleft()
+            if then:
+                then()
+        if self.waiting and not self.door.busy:
+            self.door.give(self.waiting[0][0], now)
+
+
 @dataclass
 class Replicas:
     """What is known of the replication, in either direction.
@@ -82,13 +127,12 @@ class Replicas:
     missed: bool = False
     owning: bool = False
     overrun: bool = False
-    counters: dict[str, int] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     meant: Role | None = None
 
     def __post_init__(self) -> None:
         """Have a door to conntrackd, and numbers of its own."""
-        self.orders = conntrackd.Orders(self.run_dir)
+        self.orders = Queue(Conntrackd(self.run_dir))
         self.number = CANARY_STEP * int(system.wall()) + (not self.even)
         self.request, self.preparation = Request(int(system.wall())), Preparation()
 
@@ -129,12 +173,12 @@ class Replicas:
         self.orders.advance(now)
         if role is Role.MASTER:
             if self.preparation.begin(peer):
-                self.orders.give(conntrackd.SIBLINGS, lambda _: self._prepared())
+                self.orders.give(Order.TOUCH_KEPT_PORTS, self._prepared)
             self.plant(now)
         else:
             if self.request.due(peer, now):
                 self.request.since = None
-                self.orders.give(Step.REQUEST, lambda _: self._requested())
+                self.orders.give(Order.REQUEST, self._requested)
             self.look_out(now)
 
     def _prepared(self) -> None:
@@ -184,14 +228,14 @@ class Replicas:
         self.preparation = Preparation()
         self._note(None)
         self.meant, self.request.since, self.timers.request = role, None, now
-        self.asked = math.inf if Step.REQUEST in due else 0.0
+        self.asked = math.inf if Order.REQUEST in due else 0.0
         *others, last = due
         for step in others:
             self.orders.give(step)
-        if last is Step.REQUEST:
+        if last is Order.REQUEST:
             self.request.ask(now)
         else:
-            self.orders.give(last, lambda _: self._settled(role))
+            self.orders.give(last, lambda: self._settled(role))
 
     def _settled(self, role: Role) -> None:
         """Have the next canary, which is planted at once, show that what was ordered is done."""
@@ -224,7 +268,7 @@ class Replicas:
             return
         if self.timers.due("overrun", OVERRUN_INTERVAL, now):
             log.warning("conntrackd was too slow for some flows: the peer is told of all anew")
-            for order in (Step.OWN, conntrackd.SIBLINGS, Step.ANNOUNCE):
+            for order in (Order.OWN, Order.TOUCH_KEPT_PORTS, Order.ANNOUNCE):
                 self.orders.give(order)
             self.overrun = False
 
@@ -246,9 +290,9 @@ class Replicas:
         # Old replicas are better than none: they go only when new ones are known to arrive.
         if anew := self.overdue and self.fresh:
             log.warning("the peer's conntrackd runs anew: all replicas are fetched afresh")
-            self.orders.give(Step.DISOWN)
+            self.orders.give(Order.DISOWN)
             # What the peer tells first would be dropped with the rest.
-            self.orders.give(Step.FLUSH, lambda _: self._request(system.monotonic()))
+            self.orders.give(Order.FLUSH, lambda: self._request(system.monotonic()))
             self.asked = math.inf
             self.overdue, self.fresh = False, False
         elif busy:
@@ -264,13 +308,7 @@ class Replicas:
             and not self.orders.busy
             and self.timers.due("count", COUNT_INTERVAL, now)
         ):
-            said: list[str] = []
-            for words in ("-s network", "-s queue"):
-                self.orders.give(words, said.append)
-            self.orders.give("-s", lambda last: self._take_counters("\n".join([*said, last])))
-
-    def _take_counters(self, said: str) -> None:
-        self.counters = conntrackd.counters(said)
+            self.orders.give(Order.COUNT)
 
 
 def remembered(run_dir: RunDir, *, even: bool) -> Replicas:

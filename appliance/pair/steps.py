@@ -1,22 +1,9 @@
 """What conntrackd has to be told, for which role: a pure decision."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from appliance.conntrack.orders import Order
 from appliance.vrrp import Role
-
-
-class Step(StrEnum):
-    """What conntrackd can be told; the words are its own options (conntrackd(8)).
-
-    Each may be taken again at any time, so whoever was interrupted begins anew.
-    """
-
-    DISOWN = "-f internal"  # forget whose entries these are: their end is no business of the peer's
-    OWN = "-R"  # every entry of the kernel is ours from now on: the peer is told what becomes of it
-    ANNOUNCE = "-B"  # tell the peer of all entries that are ours
-    REQUEST = "-n"  # ask the peer for all of its entries
-    FLUSH = "-F"  # empty the kernel's table without telling the peer
 
 
 @dataclass(frozen=True)
@@ -30,7 +17,7 @@ class Settled:
     generation: int
 
 
-def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Step, ...]:
+def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Order, ...]:
     """The steps of state replication that are due; none where no conntrackd runs.
 
     A MASTER owns all entries of its table. Anybody else owns none: else the end of a replica here
@@ -40,7 +27,7 @@ def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Step, .
         return ()
     known = settled.role if settled and settled.generation == generation else None
     if role is Role.MASTER:
-        return () if known is Role.MASTER else (Step.DISOWN, Step.OWN)
+        return () if known is Role.MASTER else (Order.DISOWN, Order.OWN)
     if known is None:
-        return (Step.DISOWN, Step.REQUEST)
-    return (Step.DISOWN,) if known is Role.MASTER else ()
+        return (Order.DISOWN, Order.REQUEST)
+    return (Order.DISOWN,) if known is Role.MASTER else ()

@@ -1,6 +1,14 @@
-"""What waits for conntrackd is read from the kernel's lists of sockets."""
+"""conntrackd is told in its own words; what waits for it is read from the kernel's lists of sockets."""
 
-from appliance.conntrack.conntrackd import Queues, waiting
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance.conntrack.conntrackd import Conntrackd, Queues, commands, waiting
+from appliance.conntrack.orders import Order, Outcome
+from appliance.run_dir import RunDir
 
 NETLINK = """\
 sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
@@ -22,3 +30,81 @@ def test_the_queues_of_the_one_who_listens_for_entries() -> None:
 def test_nobody_listens() -> None:
     netlink, udp = (text.splitlines(keepends=True)[0] for text in (NETLINK, UDP))
     assert waiting(netlink, udp, 3780) == Queues(0, 0, 0)
+
+
+ANSWERS = """#!/bin/sh
+echo "$*" >> "$0.log"
+case "$*" in
+*"-s network") echo "Packets lost:  3" ;;
+*"-s queue") echo "not enough space errors:  4" ;;
+*-s) printf 'external inject:\\nconnections created: 9 failed: 2\\n\\nfailed: 7\\n' ;;
+*-R) echo "no socket"; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program called conntrackd, which answers as the real one does, and logs how it was called."""
+    found = tmp_path / "conntrackd"
+    found.write_text(ANSWERS)
+    found.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return found
+
+
+def outcome(door: Conntrackd, order: Order) -> Outcome:
+    """Give an order, and wait until it has ended."""
+    door.give(order, 0.0)
+    assert door.busy
+    deadline = time.monotonic() + 10
+    while (ended := door.outcome(0.0)) is None:
+        assert time.monotonic() < deadline
+    assert not door.busy
+    assert door.outcome(0.0) is None, "it is told once"
+    return ended
+
+
+def calls(program: Path) -> list[str]:
+    """The options it was called with."""
+    lines = program.with_suffix(".log").read_text().splitlines()
+    return [line.partition("conntrackd.conf ")[2] for line in lines]
+
+
+def test_each_order_is_said_in_conntrackds_own_options(tmp_path: Path, program: Path) -> None:
+    door = Conntrackd(RunDir(tmp_path))
+    for order in (Order.DISOWN, Order.ANNOUNCE, Order.REQUEST, Order.FLUSH):
+        assert outcome(door, order) == Outcome(order)
+    assert calls(program) == ["-f internal", "-B", "-n", "-F"]
+    assert all(commands(order, tmp_path) for order in Order)
+
+
+def test_what_conntrackd_refuses_is_told_with_the_command(tmp_path: Path, program: Path) -> None:
+    refused = outcome(Conntrackd(RunDir(tmp_path)), Order.OWN)
+    assert refused.problem == f"`conntrackd -C {tmp_path}/conntrackd.conf -R` refused: no socket"
+
+
+def test_the_counters_are_read_by_three_commands(tmp_path: Path, program: Path) -> None:
+    told = outcome(Conntrackd(RunDir(tmp_path)), Order.COUNT)
+    assert calls(program) == ["-s network", "-s queue", "-s"]
+    assert told.counters == {"messages_lost": 3, "messages_unsent": 4, "entries_refused": 2}
+
+
+def test_one_that_does_not_answer_is_ended(tmp_path: Path, program: Path) -> None:
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    door = Conntrackd(RunDir(tmp_path))
+    door.give(Order.OWN, 0.0)
+    assert door.outcome(29.0) is None
+    ended = door.outcome(31.0)
+    assert ended and ended.problem.endswith("-R` gave no answer for 30 s")
+    assert not door.busy
+
+
+def test_without_the_program_the_order_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.system.ADMIN_PATHS", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (
+        "conntrackd: program not found" in outcome(Conntrackd(RunDir(tmp_path)), Order.OWN).problem
+    )

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from appliance.conntrack import table
-from appliance.conntrack.conntrackd import SIBLINGS, Queues
+from appliance.conntrack.conntrackd import Queues
+from appliance.conntrack.orders import Order
 from appliance.pair.replicas import (
     CANARY_STEP,
     OVERRUN_INTERVAL,
@@ -15,13 +16,13 @@ from appliance.pair.replicas import (
     Replicas,
     remembered,
 )
-from appliance.pair.steps import Settled, Step
+from appliance.pair.steps import Settled
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.unit.test_beat import PEER
 
 # What a MASTER orders that tells its peer of everything.
-ALL_ANEW = [Step.OWN, SIBLINGS, Step.ANNOUNCE]
+ALL_ANEW = [Order.OWN, Order.TOUCH_KEPT_PORTS, Order.ANNOUNCE]
 
 
 def ordered(known: Replicas) -> list[str]:
@@ -37,7 +38,7 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive(tmp_path: Path)
     assert ordered(known) == []
     known.fresh = True
     assert known.renew(restarted, 3.0, caught_up=True)
-    assert ordered(known) == [Step.DISOWN, Step.FLUSH]
+    assert ordered(known) == [Order.DISOWN, Order.FLUSH]
     assert not known.request.open, "what is told first would be dropped with the rest"
     answer(known)
     assert known.request.open
@@ -72,13 +73,13 @@ def test_an_agent_that_starts_anew_knows_what_was_settled(tmp_path: Path) -> Non
     assert remembered(RunDir(tmp_path), even=True).settled is None
     known = Replicas(RunDir(tmp_path), generation=7)
     known.settle(Role.MASTER, 1.0)
-    assert ordered(known) == [Step.DISOWN, Step.OWN]
+    assert ordered(known) == [Order.DISOWN, Order.OWN]
     begun = remembered(RunDir(tmp_path), even=True).settled
     assert begun
     assert (begun.role, begun.generation) == (None, 7)
     for _, then in list(known.orders.waiting):
         if then:
-            then("")
+            then()
     ended = remembered(RunDir(tmp_path), even=True).settled
     assert ended
     assert (ended.role, ended.generation) == (Role.MASTER, 7)
@@ -89,7 +90,7 @@ def answer(known: Replicas) -> None:
     while known.orders.waiting:
         _, then = known.orders.waiting.popleft()
         if then:
-            then("")
+            then()
 
 
 def test_two_nodes_never_plant_the_same_canary(tmp_path: Path) -> None:
@@ -171,14 +172,14 @@ def test_a_master_prepares_before_its_peer_asks_for_everything(
 ) -> None:
     monkeypatch.setattr(Replicas, "plant", lambda *_: None)
     monkeypatch.setattr(Replicas, "look_out", lambda *_: None)
-    monkeypatch.setattr("appliance.conntrack.conntrackd.Orders.advance", lambda *_: None)
+    monkeypatch.setattr("appliance.pair.replicas.Queue.advance", lambda *_: None)
     master = Replicas(RunDir(tmp_path / "m"), generation=7, settled=Settled(Role.MASTER, 7))
     standby = Replicas(RunDir(tmp_path / "s"), even=False, generation=8)
     standby.settle(Role.BACKUP, 1.0)
     answer(standby)
     asking = replace(PEER, role="BACKUP", asks=standby.request.open, seen=master.number)
     master.follow(Role.MASTER, asking, 2.0)
-    assert ordered(master) == [SIBLINGS]
+    assert ordered(master) == [Order.TOUCH_KEPT_PORTS]
     answer(master)
     master.follow(Role.MASTER, asking, 3.0)
     assert ordered(master) == [], "once is enough"
@@ -188,6 +189,6 @@ def test_a_master_prepares_before_its_peer_asks_for_everything(
     standby.follow(Role.BACKUP, PEER, 3.0)
     assert ordered(standby) == []
     standby.follow(Role.BACKUP, done, 3.0)
-    assert ordered(standby) == [Step.REQUEST]
+    assert ordered(standby) == [Order.REQUEST]
     answer(standby)
     assert standby.settled == Settled(Role.BACKUP, 8)

@@ -4,20 +4,21 @@ import itertools
 
 import pytest
 
-from appliance.pair.steps import Settled, Step, steps
+from appliance.conntrack.orders import Order
+from appliance.pair.steps import Settled, steps
 from appliance.vrrp import Role
 
 
 def test_a_master_owns_its_entries_and_anybody_else_none() -> None:
-    assert steps(None, Role.MASTER, 7) == (Step.DISOWN, Step.OWN)
+    assert steps(None, Role.MASTER, 7) == (Order.DISOWN, Order.OWN)
     for role in (Role.BACKUP, Role.FAULT):
-        assert steps(None, role, 7) == (Step.DISOWN, Step.REQUEST)
-        assert steps(Settled(Role.MASTER, 7), role, 7) == (Step.DISOWN,)
+        assert steps(None, role, 7) == (Order.DISOWN, Order.REQUEST)
+        assert steps(Settled(Role.MASTER, 7), role, 7) == (Order.DISOWN,)
         assert steps(Settled(Role.BACKUP, 7), role, 7) == ()
-        assert steps(Settled(Role.BACKUP, 7), role, 8) == (Step.DISOWN, Step.REQUEST)
+        assert steps(Settled(Role.BACKUP, 7), role, 8) == (Order.DISOWN, Order.REQUEST)
     assert steps(Settled(Role.MASTER, 7), Role.MASTER, 7) == ()
-    assert steps(Settled(Role.MASTER, 7), Role.MASTER, 8) == (Step.DISOWN, Step.OWN)
-    assert steps(Settled(Role.BACKUP, 7), Role.MASTER, 7) == (Step.DISOWN, Step.OWN)
+    assert steps(Settled(Role.MASTER, 7), Role.MASTER, 8) == (Order.DISOWN, Order.OWN)
+    assert steps(Settled(Role.BACKUP, 7), Role.MASTER, 7) == (Order.DISOWN, Order.OWN)
 
 
 def test_without_conntrackd_there_is_nothing_to_tell() -> None:
@@ -26,10 +27,10 @@ def test_without_conntrackd_there_is_nothing_to_tell() -> None:
             assert steps(settled, role, 0) == ()
 
 
-def owner(taken: tuple[Step, ...], owns: bool) -> bool:
+def owner(taken: tuple[Order, ...], owns: bool) -> bool:
     """Whether conntrackd believes to own the table, after these steps."""
     for step in taken:
-        owns = {Step.DISOWN: False, Step.OWN: True}.get(step, owns)
+        owns = {Order.DISOWN: False, Order.OWN: True}.get(step, owns)
     return owns
 
 
