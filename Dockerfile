@@ -23,7 +23,6 @@ RUN python3 -m venv /opt/build \
         --require-hashes --only-binary :all: --requirement runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY appliance appliance
-COPY vgw_lab vgw_lab
 # Compiled here, for the root file system is read-only at run time; by hash, for files have no time of their own.
 RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /tmp/wheel . \
     && /opt/build/bin/pip --python /opt/vgw/bin/python install --quiet --no-compile --no-deps /tmp/wheel/*.whl \

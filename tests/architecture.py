@@ -48,8 +48,6 @@ LAB_ORDER = (
 )
 # What the lab may import of the product: words, not deeds.
 LAB_KNOWS = frozenset({"__init__", "config", "status", "system", "vrrp"})
-# TODO(out): until the lab is an extra, the command line imports its commands.
-LAB_IMPORTERS = frozenset({"appliance.commands.cli"})
 
 # No effect, no clock, no file: a package stands for all modules in it.
 PURE = (
@@ -122,7 +120,9 @@ DOORS = {
         "vgw_lab.reports.drawing": "gives all drawings one look",
         "vgw_lab.reports.drill_plots": "draws the course of drills, for their report",
     },
-    "importlib": {},
+    "importlib": {
+        "appliance.commands.lab_door": "finds the lab where there is one, when it is asked for"
+    },
 }
 
 # A file is cut where its subject divides. It should be looked at from LONG_LINES on; MAX_LINES is the end.
@@ -200,7 +200,7 @@ def direction_problem(module: str, target: str) -> str | None:
     """Why a module of ours may not import another; None if it may."""
     here, there = module.partition(".")[0], target.partition(".")[0]
     if here == PRODUCT and there == LAB:
-        return None if module in LAB_IMPORTERS else "; the product runs without the lab"
+        return "; the product runs without the lab"
     if here == LAB and there == PRODUCT:
         known = ", ".join(sorted(LAB_KNOWS))
         return None if room(target) in LAB_KNOWS else f"; the lab knows of the product {known}"

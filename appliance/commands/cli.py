@@ -3,50 +3,85 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from appliance import ApplianceError, NotConverged, __version__, system
-from appliance.commands import operate
+from appliance.commands import lab_door, operate
 from appliance.config import gateway_file
 from appliance.config.model import Config
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
-from vgw_lab.bench.command import bench
-from vgw_lab.commands import commands as lab
-from vgw_lab.commands import install_drill
 
 if TYPE_CHECKING:
     from appliance.planning.wanted import Plan, Site
 
-app = typer.Typer(
-    name="vgw",
-    help="A NAT gateway that runs as a pair: one virtual gateway that outlives either node.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(lab.lab_app, name="lab")
-app.command("demo")(lab.demo)
-app.command("drill")(install_drill.drill_install)
-app.command("bench")(bench)
-
-File = Annotated[Path, typer.Argument(envvar="VGW_CONFIG", help="The configuration of the pair.")]
-NodeName = Annotated[
-    str | None,
-    typer.Option("--node", envvar="VGW_NODE", help="This node's name; the host name unless said."),
-]
-AsRole = Annotated[
-    Role | None, typer.Option("--role", case_sensitive=False, help="As if the node had this role.")
-]
 DEFAULT_FILE = Path("/etc/vgw/gateway.yaml")
+file_argument = click.argument(
+    "file",
+    envvar="VGW_CONFIG",
+    default=DEFAULT_FILE,
+    type=click.Path(path_type=Path),
+    metavar="[FILE]",
+    help="The configuration of the pair; VGW_CONFIG, or else /etc/vgw/gateway.yaml, unless said.",
+)
+node_option = click.option(
+    "--node",
+    metavar="NAME",
+    envvar="VGW_NODE",
+    help="This node's name; the host name unless said.",
+)
+role_option = click.option(
+    "--role",
+    type=click.Choice(Role, case_sensitive=False),
+    help="As if the node had this role.",
+)
+
+
+class Commands(click.Group):
+    """The product's commands in the order they stand here, then those of the lab where it is there."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return [*self.commands, *(lab_door.COMMANDS if lab_door.is_there() else ())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them by its name; the lab's are known also where the lab is missing."""
+        if cmd_name in lab_door.COMMANDS:
+            return LabCommand(cmd_name, help=lab_door.COMMANDS[cmd_name])
+        return super().get_command(ctx, cmd_name)
+
+
+class LabCommand(click.Command):
+    """A command of the lab: what follows its name is the lab's to read."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take all words as they are."""
+        ctx.args = args
+        return []
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Have the lab run it. Raises ApplianceError where there is no lab."""
+        lab_door.run([str(self.name), *ctx.args])
+
+
+@click.group(cls=Commands, no_args_is_help=False)
+@click.version_option(__version__, message="vgw %(version)s", help="Print the version and end.")
+def app() -> None:
+    """A NAT gateway that runs as a pair: one virtual gateway that outlives either node."""
 
 
 def main() -> None:
     """Run a command; an error of ours ends as one message on stderr and its own exit code."""
     try:
-        app()
+        with app.make_context("vgw", sys.argv[1:]) as context:
+            app.invoke(context)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except ApplianceError as error:
         # An error of the file begins with its place, as a compiler's does, for editors to jump to.
         prefix = "" if isinstance(error, gateway_file.ConfigErrors) else "vgw: "
@@ -100,7 +135,8 @@ def _refuse_where_one_runs(run_dir: RunDir) -> None:
 
 
 @app.command()
-def validate(file: File = DEFAULT_FILE) -> None:
+@file_argument
+def validate(file: Path) -> None:
     """Check the configuration; ends with 0, or with 2 after naming every error."""
     from appliance.site import this_node
 
@@ -116,7 +152,10 @@ def schema() -> None:
 
 
 @app.command("plan")
-def plan_(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+@file_argument
+@node_option
+@role_option
+def plan_(file: Path, node: str | None, role: Role | None) -> None:
     """Print the whole wanted machine: ruleset, settings, routes and the daemons' files."""
     from appliance.commands import plan_text
     from appliance.planning.plan import plan
@@ -129,7 +168,9 @@ def plan_(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
 
 
 @app.command()
-def netplan(machine: str, file: File = DEFAULT_FILE) -> None:
+@click.argument("machine")
+@file_argument
+def netplan(machine: str, file: Path) -> None:
     """Print the netplan file of a machine behind the gateway."""
     from appliance.planning import daemon_files
     from appliance.site import this_node
@@ -142,7 +183,10 @@ def netplan(machine: str, file: File = DEFAULT_FILE) -> None:
 
 
 @app.command()
-def check(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+@file_argument
+@node_option
+@role_option
+def check(file: Path, node: str | None, role: Role | None) -> None:
     """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
     from appliance import converge
 
@@ -156,7 +200,10 @@ def check(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None)
 
 
 @app.command()
-def apply(file: File = DEFAULT_FILE, node: NodeName = None, role: AsRole = None) -> None:
+@file_argument
+@node_option
+@role_option
+def apply(file: Path, node: str | None, role: Role | None) -> None:
     """Bring this machine to the plan; a running agent takes up the file as well."""
     from appliance import converge
     from appliance.processes import programs
@@ -192,7 +239,9 @@ def teardown() -> None:
 
 
 @app.command()
-def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
+@file_argument
+@node_option
+def start(file: Path, node: str | None) -> None:
     """Run this node: check, converge as BACKUP, then become supervisord and its daemons."""
     import signal
 
@@ -218,30 +267,14 @@ def start(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
 
 
 @app.command("agent")
-def agent_(file: File = DEFAULT_FILE, node: NodeName = None) -> None:
+@file_argument
+@node_option
+def agent_(file: Path, node: str | None) -> None:
     """Follow keepalived's roles and keep the machine to the plan, as supervisord has it done."""
     from appliance.agent import loop
 
     loop.main(file, node)
 
 
-for _name, _command in operate.COMMANDS.items():
-    app.command(_name)(_command)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        _say(f"vgw {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_print_version, help="Print the version and end."
-        ),
-    ] = False,
-) -> None:
-    """A NAT gateway that runs as a pair: one virtual gateway that outlives either node."""
+for _command in operate.COMMANDS:
+    app.add_command(_command)

@@ -1,16 +1,14 @@
 """What an operator asks of a node that runs: its status, its events, its health, and to hand over."""
 
 import sys
-from typing import Annotated
 
-import typer
+import click
 
 from appliance import ApplianceError, system
 from appliance.run_dir import RunDir
 from appliance.status import node_status
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
-To = Annotated[str | None, typer.Option("--to", help="Who is to be MASTER; the peer unless said.")]
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
 
 def _say(text: str) -> None:
@@ -30,7 +28,9 @@ def last_snapshot() -> node_status.Snapshot:
     return this_node.snapshot(this_node.run_dir())
 
 
-def tell_status(as_json: AsJson = False) -> None:
+@click.command("status")
+@json_option
+def tell_status(as_json: bool) -> None:
     """Tell this node's role, why it has it, and what was repaired."""
     snapshot = last_snapshot()
     if as_json:
@@ -40,6 +40,7 @@ def tell_status(as_json: AsJson = False) -> None:
         _say(f"{name:9} {value}")
 
 
+@click.command("metrics")
 def tell_metrics() -> None:
     """Print the status for Prometheus, such as for a textfile collector."""
     from appliance.status import metrics
@@ -47,7 +48,9 @@ def tell_metrics() -> None:
     sys.stdout.write(metrics.text(last_snapshot(), system.wall()))
 
 
-def tell_events(as_json: AsJson = False) -> None:
+@click.command("events")
+@json_option
+def tell_events(as_json: bool) -> None:
     """Tell each change of role and of the replication's health: when, why, and what it took."""
     from appliance.status import ledger
 
@@ -58,13 +61,16 @@ def tell_events(as_json: AsJson = False) -> None:
         _say(f"{system.time_of_day(event.at)} {ledger.row(event)}")
 
 
-def switch_over(to: To = None) -> None:
+@click.command("switchover")
+@click.option("--to", metavar="NAME", help="Who is to be MASTER; the peer unless said.")
+def switch_over(to: str | None) -> None:
     """Hand the VGW to the peer, so that no flow breaks; run it on the MASTER."""
     from appliance.commands import switchover
 
     _say(switchover.switchover(_run_dir(), to))
 
 
+@click.command("health")
 def tell_health() -> None:
     """End with 0 where this node works as MASTER or could, else with 1 and the reason."""
     snapshot = last_snapshot()
@@ -74,10 +80,4 @@ def tell_health() -> None:
     _say(f"{snapshot.node} is {snapshot.role} and healthy")
 
 
-COMMANDS = {
-    "status": tell_status,
-    "events": tell_events,
-    "metrics": tell_metrics,
-    "health": tell_health,
-    "switchover": switch_over,
-}
+COMMANDS = (tell_status, tell_events, tell_metrics, tell_health, switch_over)

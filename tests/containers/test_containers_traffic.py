@@ -3,6 +3,7 @@
 import pytest
 from docker.errors import APIError
 
+from appliance.commands import lab_door
 from tests.conftest import Figure
 from tests.containers.pair import MACHINES, PROJECT, VGW, Pair, eventually
 
@@ -107,7 +108,7 @@ def test_the_image_is_small_and_holds_no_tools_of_the_build(pair: Pair, figure: 
     image = pair.image("master")
     size = image.attrs["Size"] / 1e6
     figure(f"gateway image: {size:.0f} MB")
-    assert size <= 150
+    assert size <= 142
     for tool in ("gcc", "pip", "pip3", "apt-get", "perl"):
         assert pair.exec("master", "sh", "-c", f"command -v {tool}")[0] != 0, tool
     assert pair.exec("master", "ls", "/var/cache/apt")[0] != 0
@@ -115,3 +116,11 @@ def test_the_image_is_small_and_holds_no_tools_of_the_build(pair: Pair, figure: 
         "master", "python3 -c 'import tests' || echo import-failed"
     )
     assert image.labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def test_the_image_holds_the_product_and_nothing_of_the_lab(pair: Pair) -> None:
+    held = pair.shell("master", "ls /opt/vgw/lib/python3*/site-packages").split()
+    assert {"appliance", "click"} <= set(held)
+    assert [name for name in held if name.startswith(("vgw_lab", "rich", "typer", "docker"))] == []
+    code, output = pair.exec("master", "vgw", "lab", "up")
+    assert (code, output) == (1, f"vgw: {lab_door.NO_LAB.format('lab')}\n")

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from appliance import ApplianceError
-from appliance.commands import cli
 from vgw_lab.bench import figures, outages, page, plots, run, setups, tables, verdicts
 from vgw_lab.bench.forwarding import WITH, WITHOUT, in_turn
 from vgw_lab.bench.router import FULL, MASQUERADE, PLAIN
+from vgw_lab.commands.commands import app
 from vgw_lab.instruments.flows import Tally
 from vgw_lab.worlds import entry
 
@@ -217,13 +217,13 @@ def test_a_place_that_takes_no_result_is_refused_before_anything_is_measured(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").write_text("")
-    done = CliRunner().invoke(cli.app, ["bench", "--quick", "--out", str(tmp_path / "file")])
+    done = CliRunner().invoke(app, ["bench", "--quick", "--out", str(tmp_path / "file")])
     assert isinstance(done.exception, ApplianceError)
     assert "name a directory that you may write to" in str(done.exception)
 
 
 def test_a_result_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli.app, ["bench", "--from", str(tmp_path / "no" / "bench.json")])
+    done = CliRunner().invoke(app, ["bench", "--from", str(tmp_path / "no" / "bench.json")])
     assert isinstance(done.exception, ApplianceError)
     assert "No such file or directory; name a bench.json" in str(done.exception)
     assert not (tmp_path / "no").exists()

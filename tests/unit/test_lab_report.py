@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from appliance import ApplianceError
-from appliance.commands.cli import app
 from vgw_lab.commands import series
+from vgw_lab.commands.commands import app
 from vgw_lab.drills.verdict import Verdict, summary
 from vgw_lab.instruments.flows import Tally
 from vgw_lab.instruments.probe import tally

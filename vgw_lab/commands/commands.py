@@ -1,28 +1,44 @@
-"""The commands of the lab: `vgw lab …` and `vgw demo`."""
+"""The commands of the lab: `vgw lab …`, `vgw demo`, `vgw drill` and `vgw bench`."""
 
 import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from appliance import ApplianceError, NotConverged
-from vgw_lab.commands import drill_commands, options
+from vgw_lab.bench.command import bench
+from vgw_lab.commands import drill_commands, install_drill, options
 from vgw_lab.commands.options import AsJson, Name
 
 if TYPE_CHECKING:
     from vgw_lab.worlds.capture import Capture
     from vgw_lab.worlds.running import Entrance, Lab
 
+app = typer.Typer(
+    help="The commands of `vgw` that the lab brings.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 lab_app = typer.Typer(
     name="lab",
     help="The pair, two machines and a small internet, in network namespaces or in containers.",
     no_args_is_help=True,
 )
+app.add_typer(lab_app)
+app.command("drill")(install_drill.drill_install)
+app.command("bench")(bench)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run `vgw WORDS` and end the process; errors of the appliance's kind are the caller's to tell."""
+    app(list(words), prog_name="vgw")
 
 
 @lab_app.callback()
@@ -259,6 +275,7 @@ def _what_next(lab: "Lab", master: str) -> str:
     return "Try:\n" + "\n".join(f"  {line:<{width}}  # {why}" for line, why in lines)
 
 
+@app.command()
 def demo(
     profile: Annotated[
         str, typer.Option(help="How fast the pair is: standard, fast, hot or classic.")

@@ -38,8 +38,8 @@ dt { font-weight: bold; margin-top: .7rem; } dd { margin-left: 1rem; overflow-wr
 def lacking(package: str | None) -> str:
     """What to tell where a package that draws is missing."""
     return (
-        f"the Python package '{package}' is missing; install this one with its extra `bench`: "
-        "pip install 'vgw-appliance[bench]'"
+        f"the Python package '{package}' is missing; "
+        "`pip install --editable '.[bench]'` in the checkout brings it"
     )
 
 

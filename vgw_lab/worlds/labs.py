@@ -127,7 +127,7 @@ def _containers(name: str, wiring: topology.Topology | None = None) -> "Containe
     except ImportError as error:
         raise ApplianceError(
             f"--engine {CONTAINERS}: the Python package '{error.name}' is missing; "
-            "install this one with its extra `lab`: pip install 'vgw-appliance[lab]'"
+            "`pip install --editable '.[lab]'` in the checkout brings it"
         ) from None
     return ContainerLab(name, wiring)
 
