@@ -209,7 +209,7 @@ def test_check_names_who_has_taken_this_nodes_address(standard_lab: Lab) -> None
 # Looks each 10 ms for so many seconds who has the VGW, and prints how long both had it.
 BOTH = """
 import sys, time
-from appliance.lab import labs
+from vgw_lab.worlds import labs
 lab, seconds = labs.open_lab(sys.argv[1]), float(sys.argv[2])
 master = lab.holders()[0]
 lab.node(master).signal("keepalived", "KILL")

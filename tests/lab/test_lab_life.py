@@ -12,7 +12,7 @@ import pytest
 from .conftest import REPOSITORY, Lab, eventually
 
 # What runs on a gateway as long as it does, by its command.
-PROGRAMS = re.compile(r"appliance\.(agent|refresh|supervise)|keepalived|conntrackd\.conf $")
+PROGRAMS = re.compile(r"appliance\.(agent|conntrack|processes)\.|keepalived|conntrackd\.conf $")
 
 
 def machine() -> tuple[str, list[str]]:
