@@ -50,9 +50,9 @@ containers: setup-test ## the pair in containers, by an engine that answers or a
 drills: setup-test ## every drill of the lab, on both engines (a quarter of an hour)
 	@$(PYTEST) -m drills tests
 
-golden: setup-check ## rewrite the expected outputs and show what changed
-	@$(PYTEST) -q -m golden --update tests || true
-	@git --no-pager diff --stat --patch -- tests/golden
+golden: setup-check ## rewrite the expected outputs, and the design's list of packages, and show what changed
+	@$(PYTEST) -q -m 'golden or architecture' --update tests || true
+	@git --no-pager diff --stat --patch -- tests/golden docs/design.md
 	@git status --short -- tests/golden
 
 lock: ## pin the Python packages again, with hashes (UPGRADE=1 for new versions)

@@ -10,42 +10,44 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from tests.sizes import size_problems
+
 ROOT = Path(__file__).parent.parent
 PRODUCT, LAB = "appliance", "vgw_lab"
 
 # The product's packages and single modules, low to high: each imports what stands before it.
-PRODUCT_ORDER = (
-    "__init__",  # the version, and the errors with their exit codes
-    "vrrp",  # the protocol's arithmetic
-    "netlink",  # the messages that the kernel is spoken to in
-    "system",  # the one door to programs, files and the clock
-    "run_dir",  # the name of every file that a node keeps
-    "config",  # the file, or all its errors
-    "planning",  # the whole wanted machine, as data
-    "status",  # what a node tells of itself
-    "processes",  # supervisord and its programs
-    "wires",  # what is heard and said on the networks
-    "conntrack",  # the kernel's connection table, and conntrackd
-    "drivers",  # diff and apply, a kind of object each
-    "converge",  # the machine against the plan
-    "site",  # what this machine is
-    "pair",  # the two nodes: beats, judgement, replicas
-    "agent",  # the loop
-    "commands",  # what an operator types
-    "__main__",
-)
+PRODUCT_ORDER = {
+    "__init__": "the version, and the errors with their exit codes",
+    "vrrp": "the protocol's arithmetic",
+    "netlink": "the messages that the kernel is spoken to in",
+    "system": "the one door to programs, files and the clock",
+    "run_dir": "the name of every file that a node keeps",
+    "config": "the file, or all its errors",
+    "planning": "the whole wanted machine, as data",
+    "status": "what a node tells of itself",
+    "processes": "supervisord and its programs",
+    "wires": "what is heard and said on the networks",
+    "conntrack": "the kernel's connection table, and conntrackd",
+    "drivers": "diff and apply, a kind of object each",
+    "converge": "the machine against the plan",
+    "site": "what this machine is",
+    "pair": "the two nodes: beats, judgement, replicas",
+    "agent": "the loop that decides the role and keeps the plan",
+    "commands": "what an operator types",
+    "__main__": "`python -m appliance`",
+}
 # The lab's, low to high; above all of the product but its commands.
-LAB_ORDER = (
-    "__init__",
-    "instruments",
-    "worlds",
-    "measures",
-    "faults",
-    "drills",
-    "reports",
-    "bench",
-    "commands",
-)
+LAB_ORDER = {
+    "__init__": "how long a drill looks on",
+    "instruments": "programs that measure inside a node, each from its source alone",
+    "worlds": "the machines of a lab: namespaces, containers, somebody's own pair",
+    "measures": "what is looked at: tables, invariants, packets outside",
+    "faults": "what goes wrong on purpose, and how it is put right",
+    "drills": "one fault under flows, and its verdict",
+    "reports": "verdicts as tables, drawings and a page",
+    "bench": "the pair beside other people's recipes",
+    "commands": "`vgw lab`, `vgw drill` and `vgw demo`",
+}
 # What the lab may import of the product: words, not deeds.
 LAB_KNOWS = frozenset({"__init__", "config", "status", "system", "vrrp"})
 
@@ -204,12 +206,29 @@ def direction_problem(module: str, target: str) -> str | None:
     if here == LAB and there == PRODUCT:
         known = ", ".join(sorted(LAB_KNOWS))
         return None if room(target) in LAB_KNOWS else f"; the lab knows of the product {known}"
-    order = PRODUCT_ORDER if here == PRODUCT else LAB_ORDER
+    order = list(PRODUCT_ORDER if here == PRODUCT else LAB_ORDER)
     if room(target) in order and order.index(room(target)) > order.index(room(module)):
         return f"; {room(target)} stands above {room(module)} in the order"
     if is_pure(module) and target == f"{PRODUCT}.system":
         return "; a pure module takes what it needs as an argument"
     return None
+
+
+def layers() -> str:
+    """Both orders as docs/design.md shows them, high to low: what each is, and what in it is pure."""
+    lines = []
+    for top, order in ((LAB, LAB_ORDER), (PRODUCT, PRODUCT_ORDER)):
+        lines.append(f"{top}/")
+        for name, what in reversed(order.items()):
+            full = top if name == "__init__" else f"{top}.{name}"
+            parts = sorted(pure.rpartition(".")[2] for pure in PURE if pure.startswith(f"{full}."))
+            pure = ""
+            if full in PURE or full == PRODUCT:
+                pure = " (pure)"
+            elif parts and full != PRODUCT:
+                pure = f" (pure: {', '.join(parts)})"
+            lines.append(f"  {name:<12} {what}{pure}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def first_circle(arrows: Mapping[str, set[str]]) -> tuple[str, ...]:
@@ -281,6 +300,7 @@ def problems(sources: Mapping[str, str]) -> list[str]:
     found = list(import_problems(sources))
     for module, source in sources.items():
         found += [*call_problems(module, source), *docstring_problems(module, source)]
+        found += size_problems(module, source)
         for part in module.split("."):
             if part in NAMELESS:
                 found.append(f"{module}: `{part}` names nothing; call it by what it is about")

@@ -18,11 +18,13 @@ from tests.architecture import (
     PURE,
     ROOT,
     docstring_problems,
+    layers,
     package,
     problems,
     room,
     tracked,
 )
+from tests.sizes import OVER, size_problems
 
 
 def test_the_package_keeps_its_shape() -> None:
@@ -35,6 +37,27 @@ def test_the_tables_name_what_is_there() -> None:
     assert set(PRODUCT_ORDER) == there
     assert set(LAB_ORDER) == {room(module) for module in package() if module.startswith(LAB)}
     assert [name for name in PURE if name not in package()] == []
+
+
+def test_the_design_shows_the_order(request: pytest.FixtureRequest) -> None:
+    design = ROOT / "docs" / "design.md"
+    before, heading, rest = design.read_text(encoding="utf-8").partition("\n## Layers\n")
+    words, _, rest = rest.partition("```\n")
+    block, _, rest = rest.partition("```\n")
+    if request.config.getoption("update"):
+        design.write_text(f"{before}{heading}{words}```\n{layers()}```\n{rest}", encoding="utf-8")
+        return
+    assert block == layers(), "docs/design.md, Layers: `make golden` writes the block anew"
+
+
+def test_what_may_be_over_a_cap_still_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = dict(OVER)
+    over: list[str] = []
+    for name in allowed:
+        monkeypatch.delitem(OVER, name)
+    for module, source in package().items():
+        over += [problem.partition(":")[0] for problem in size_problems(module, source)]
+    assert sorted(allowed) == sorted(over), "tests/sizes.py: take out of OVER what is in order"
 
 
 def test_no_file_is_too_long() -> None:
@@ -187,6 +210,31 @@ def test_long_files_are_told(record_property: Callable[[str, object], None]) -> 
 )
 def test_a_missing_docstring_is_found(source: str, told: str) -> None:
     assert next(docstring_problems("plan", source)).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "class C:\n    def __init__(self):\n"
+            + "".join(f"        self.a{number} = 0\n" for number in range(13)),
+            "plan.C: 13 attributes, at most 12",
+        ),
+        (
+            "@dataclass\nclass C:\n" + "".join(f"    a{number}: int\n" for number in range(13)),
+            "plan.C: 13 attributes, at most 12",
+        ),
+        ("def f():\n    return " + " or ".join("abcdefghijklmnopq"), "plan.f: 17 ways through it"),
+        ("def f():\n" + "    x = 1\n" * 60, "plan.f: 61 lines, at most 60"),
+    ],
+)
+def test_what_is_hard_to_hold_is_found(source: str, told: str) -> None:
+    assert next(size_problems("plan", source)).startswith(told)
+
+
+def test_a_row_of_values_may_be_wide() -> None:
+    fields = "".join(f"    a{number}: int\n" for number in range(30))
+    assert list(size_problems("plan", f"@dataclass(frozen=True)\nclass C:\n{fields}")) == []
 
 
 def test_private_names_need_no_docstring() -> None:
