@@ -6,6 +6,7 @@ A new package needs one line in PRODUCT_ORDER or LAB_ORDER; a new module in a pa
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -50,6 +51,9 @@ LAB_ORDER = {
 }
 # What the lab may import of the product: words, not deeds.
 LAB_KNOWS = frozenset({"__init__", "config", "status", "system", "vrrp"})
+
+# Each runs from its source alone, on a machine that has nothing but Python.
+INSTRUMENTS = "vgw_lab.instruments"
 
 # No effect, no clock, no file: a package stands for all modules in it.
 PURE = (
@@ -188,7 +192,9 @@ def import_problems(sources: Mapping[str, str]) -> Iterator[str]:
             continue
         for target, line in imports(module, source, known):
             where = f"{module}:{line}"
-            if target.startswith(":"):
+            if is_instrument(module) and target[1:] not in sys.stdlib_module_names:
+                yield f"{where}: imports {target.removeprefix(':')}; an instrument runs from its source alone"
+            elif target.startswith(":"):
                 yield from door_problems(module, where, target[1:])
             elif problem := direction_problem(module, target):
                 yield f"{where}: imports {target}{problem}"
@@ -252,6 +258,11 @@ def first_circle(arrows: Mapping[str, set[str]]) -> tuple[str, ...]:
 def is_pure(module: str) -> bool:
     """Whether a module is declared pure."""
     return module == PRODUCT or any(f"{module}.".startswith(f"{name}.") for name in PURE)
+
+
+def is_instrument(module: str) -> bool:
+    """Whether a module is an instrument of the lab."""
+    return module.startswith(f"{INSTRUMENTS}.")
 
 
 def door_problems(module: str, where: str, package: str) -> Iterator[str]:

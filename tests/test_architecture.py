@@ -180,6 +180,26 @@ def test_the_lab_knows_words_of_the_product_and_no_deeds() -> None:
     assert planted(vgw_lab__worlds__world="from appliance.config.model import Config") == ""
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import yaml", "imports yaml; an instrument runs from its source alone"),
+        (
+            "from vgw_lab.instruments import flows",
+            "imports vgw_lab.instruments.flows; an instrument",
+        ),
+        ("from .flows import Flow", "imports vgw_lab.instruments.flows; an instrument runs"),
+        ("from appliance import system", "imports appliance.system; an instrument runs from"),
+        ("from vgw_lab import WATCH_SECONDS", "imports vgw_lab; an instrument runs from its"),
+    ],
+)
+def test_an_instrument_imports_the_standard_library_alone(source: str, told: str) -> None:
+    flows = {"vgw_lab__instruments": "", "vgw_lab__instruments__flows": "import socket, json"}
+    found = planted(**flows, vgw_lab__instruments__probe=source)
+    assert found.startswith(f"vgw_lab.instruments.probe:1: {told}")
+    assert planted(**flows) == ""
+
+
 def test_what_is_allowed_stays_allowed() -> None:
     allowed = "from appliance import ApplianceError, system\nfrom appliance.planning import plan\nimport os"
     assert planted(appliance__agent__loop=allowed) == ""

@@ -1,11 +1,20 @@
 """What the bench's instruments send and read, and what its labs run."""
 
+import pkgutil
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from appliance import ApplianceError
-from vgw_lab.bench import cost, flood, pair, pulse, setups
+from vgw_lab import instruments
+from vgw_lab.bench import cost, pair, pulse, setups
+from vgw_lab.instruments import flood
+from vgw_lab.worlds.running import instrument_source
+
+INSTRUMENTS = [module.name for module in pkgutil.iter_modules(instruments.__path__)]
 
 
 def test_an_unknown_set_up_is_named_with_those_there_are() -> None:
@@ -49,3 +58,11 @@ def test_the_external_cache_is_read_out_of_the_statistics() -> None:
     )
     assert pair.external(said) == 5012
     assert pair.external("nothing") == 0
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+def test_an_instrument_runs_from_its_source_alone(instrument: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-I", "-S", "-c", instrument_source(instrument), "--help"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ")

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from appliance import CommandFailed
-from vgw_lab.bench import flood
 from vgw_lab.bench.router import FIRST_MAPPED, FULL, MASQUERADE, PLAIN, Router
+from vgw_lab.instruments.flood import NOWHERE
 from vgw_lab.worlds.topology import INTERNET
 from vgw_lab.worlds.world import wait_until
 
@@ -15,6 +16,7 @@ VARIANTS = (FULL, PLAIN, MASQUERADE)
 MAPPINGS = (10, 100, 1000)
 WITH, WITHOUT = "with replication", "without replication"
 _SETTLE_SECONDS = 20.0
+_FLOOD_SECONDS = 60.0
 _TRIES = 3
 _TARGET = "8.8.8.8"
 _UNHEARD = """\
@@ -89,6 +91,22 @@ def connections(router: Router, runs: int, flows: int, say: Say) -> Iterator[Row
             yield _best(once(router, turn, flows) for _ in range(_TRIES))
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What a flood took: seconds, and seconds of a processor; the latter no neighbour can lengthen."""
+
+    seconds: float
+    processor: float
+
+
+def _flood(router: Router, node: str, target: str, ports: tuple[int, int], flows: int) -> Spent:
+    """Send new flows from a node to a range of ports, a first one and how many."""
+    words = ["--target", target, "--ports", *map(str, ports), "--flows", str(flows)]
+    child = router.lab.node(node).instrument("flood", words)
+    printed, _ = child.communicate(timeout=_FLOOD_SECONDS)
+    return Spent(**json.loads(printed))
+
+
 def _best(rows: Iterable[Row]) -> Row:
     """The try of the highest rate: what disturbs the machine can only make one slower."""
     return max(rows, key=lambda row: float(row["rate"]))
@@ -111,7 +129,7 @@ def _replicated(router: Router, turn: int, flows: int) -> Row:
 
 def _flooded(router: Router, turn: int, variant: str, flows: int) -> Row:
     """One flood from behind the router; counted by the entries it made."""
-    spent = flood.flood(router.lab, router.machine, flood.NOWHERE, (9999, 8), flows)
+    spent = _flood(router, router.machine, NOWHERE, (9999, 8), flows)
     return {"round": turn, "variant": variant, **_rates(router, spent)}
 
 
@@ -121,7 +139,7 @@ def _alone(router: Router, turn: int, flows: int) -> Row:
     return _flooded(router, turn, WITHOUT, flows)
 
 
-def _rates(router: Router, spent: flood.Spent) -> Row:
+def _rates(router: Router, spent: Spent) -> Row:
     """How many flows arrived; how many that is a second, and a second of the processor that sent them."""
     arrived = router.entries(router.name)
     return {
@@ -161,5 +179,5 @@ def _inbound(router: Router, turn: int, number: int, flows: int) -> Row:
     """One flood from outside through so many mappings in turn, into an empty table."""
     router.forget()
     vip = str(router.lab.topology.wan_vip.ip)
-    spent = flood.flood(router.lab, INTERNET, vip, (FIRST_MAPPED, number), flows)
+    spent = _flood(router, INTERNET, vip, (FIRST_MAPPED, number), flows)
     return {"round": turn, "variant": number, **_rates(router, spent)}

@@ -1,25 +1,16 @@
-"""A hundred flows that speak often, and when each was answered. Runs on a machine.
+"""A hundred flows that speak often, half of them TCP and half UDP, and when each was answered."""
 
-It says `beating` and how many flows are open; when standard input ends it prints one JSON object: how
-many flows were answered within each bin of time, under the outside address they began with.
-"""
-
-import argparse
 import json
-import select
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from appliance import CommandFailed
-from vgw_lab.instruments.flows import Generator
+from vgw_lab.instruments.flows import BIN_SECONDS
 from vgw_lab.worlds.running import Lab
 
-FLOWS = 100
-BIN_SECONDS = 0.1
-_EVERY_SECONDS = 0.05
+_MODES = ("client", "udp")
+_FLOWS = 50  # of each mode
 _BEFORE_SECONDS = 0.5
 
 
@@ -48,54 +39,17 @@ def beating(lab: Lab, wanted: bool) -> Iterator[Beat]:
     if not wanted:
         yield beat
         return
-    child = lab.node(lab.topology.machines[-1].name).instrument("bench.pulse", [])
+    words = ["--pulse"]
+    for mode in _MODES:
+        words += ["--flows", mode, mode, str(_FLOWS), "0"]
+    child = lab.node(lab.topology.machines[-1].name).instrument("flows", words)
     assert child.stdout is not None
     try:
         word, _, number = child.stdout.readline().partition(" ")
-        if word != "beating":
+        if word != "flowing":
             raise CommandFailed("the pulse did not start; what its machine said stands above")
         beat.flows = int(number)
         yield beat
     finally:
         printed, _ = child.communicate()
     beat.answered = {int(number): count for number, count in json.loads(printed).items()}
-
-
-def watch(generator: Generator) -> dict[int, int]:
-    """Have all flows speak at an even pace until standard input ends; the count of each bin."""
-    bins: dict[int, set[int]] = {}
-    due = time.monotonic()
-    generator.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
-    while True:
-        now = time.monotonic()
-        if now >= due:
-            due = now + _EVERY_SECONDS
-            for flow in generator.flows:
-                if flow.alive:
-                    flow.send(now)
-        for number, _ in generator.epoll.poll(max(due - time.monotonic(), 0)):
-            if number == sys.stdin.fileno():
-                return {number: len(flows) for number, flows in bins.items()}
-            flow = generator.by_number[number]
-            if flow.alive:
-                flow.receive(time.monotonic())
-            if flow.alive and not flow.changed:
-                bins.setdefault(int(flow.answered / BIN_SECONDS), set()).add(number)
-
-
-def main() -> None:
-    """Watch the flows, half of them TCP and half UDP."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", default="8.8.8.8")
-    parser.add_argument("--who", type=int, default=1007, help="port of the service that answers")
-    options = parser.parse_args()
-    ports = {"client": options.who, "udp": options.who}
-    generator = Generator(options.target, ports, tick=0.25)
-    for mode in ports:
-        generator.plan(mode, mode, FLOWS // len(ports), 0)
-    print("beating", generator.open_all(), flush=True)
-    print(json.dumps(watch(generator)))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,16 @@
 """A bare router in the pair's place, and one beside it: nothing elects, so that forwarding alone is measured."""
 
+import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 import yaml
 
 from appliance import CommandFailed, NotConverged
-from vgw_lab.bench import flood, pair, recipes
+from vgw_lab.bench import pair, recipes
 from vgw_lab.bench.gateway import BARE
 from vgw_lab.bench.setups import MODULE, running
 from vgw_lab.worlds import topology
@@ -110,7 +111,7 @@ class Router:
         try:
             for node in (self.name, self.peer):
                 self.order(node, "rm", "-f", "/run/vgw/conntrackd.lock", "/run/vgw/conntrackd.ctl")
-                words = flood.beside(["conntrackd", "-C", "/run/vgw/conntrackd.conf"])
+                words = _beside_a_flood(["conntrackd", "-C", "/run/vgw/conntrackd.conf"])
                 children.append(self.lab.node(node).popen(words))
             if not wait_until(self._replicates, _READY_SECONDS):
                 raise NotConverged(f"{self.name}: conntrackd does not answer on both nodes")
@@ -141,6 +142,12 @@ def routing(name: str) -> Iterator[Router]:
         way = ["via", str(_address(plan.node(router.peer), "wan"))]
         router.order(INTERNET, "ip", "route", "add", str(plan.vgw.network), *way)
         yield router
+
+
+def _beside_a_flood(argv: Sequence[str]) -> list[str]:
+    """The command that runs a daemon on the processors that the instrument `flood` leaves free, if any."""
+    others = sorted(os.sched_getaffinity(0))[1:]
+    return ["taskset", "-c", ",".join(map(str, others)), *argv] if others else list(argv)
 
 
 def _address(node: NodeSpec, bridge: str) -> IPv4Address:

@@ -7,7 +7,9 @@ Each answer says where the flow seems to come from, its outside tuple, which mus
 
 It says `flowing` and how many flows are open. A line on standard input asks for a round: each flow
 has to show that it lives within a deadline, and one JSON object says how all fared since the last
-such; the end of standard input asks for the last. For its options see `main`.
+such; the end of standard input asks for the last. With `--pulse` all flows speak twenty times a second
+instead, and at the end of standard input it prints how many were answered within each bin of time.
+For its options see `main`.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from dataclasses import asdict, dataclass, field
 FRAME = 64
 ROUND_SECONDS = 5.0
 EVERY = {"client": 0.5, "stream": 0.05, "udp": 0.5}  # seconds between frames of those that speak
+PULSE_SECONDS, BIN_SECONDS = 0.05, 0.1
 _OPEN_SECONDS, _OPENING = 10.0, 100  # so many at a time
 _NUMBER = struct.Struct("!Q")
 _REASONS = {
@@ -260,6 +263,31 @@ class Generator:
                 print(json.dumps({k: asdict(t) for k, t in report(self.flows).items()}))
                 sys.stdout.flush()
 
+    def pulse(self) -> dict[int, int]:
+        """Have all flows speak often, until standard input ends.
+
+        By bin of the monotonic clock: how many were answered in it, under the outside tuple they began with.
+        """
+        asking = sys.stdin.fileno()
+        self.epoll.register(asking, select.EPOLLIN)
+        bins: dict[int, set[int]] = {}
+        due = time.monotonic()
+        while True:
+            now = time.monotonic()
+            if now >= due:
+                due = now + PULSE_SECONDS
+                for flow in self.flows:
+                    if flow.alive:
+                        flow.send(now)
+            for number, _ in self.epoll.poll(max(due - time.monotonic(), 0)):
+                if number == asking:
+                    return {moment: len(flows) for moment, flows in bins.items()}
+                flow = self.by_number[number]
+                if flow.alive:
+                    flow.receive(time.monotonic())
+                if flow.alive and not flow.changed:
+                    bins.setdefault(int(flow.answered / BIN_SECONDS), set()).add(number)
+
     def round_over(self, since: float, firsts: dict[Flow, int]) -> bool:
         """Whether each flow has shown that it lives, or has had its time to."""
         now = time.monotonic()
@@ -280,6 +308,7 @@ def main() -> None:
     parser.add_argument("--tick", type=float, default=0.25, help="seconds between its frames")
     words = ("KIND", "MODE", "COUNT", "FIRST_PORT")
     parser.add_argument("--flows", nargs=4, action="append", metavar=words, default=[])
+    parser.add_argument("--pulse", action="store_true", help="speak often, and count by time")
     options = parser.parse_args()
     ports = dict.fromkeys((*EVERY, "idle"), options.who) | {"server": options.ticker}
     with contextlib.suppress(ImportError, ValueError, OSError):
@@ -291,7 +320,10 @@ def main() -> None:
     for kind, mode, count, first_port in options.flows:
         generator.plan(kind, mode, int(count), int(first_port))
     print("flowing", generator.open_all(), flush=True)
-    generator.run()
+    if options.pulse:
+        print(json.dumps(generator.pulse()))
+    else:
+        generator.run()
     for flow in generator.flows:
         flow.end("over")
 

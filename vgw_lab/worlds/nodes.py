@@ -164,8 +164,7 @@ class NamespaceNode:
 
     def instrument(self, module: str, words: Sequence[str]) -> subprocess.Popen[str]:
         """Start one of the lab's own instruments on it: `probe` or `witness`, with its options."""
-        place = module if "." in module else f"instruments.{module}"
-        return self.popen([sys.executable, "-m", f"vgw_lab.{place}", *words])
+        return self.popen([sys.executable, "-m", f"vgw_lab.instruments.{module}", *words])
 
     def _processes(self) -> dict[int, tuple[str, int]]:
         """All of its processes, by their numbers here: each one's name and its parent."""

@@ -11,13 +11,9 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-from vgw_lab.worlds.running import Lab
 
 _UDP = struct.Struct("!HHHH")
 FIRST_PORT, _LAST_PORT = 1024, 65000
-_SECONDS = 60.0
 # Prefixes for documentation (RFC 5737): nobody answers there, so each flow stays as it began.
 NOWHERE = "198.51.100.1"
 
@@ -30,28 +26,6 @@ def headers(flows: int, ports: Sequence[int]) -> Iterator[tuple[bytes, int]]:
         # The ports take turns, and each lap begins with another, so that no pair comes twice.
         target = ports[(place + lap) % len(ports)]
         yield _UDP.pack(FIRST_PORT + place, target, _UDP.size, 0), target
-
-
-def beside(argv: Sequence[str]) -> list[str]:
-    """The command that runs a daemon on the processors which the flood leaves free, if there are any."""
-    others = sorted(os.sched_getaffinity(0))[1:]
-    return ["taskset", "-c", ",".join(map(str, others)), *argv] if others else list(argv)
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a flood took: seconds, and seconds of a processor; the latter no neighbour can lengthen."""
-
-    seconds: float
-    processor: float
-
-
-def flood(lab: Lab, node: str, target: str, ports: tuple[int, int], flows: int) -> Spent:
-    """Send new flows from a node to a range of ports, a first one and how many."""
-    words = ["--target", target, "--ports", *map(str, ports), "--flows", str(flows)]
-    child = lab.node(node).instrument("bench.flood", words)
-    printed, _ = child.communicate(timeout=_SECONDS)
-    return Spent(**json.loads(printed))
 
 
 def main() -> None:
