@@ -57,7 +57,7 @@ ENV PATH=/opt/vgw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 STOPSIGNAL SIGTERM
-# The agent's own word, not that a process exists.
+# The agent's own word, not that a process exists: a look at one file, which a busy machine affords too.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=2 CMD ["vgw", "health"]
 # A `docker stop` while Python still loads would be lost: the kernel drops what the first process has no
 # handler for, but keeps what it has blocked. `vgw start` goes on from there.

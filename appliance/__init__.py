@@ -11,6 +11,7 @@ class ApplianceError(Exception):
     """
 
     exit_code = 1
+    before = "vgw: "  # what stands in front of the sentence on stderr
 
 
 class NoConfiguration(ApplianceError):

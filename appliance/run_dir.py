@@ -1,19 +1,27 @@
 """The run directory: the name of every file that a node keeps there. Nobody else spells one. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple, Self
 
 PLACE = Path("/run/vgw")  # unless VGW_RUN_DIR says another one
 
 
-@dataclass(frozen=True)
-class RunDir:
-    """Where a node's files, sockets and notes lie; mode 0700."""
+class RunDir(NamedTuple):
+    """Where a node's files, sockets and notes lie; mode 0700.
+
+    A named tuple, for the health check cannot afford a dataclass.
+    """
 
     path: Path = PLACE
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @classmethod
+    def named_in(cls, environment: Mapping[str, str]) -> Self:
+        """The one that VGW_RUN_DIR names, else the usual one."""
+        return cls(Path(environment.get("VGW_RUN_DIR", PLACE)))
 
     # What the agent tells: for keepalived, for commands, for its successor.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from appliance import ApplianceError, converge, system
+from appliance import ApplianceError, __version__, converge, system
 from appliance.agent import kernel_events, notify, roles, takeover
 from appliance.agent.takeover import Takeover
 from appliance.config import gateway_file
@@ -273,7 +273,7 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
     return node_status.Snapshot(
         node=agent.node,
         config=str(agent.site.config_path),
-        role=str(agent.state.role),
+        role=agent.state.role or Role.FAULT,
         since=agent.since,
         written=system.wall(),
         sentence=agent.sentence,
@@ -281,7 +281,7 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         wan_vip=str(agent.config.wan.address),
         profile=vgw.profile,
         failback=str(vgw.failback),
-        promise=node_status.promise(agent.config),
+        promise=pair_status.promise(agent.config),
         ready=notes.is_ready(agent.run_dir),
         role_changes=agent.state.changes,
         repairs=agent.repairs,
@@ -291,6 +291,7 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         resident_mb=system.resident_mb(),
         programs={name: program.state for name, program in agent.programs.items()},
         pair=pair_status.of(agent.pair, system.monotonic()),
+        version=__version__,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `vgw`: each verb reads the configuration, does one thing, and ends with a telling code."""
+"""The verbs of `vgw`: each reads the configuration, does one thing, and ends with a telling code."""
 
 import json
 import sys
@@ -72,26 +72,16 @@ def app() -> None:
     """A NAT gateway that runs as a pair: one virtual gateway that outlives either node."""
 
 
-def main() -> None:
-    """Run a command; an error of ours ends as one message on stderr and its own exit code."""
+def run(words: list[str]) -> None:
+    """Run a command; what click has to say of the words ends with its own exit code."""
     try:
-        with app.make_context("vgw", sys.argv[1:]) as context:
+        with app.make_context("vgw", words) as context:
             app.invoke(context)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except ApplianceError as error:
-        # An error of the file begins with its place, as a compiler's does, for editors to jump to.
-        prefix = "" if isinstance(error, gateway_file.ConfigErrors) else "vgw: "
-        sys.stderr.write(f"{prefix}{error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("vgw: stopped\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
 
 
 def _say(text: str) -> None:
@@ -207,9 +197,10 @@ def apply(file: Path, node: str | None, role: Role | None) -> None:
     """Bring this machine to the plan; a running agent takes up the file as well."""
     from appliance import converge
     from appliance.processes import programs
+    from appliance.status import status_file
 
     _, _, site, plan = _prepared(file, node, role, loading=True)
-    if programs.states(site.run_dir) and (held := operate.last_snapshot().config) != str(
+    if programs.states(site.run_dir) and (held := status_file.read(site.run_dir).config) != str(
         site.config_path
     ):
         raise ApplianceError(

@@ -1,12 +1,14 @@
 """What an operator asks of a node that runs: its status, its events, its health, and to hand over."""
 
+import os
 import sys
 
 import click
 
-from appliance import ApplianceError, system
+from appliance import system
+from appliance.commands import health_check
 from appliance.run_dir import RunDir
-from appliance.status import node_status
+from appliance.status import node_status, rows, status_file
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
@@ -16,27 +18,18 @@ def _say(text: str) -> None:
 
 
 def _run_dir() -> RunDir:
-    from appliance.site import this_node
-
-    return this_node.run_dir()
-
-
-def last_snapshot() -> node_status.Snapshot:
-    """What the agent last wrote. Raises ApplianceError where no gateway runs."""
-    from appliance.site import this_node
-
-    return this_node.snapshot(this_node.run_dir())
+    return RunDir.named_in(os.environ)
 
 
 @click.command("status")
 @json_option
 def tell_status(as_json: bool) -> None:
     """Tell this node's role, why it has it, and what was repaired."""
-    snapshot = last_snapshot()
+    snapshot = status_file.read(_run_dir())
     if as_json:
         sys.stdout.write(node_status.to_json(snapshot))
         return
-    for name, value in node_status.rows(snapshot, system.wall()):
+    for name, value in rows.rows(snapshot, system.wall()):
         _say(f"{name:9} {value}")
 
 
@@ -45,7 +38,7 @@ def tell_metrics() -> None:
     """Print the status for Prometheus, such as for a textfile collector."""
     from appliance.status import metrics
 
-    sys.stdout.write(metrics.text(last_snapshot(), system.wall()))
+    sys.stdout.write(metrics.text(status_file.read(_run_dir()), system.wall()))
 
 
 @click.command("events")
@@ -73,11 +66,7 @@ def switch_over(to: str | None) -> None:
 @click.command("health")
 def tell_health() -> None:
     """End with 0 where this node works as MASTER or could, else with 1 and the reason."""
-    snapshot = last_snapshot()
-    reason = node_status.sickness(snapshot, system.wall())
-    if reason:
-        raise ApplianceError(f"{snapshot.node} is not healthy: {reason}")
-    _say(f"{snapshot.node} is {snapshot.role} and healthy")
+    health_check.tell()
 
 
 COMMANDS = (tell_status, tell_events, tell_metrics, tell_health, switch_over)

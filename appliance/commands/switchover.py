@@ -6,9 +6,9 @@ from appliance import ApplianceError, NotConverged, system
 from appliance.pair.replicas import CANARY_STEP
 from appliance.processes import notes
 from appliance.run_dir import RunDir
-from appliance.site import this_node
-from appliance.status import node_status
-from appliance.status.node_status import Snapshot
+from appliance.status import health, status_file
+from appliance.status.node_status import PeerStatus, Snapshot
+from appliance.vrrp import Role
 
 BARRIER_SECONDS = 10.0
 MOVE_SECONDS = 10.0
@@ -24,15 +24,14 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
     happen, and then the order is taken back.
     """
     snapshot = _snapshot(run_dir)
-    if to == snapshot.node and snapshot.role == "MASTER":
+    if to == snapshot.node and snapshot.role is Role.MASTER:
         return f"{to} is MASTER already"
-    _refuse(snapshot, to)
-    peer, began = snapshot.pair["peer"]["node"], system.monotonic()
-    number = snapshot.pair["canary"]
+    peer = _successor(snapshot, to).node
+    began, number = system.monotonic(), snapshot.pair.canary
     _wait(
         run_dir,
         # The next canary may have been planted before this command began; the one after was not.
-        lambda now: bool(now.pair["peer"]) and now.pair["peer"]["seen"] > number + CANARY_STEP,
+        lambda now: now.pair.peer is not None and now.pair.peer.seen > number + CANARY_STEP,
         BARRIER_SECONDS,
         f"{peer} did not tell that it has all flows; `vgw status` there may tell why",
     )
@@ -41,7 +40,7 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
     try:
         moved = _wait(
             run_dir,
-            lambda now: now.role != "MASTER" and (now.pair["peer"] or {}).get("role") == "MASTER",
+            lambda now: now.role is not Role.MASTER and _is_master(now.pair.peer),
             MOVE_SECONDS,
             f"{peer} did not take over; the order is taken back",
         )
@@ -50,40 +49,46 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
         raise
     done = system.monotonic()
     return (
-        f"{peer} is MASTER and {snapshot.node} is {moved.role}: {moved.pair['entries']} entries, "
+        f"{peer} is MASTER and {snapshot.node} is {moved.role}: {moved.pair.entries} entries, "
         f"barrier {synced - began:.1f} s, handed over in {done - synced:.1f} s; "
         f"`vgw switchover` on {peer} gives it back"
     )
 
 
-def _refuse(snapshot: Snapshot, to: str | None) -> None:
-    peer = snapshot.pair.get("peer")
-    if snapshot.role != "MASTER":
-        master = f"; {peer['node']} is" if peer and peer["role"] == "MASTER" else ""
+def _is_master(peer: PeerStatus | None) -> bool:
+    return peer is not None and peer.role is Role.MASTER
+
+
+def _successor(snapshot: Snapshot, to: str | None) -> PeerStatus:
+    """The peer, where it can take over without a loss. Raises ApplianceError with the reason."""
+    peer = snapshot.pair.peer
+    if snapshot.role is not Role.MASTER:
+        master = f"; {peer.node} is" if peer and _is_master(peer) else ""
         raise ApplianceError(
             f"{snapshot.node} is {snapshot.role}, and only the MASTER can hand over{master}: "
             "run `vgw switchover` there"
         )
-    if not peer:
+    if peer is None:
         raise ApplianceError("the peer is silent on the sync link: nobody is there to take over")
-    if to not in (None, peer["node"]):
-        raise ApplianceError(f"--to {to}: there is no such node; the peer is {peer['node']}")
+    if to not in (None, peer.node):
+        raise ApplianceError(f"--to {to}: there is no such node; the peer is {peer.node}")
     if snapshot.failback == "plain":
         raise ApplianceError(
             f"the profile {snapshot.profile} preempts by itself: the VGW would come back at once; "
             "stop the node instead, or set vgw.failback to gated"
         )
-    if not peer["ready"]:
-        raise ApplianceError(f"{peer['node']} is not ready: {peer['reason']}")
-    if not peer["replicas"]:
-        raise ApplianceError(f"{peer['node']} lacks replicas: its `vgw status` tells why")
-    if snapshot.pair["degraded"]:
-        raise ApplianceError(f"replication is degraded: {snapshot.pair['degraded']}")
+    if not peer.ready:
+        raise ApplianceError(f"{peer.node} is not ready: {peer.reason}")
+    if not peer.replicas:
+        raise ApplianceError(f"{peer.node} lacks replicas: its `vgw status` tells why")
+    if snapshot.pair.degraded:
+        raise ApplianceError(f"replication is degraded: {snapshot.pair.degraded}")
+    return peer
 
 
 def _snapshot(run_dir: RunDir) -> Snapshot:
-    snapshot = this_node.snapshot(run_dir)
-    if system.wall() - snapshot.written > node_status.SILENCE:
+    snapshot = status_file.read(run_dir)
+    if system.wall() - snapshot.written > health.SILENCE:
         raise ApplianceError("the agent of this node is silent; `vgw status` tells since when")
     return snapshot
 

@@ -29,6 +29,7 @@ class ConfigErrors(ApplianceError):
     """Everything wrong with the file, in the order of the file; warnings stand among the errors."""
 
     exit_code = 2
+    before = ""  # an error begins with its place, as a compiler's does, for editors to jump to
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__("\n".join(map(str, findings)))

@@ -5,15 +5,14 @@ import socket
 import sys
 from pathlib import Path
 
-from appliance import ApplianceError, NoConfiguration, system
+from appliance import ApplianceError, NoConfiguration
 from appliance.config import gateway_file
 from appliance.config.model import Config
 from appliance.drivers import routes, xfrm
 from appliance.planning.wanted import Site
 from appliance.processes import versions
-from appliance.run_dir import PLACE, RunDir
+from appliance.run_dir import RunDir
 from appliance.site import locate
-from appliance.status import node_status
 from appliance.vrrp import Role
 
 CONFIG_PATH = Path("/etc/vgw/gateway.yaml")
@@ -21,16 +20,7 @@ CONFIG_PATH = Path("/etc/vgw/gateway.yaml")
 
 def run_dir() -> RunDir:
     """Where the daemons' files, sockets and notes lie; VGW_RUN_DIR says another place."""
-    return RunDir(Path(os.environ.get("VGW_RUN_DIR", PLACE)))
-
-
-def snapshot(directory: RunDir) -> node_status.Snapshot:
-    """What the agent last wrote to this run directory. Raises ApplianceError where no gateway runs."""
-    path = directory.status
-    text = system.read(path)
-    if text is None:
-        raise ApplianceError(f"no gateway runs here: there is no {path}; `vgw start` runs one")
-    return node_status.from_json(text)
+    return RunDir.named_in(os.environ)
 
 
 def load(path: Path) -> Config:

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from appliance.status.node_status import Snapshot
+from appliance.status.node_status import PairStatus, Snapshot
 
 _ROLES = ("MASTER", "BACKUP", "FAULT")
 
@@ -27,39 +27,36 @@ def text(snapshot: Snapshot, now: float) -> str:
     programs = Gauge("vgw_program_up", "Whether it runs", ["program"], registry=registry)
     for name, state in snapshot.programs.items():
         programs.labels(name).set(state == "RUNNING")
-    _pair(snapshot, registry)
+    _pair(snapshot.pair, registry)
     return generate_latest(registry).decode()
 
 
-def _pair(snapshot: Snapshot, registry: CollectorRegistry) -> None:
-    told = snapshot.pair
-    if not told:
-        return
-    peer = told["peer"] or {}
+def _pair(pair: PairStatus, registry: CollectorRegistry) -> None:
+    peer = pair.peer
     wanted = {
-        "entries": ("Entries in the connection table", told["entries"]),
-        "entries_limit": ("Entries that it may have", told["entries_limit"]),
-        "flows_refused": ("New flows that found no free port or entry", told["refused"]),
-        "peer_up": ("Whether the peer is heard on the sync link", bool(peer)),
-        "peer_ready": ("Whether the peer may be MASTER", peer.get("ready")),
-        "peer_entries": ("Entries in the peer's connection table", peer.get("entries")),
-        "uplink_up": ("Whether the way out answers", told["uplink"]),
-        "replication_degraded": ("Whether a takeover could lose flows", bool(told["degraded"])),
+        "entries": ("Entries in the connection table", pair.entries),
+        "entries_limit": ("Entries that it may have", pair.entries_limit),
+        "flows_refused": ("New flows that found no free port or entry", pair.refused),
+        "peer_up": ("Whether the peer is heard on the sync link", peer is not None),
+        "peer_ready": ("Whether the peer may be MASTER", peer and peer.ready),
+        "peer_entries": ("Entries in the peer's connection table", peer and peer.entries),
+        "uplink_up": ("Whether the way out answers", pair.uplink),
+        "replication_degraded": ("Whether a takeover could lose flows", bool(pair.degraded)),
         "replication_lag_seconds": (
             "How long the last canary took, once announced",
-            None if told["lag_ms"] is None else told["lag_ms"] / 1000,
+            None if pair.lag_ms is None else pair.lag_ms / 1000,
         ),
         "replication_behind_seconds": (
             "For how long the oldest canary that has not arrived is on its way",
-            told["behind_s"],
+            pair.behind_s,
         ),
         "replication_whole": (
             "Whether the standby has the newest flows too",
-            not told["behind"],
+            not pair.behind,
         ),
         **{
             f"replication_{name}": (f"conntrackd: {name.replace('_', ' ')}", value)
-            for name, value in told["counters"].items()
+            for name, value in pair.counters._asdict().items()
         },
     }
     for name, (about, value) in wanted.items():

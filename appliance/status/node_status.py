@@ -1,148 +1,150 @@
-"""What the agent last saw and did, and its faces: JSON for programs, lines for people."""
+"""What the agent last saw and did, as it lies in status.json: its types, down to the leaves.
+
+SCHEMA rises when a key changes its meaning or goes; a key that comes has a default, and changes nothing
+for a reader that does not know it. docs/compatibility.md promises this.
+"""
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from appliance import vrrp
-from appliance.config.model import Config
+from appliance import ApplianceError
+from appliance.status import typed_json
+from appliance.vrrp import Role
+
+SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """The node at one moment. Times of day in seconds since 1970, durations as their names say.
+class Promise(NamedTuple):
+    """How long VRRP's formulas give the node of lower priority to take over, in seconds."""
 
-    `config` is the file the agent goes by; `repairs` counts the changes made because the machine had drifted from the plan; `moved_ms` is
-    how long the node's own routes took at the last change of role, from keepalived's word to the
-    kernel's consent. `pair` is what is known of the peer and of the replication.
-    """
+    takeover_s: float
+    """After a crash."""
+    release_s: float
+    """After a clean stop."""
+
+
+class Counters(NamedTuple):
+    """What went wrong since conntrackd started; None until it has been asked."""
+
+    messages_lost: int | None = None
+    """On the way here."""
+    messages_unsent: int | None = None
+    """For want of room in its queues."""
+    entries_refused: int | None = None
+    """By the kernel."""
+
+
+class PeerStatus(NamedTuple):
+    """What the peer said of itself in its last beat; `appliance.pair.beat` explains each word."""
+
+    node: str
+    role: Role
+    ready: bool
+    reason: str
+    priority: int
+    entries: int
+    quiet: float | None
+    still: float | None
+    generation: int
+    canary: int
+    seen: int
+    replicas: bool
+    asks: int
+    prepared: int
+    config: str
+
+
+class PairStatus(NamedTuple):
+    """What the node knows of the pair: its verdict, its way out, the tables, and the replication."""
+
+    reason: str
+    """The verdict in a sentence."""
+    aside: bool
+    uplink: bool | None
+    """Whether the way out works; None where nobody is asked."""
+    entries: int
+    entries_limit: int
+    refused: int | None
+    """New flows that found no free port or entry, since the node started."""
+    canary: int
+    """The number of the last one planted here."""
+    lag_ms: float | None
+    """How late the peer's last canary was."""
+    degraded: str
+    """Why a takeover could lose flows; empty where none would."""
+    behind: str
+    """Which of the newest flows the standby lacks; empty where none."""
+    behind_s: float
+    """For how many seconds the oldest canary that has not arrived is on its way."""
+    counters: Counters
+    peer: PeerStatus | None
+    """None when it has fallen silent."""
+
+
+class Snapshot(NamedTuple):
+    """The node at one moment. Times of day in seconds since 1970, durations as their names say."""
 
     node: str
     config: str
-    role: str
+    """The file that the agent goes by."""
+    role: Role
     since: float
+    """Since when it has this role."""
     written: float
     sentence: str
+    """The last decision about the role."""
     vgw: str
     wan_vip: str
     profile: str
     failback: str
-    promise: dict[str, float]
+    promise: Promise
     ready: bool
+    programs: dict[str, str]
+    """What supervisord says of each; empty where it does not answer."""
+    pair: PairStatus
+    version: str
+    """Of VGW."""
     role_changes: int = 0
     repairs: int = 0
+    """Changes made because the machine had drifted from the plan."""
     repaired: tuple[str, ...] = ()
+    """The last of them."""
     problems: tuple[str, ...] = ()
+    """What could not be put right."""
     moved_ms: float | None = None
+    """How long the node's own routes took at the last change of role, from keepalived's word on."""
     resident_mb: float = 0.0
-    programs: dict[str, str] = field(default_factory=dict)
-    pair: dict[str, Any] = field(default_factory=dict)
-
-
-def promise(config: Config) -> dict[str, float]:
-    """How long the formula gives the node of lower priority to take over, in seconds."""
-    vgw, backup = config.vgw, min(node.priority for node in config.nodes.values())
-    terms = (vgw.vrrp_version, backup, vgw.advert_interval)
-    return {
-        "takeover_s": round(vrrp.master_down_interval(*terms), 4),
-        "release_s": round(vrrp.skew_time(*terms), 4),
-    }
+    """The agent's memory."""
 
 
 def to_json(snapshot: Snapshot) -> str:
     """The snapshot as one JSON object."""
-    return json.dumps(asdict(snapshot), indent=2) + "\n"
+    return json.dumps({"schema": SCHEMA, **typed_json.plain(snapshot)}, indent=2) + "\n"
 
 
-def from_json(text: str) -> Snapshot:
-    """The snapshot that `to_json` wrote. Raises ValueError and TypeError for anything else."""
-    data = json.loads(text)
-    for name in ("repaired", "problems"):
-        data[name] = tuple(data[name])
-    return Snapshot(**data)
+def from_json(text: str, place: str = "status.json") -> Snapshot:
+    """The snapshot that `to_json` wrote to `place`.
+
+    Raises ApplianceError with a sentence where it is damaged, or another version's.
+    """
+    try:
+        found = json.loads(text)
+        if isinstance(found, dict) and found.get("schema") != SCHEMA:
+            raise ApplianceError(_foreign(found, place))
+        snapshot: Snapshot = typed_json.read(Snapshot, found)
+    except (ValueError, RecursionError) as error:
+        raise ApplianceError(
+            f"{place} is damaged ({error}): an agent that runs replaces it within a second; if none "
+            "does, `vgw start` writes a new one"
+        ) from None
+    return snapshot
 
 
-SILENCE = 5.0  # seconds after which an agent that writes each second must be taken for dead
-
-
-def sickness(snapshot: Snapshot, now: float) -> str | None:
-    """Why this node could not be, or become, a MASTER that works; None where it could."""
-    if now - snapshot.written > SILENCE:
-        return f"the agent last wrote its status {_span(now - snapshot.written)} ago"
-    if snapshot.problems:
-        return "; ".join(snapshot.problems)
-    if snapshot.role == "FAULT" or not snapshot.ready:
-        return snapshot.sentence
-    if snapshot.programs.get("keepalived") != "RUNNING":
-        return f"keepalived is {snapshot.programs.get('keepalived', 'not under supervisord')}"
-    return None
-
-
-def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
-    """What an operator asks, in the order of asking: a name and a value a row."""
-    takeover, release = snapshot.promise["takeover_s"], snapshot.promise["release_s"]
-    programs = ", ".join(f"{name} {state}" for name, state in sorted(snapshot.programs.items()))
-    found = [
-        ("node", snapshot.node),
-        ("role", f"{snapshot.role} for {_span(now - snapshot.since)}"),
-        ("why", snapshot.sentence),
-        ("VGW", snapshot.vgw),
-        ("WAN VIP", snapshot.wan_vip),
-        (
-            "profile",
-            f"{snapshot.profile}: takeover in {takeover:.2f} s after a crash, "
-            f"{release:.2f} s after a clean stop",
-        ),
-        ("ready", _ready(snapshot)),
-        *_pair(snapshot),
-        ("programs", programs or "supervisord does not answer"),
-        ("repairs", _repairs(snapshot)),
-    ]
-    found += [("problem", problem) for problem in snapshot.problems]
-    ailing = sickness(snapshot, now)
-    if ailing and not snapshot.problems and snapshot.role != "FAULT":
-        found.append(("problem", ailing))
-    return found
-
-
-def _ready(snapshot: Snapshot) -> str:
-    reason = snapshot.pair.get("reason", "")
-    word = "yes" if snapshot.ready else "no"
-    return word if not reason or reason == "all is well" else f"{word}: {reason}"
-
-
-def _pair(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """The peer and the replication, where the agent has told of them."""
-    told = snapshot.pair
-    if not told:
-        return []
-    peer = told["peer"]
-    flows = f"{told['entries']} of at most {told['entries_limit']} here"
-    if peer:
-        flows += f", {peer['entries']} on {peer['node']}"
-    if told["lag_ms"] is not None and snapshot.role != "MASTER":
-        flows += f"; a new one is here after {told['lag_ms']:.0f} ms"
-    found = [
-        ("peer", f"{peer['node']} is {peer['role']}: {peer['reason']}" if peer else "silent"),
-        ("way out", {True: "works", False: "is dead", None: "not asked"}[told["uplink"]]),
-        ("flows", flows),
-    ]
-    if told["behind"]:
-        found.append(("behind", told["behind"]))
-    if told["degraded"]:
-        found.append(("degraded", told["degraded"]))
-    return found
-
-
-def _repairs(snapshot: Snapshot) -> str:
-    if not snapshot.repairs:
-        return "0"
-    return f"{snapshot.repairs}, the last: {'; '.join(snapshot.repaired)}"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h"
+def _foreign(found: dict[str, Any], place: str) -> str:
+    number = found.get("schema")
+    known = type(number) is int and abs(number) < 2**31
+    theirs = f"schema {number}" if known else "no schema number"
+    return (
+        f"{place} was written by another version of VGW ({theirs}, this one reads {SCHEMA}): ask by "
+        "the `vgw` of the node that runs, or start the node anew by this one"
+    )

@@ -1,6 +1,7 @@
 """`vgw start` for real: it runs its daemons, outlives none of them, and leaves the machine as it was."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -86,6 +87,27 @@ def test_a_clean_stop_ends_with_0_and_takes_everything_away(
         told = vgw("health")
         assert told.returncode == 1
         assert "no gateway runs here" in told.stderr
+
+    namespace(body)
+
+
+def test_nothing_is_applied_beside_an_agent_of_another_version(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        with started(cases["01-standard"]):
+            within(5, lambda: vgw("health").returncode == 0)
+            agent = programs.programs(RUN_DIR)["agent"].pid
+            os.kill(agent, signal.SIGSTOP)
+            try:
+                RUN_DIR.status.write_text('{"schema": 3}')
+                refused = vgw("apply", str(cases["01-standard"]))
+            finally:
+                os.kill(agent, signal.SIGCONT)
+            assert refused.returncode == 1
+            assert "written by another version of VGW (schema 3, this one reads 1)" in (
+                refused.stderr
+            )
 
     namespace(body)
 

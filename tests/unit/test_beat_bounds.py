@@ -8,31 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.pair import beat, degraded, readiness
+from appliance.pair import beat, degraded, pair_status, readiness
 from appliance.pair.beat import Beat
 from appliance.pair.peer import Peer
 from appliance.status import metrics
-from appliance.status.node_status import from_json, rows, to_json
+from appliance.status.node_status import from_json, to_json
+from appliance.status.rows import rows
 from appliance.vrrp import Role
 
+from .snapshots import STANDBY
 from .test_beat import BEATS, PEER
 from .test_degraded import WELL
 from .test_readiness import FACTS
-from .test_status import SNAPSHOT
 
 NOW = 1_767_225_600  # the first second of 2026: canaries and requests begin at the time of day
-TOLD: dict[str, Any] = {
-    "reason": "all is well",
-    "uplink": True,
-    "entries": 12,
-    "entries_limit": 262144,
-    "refused": 0,
-    "lag_ms": 4.0,
-    "degraded": "",
-    "behind": "",
-    "behind_s": 0.0,
-    "counters": {},
-}
 # What an attacker would write, for hypothesis seldom finds it.
 UNBOUNDED: tuple[Any, ...] = (
     *(10**400, -(10**400), 2**64, -1),
@@ -67,7 +56,7 @@ def read_everywhere(peer: Beat) -> None:
         for one in (sight, replace(sight, overrun=True)):
             degraded.why(one)
             degraded.behind(one)
-    snapshot = replace(SNAPSHOT, pair=TOLD | {"peer": asdict(peer)})
+    snapshot = STANDBY._replace(pair=STANDBY.pair._replace(peer=pair_status.peer(peer)))
     text = to_json(snapshot)
     json.loads(text, parse_constant=pytest.fail)
     assert from_json(text) == snapshot

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 INSTALLED = """
 import sys
 sys.path[:0] = [sys.argv.pop(1), sys.argv.pop(1)]
-from appliance.commands.cli import main
+from appliance.__main__ import main
 try:
     main()
 finally:

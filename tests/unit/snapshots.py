@@ -1,0 +1,71 @@
+"""Snapshots as an agent writes them, for the tests of what reads them."""
+
+from appliance.status.node_status import Counters, PairStatus, PeerStatus, Promise, Snapshot
+from appliance.vrrp import Role
+
+ALONE = PairStatus(
+    reason="all is well",
+    aside=False,
+    uplink=None,
+    entries=0,
+    entries_limit=262144,
+    refused=None,
+    canary=0,
+    lag_ms=None,
+    degraded="",
+    behind="",
+    behind_s=0.0,
+    counters=Counters(),
+    peer=None,
+)
+SNAPSHOT = Snapshot(
+    node="master",
+    config="/etc/vgw/gateway.yaml",
+    role=Role.MASTER,
+    since=1000.0,
+    written=1059.0,
+    sentence="now MASTER: this node holds the VGW (keepalived said MASTER)",
+    vgw="192.168.100.99/24",
+    wan_vip="203.0.113.99/24",
+    profile="standard",
+    failback="gated",
+    promise=Promise(takeover_s=0.3648, release_s=0.0648),
+    ready=True,
+    programs={"agent": "RUNNING", "keepalived": "RUNNING"},
+    pair=ALONE,
+    version="0.1.0",
+)
+STANDBY = SNAPSHOT._replace(
+    role=Role.BACKUP,
+    pair=PairStatus(
+        reason="takes over again in 2 s",
+        aside=True,
+        uplink=True,
+        entries=12,
+        entries_limit=262144,
+        refused=5,
+        canary=7,
+        lag_ms=4.0,
+        degraded="",
+        behind="",
+        behind_s=0.2,
+        counters=Counters(messages_lost=3),
+        peer=PeerStatus(
+            node="backup",
+            role=Role.MASTER,
+            ready=True,
+            reason="all is well",
+            priority=90,
+            entries=13,
+            quiet=0.1,
+            still=0.0,
+            generation=17,
+            canary=5,
+            seen=0,
+            replicas=True,
+            asks=0,
+            prepared=0,
+            config="abc",
+        ),
+    ),
+)
