@@ -66,3 +66,9 @@ class AddressConflict(ApplianceError):
     """Somebody else on the network already uses our address or our virtual router id."""
 
     exit_code = 15
+
+
+class Unsupported(ApplianceError):
+    """The file asks for a rule that this node's firewall has no words for."""
+
+    exit_code = 16

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from appliance import ApplianceError, NotConverged
-from appliance.drivers import files, links, nftables, routes, sysctl, xfrm
+from appliance.drivers import files, firewall, links, routes, sysctl, xfrm
+from appliance.drivers.firewall import Firewall
 from appliance.planning.wanted import Change, Plan
 from appliance.run_dir import RunDir
 
@@ -33,13 +34,9 @@ def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
 
     Rules come before forwarding and, where everything is taken away, forwarding goes first.
     """
-    memory = run_dir.ruleset_digests
+    rules = firewall.of(run_dir)
     order = (
-        Stage(
-            "ruleset",
-            lambda: nftables.diff(plan.ruleset, memory),
-            lambda changes: nftables.apply(changes, memory),
-        ),
+        Stage("ruleset", lambda: rules.diff(plan.ruleset), rules.apply),
         Stage("links", lambda: links.diff(plan.links), links.apply),
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
@@ -73,11 +70,9 @@ def converge(
     done: list[Change] = []
     problems: list[ApplianceError] = []
     for stage in stages(plan, run_dir):
-        if stage.name == "forwarding" and plan.forwarding and nftables.listing() is None:
-            sysctl.apply(sysctl.diff({sysctl.forwarding(name): "0" for name in plan.forwarding}))
-            problems.append(NotConverged("forwarding stays off: our ruleset is not in force"))
-            continue
         try:
+            if stage.name == "forwarding" and plan.forwarding:
+                _interlock(plan, firewall.of(run_dir))
             changes = stage.diff()
         except ApplianceError as error:
             problems.append(error)
@@ -90,6 +85,17 @@ def converge(
             except ApplianceError as error:
                 problems.append(error)
     return Report(tuple(done), tuple(problems))
+
+
+def _interlock(plan: Plan, rules: Firewall) -> None:
+    """Raises NotConverged where our rules are not in force, after it has switched forwarding off.
+
+    Where nobody can tell, which raises too, forwarding stays as it is: the agent ends such a node.
+    """
+    if rules.in_force():
+        return
+    sysctl.apply(sysctl.diff({sysctl.forwarding(name): "0" for name in plan.forwarding}))
+    raise NotConverged("forwarding stays off: our ruleset is not in force")
 
 
 def converge_fully(

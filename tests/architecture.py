@@ -21,6 +21,7 @@ PRODUCT_ORDER = {
     "__init__": "the version, and the errors with their exit codes",
     "vrrp": "the protocol's arithmetic",
     "netlink": "the messages that the kernel is spoken to in",
+    "addresses": "what an address is, and of which family",
     "system": "the one door to programs, files and the clock",
     "run_dir": "the name of every file that a node keeps",
     "config": "the file, or all its errors",
@@ -59,6 +60,7 @@ INSTRUMENTS = "vgw_lab.instruments"
 PURE = (
     "appliance.vrrp",
     "appliance.netlink",
+    "appliance.addresses",
     "appliance.config",
     "appliance.planning",
     "appliance.status.node_status",
@@ -70,6 +72,7 @@ PURE = (
     "appliance.conntrack.orders",
     "appliance.run_dir",
     "appliance.agent.roles",
+    "appliance.commands.plan_text",
     "appliance.site.locate",
     "appliance.site.preflight",
     "appliance.pair.beat",

@@ -5,16 +5,15 @@ import socket
 
 from appliance import netlink
 
-_NFTABLES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
 _ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80  # links, IPv4 addresses, routes and rules
 
 
-def listen() -> tuple[socket.socket, ...]:
-    """Sockets that turn readable when rules, links, addresses or routes change, whoever did it."""
-    return (
-        _join(netlink.NETFILTER, _NFTABLES_GROUP),
-        _join(socket.NETLINK_ROUTE, _ROUTE_GROUPS),
-    )
+def listen(*more: tuple[int, int]) -> tuple[socket.socket, ...]:
+    """Sockets that turn readable when links, addresses or routes change, whoever did it.
+
+    `more`: the netlink family and the groups, as a mask, of what else to hear of.
+    """
+    return tuple(_join(*source) for source in ((netlink.ROUTE, _ROUTE_GROUPS), *more))
 
 
 def drain(source: socket.socket) -> None:

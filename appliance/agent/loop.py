@@ -15,7 +15,7 @@ from appliance.agent import kernel_events, notify, roles, takeover
 from appliance.agent.takeover import Takeover
 from appliance.config import gateway_file
 from appliance.config.model import Config
-from appliance.drivers import nftables, routes
+from appliance.drivers import firewall, routes
 from appliance.pair import pair_status
 from appliance.pair.side import Pair
 from appliance.planning.plan import plan
@@ -59,6 +59,11 @@ class Agent:
         """The node's run directory."""
         return self.site.run_dir
 
+    @property
+    def firewall(self) -> firewall.Firewall:
+        """What holds the node's ruleset."""
+        return firewall.of(self.run_dir)
+
     def plan(self) -> Plan:
         """The plan for the role the node has now."""
         return plan(self.config, self.node, self.state.role or Role.BACKUP, self.site)
@@ -84,7 +89,7 @@ def run(agent: Agent) -> None:
     """Live until told to stop: one thread, one loop, one place where a role changes."""
     fifo = notify.Fifo(agent.run_dir.notify_fifo)
     signals = notify.Signals()
-    sources = (*kernel_events.listen(), signals.reader)
+    sources = (*kernel_events.listen(*agent.firewall.notices), signals.reader)
     local = [fifo.fileno(), *(source.fileno() for source in sources)]
     # All that was imported lives as long as the process: take it out of the garbage collector's walks.
     gc.freeze()
@@ -237,7 +242,7 @@ def _tell_problems(agent: Agent, problems: tuple[str, ...]) -> None:
 def _guard(agent: Agent) -> None:
     """No ruleset, no MASTER; and where it does not come back, no node."""
     try:
-        protected = nftables.listing() is not None
+        protected = agent.firewall.in_force()
     except ApplianceError:
         protected = False
     now = system.monotonic()

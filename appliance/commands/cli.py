@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance import ApplianceError, NotConverged, __version__, system
+from appliance import ApplianceError, NotConverged, Unsupported, __version__, system
 from appliance.commands import lab_door, operate
 from appliance.config import gateway_file
 from appliance.config.model import Config
@@ -100,18 +100,23 @@ def _prepared(
 
     All reasons come at once; the first one gives the exit code.
     """
+    from appliance.drivers import firewall
     from appliance.planning.plan import plan
     from appliance.site import preflight_facts, probes, this_node
 
     wanted = this_node.load(path)
+    rules = firewall.of(this_node.run_dir())
     node = this_node.node_name(wanted, name)
     if loading:
         probes.load_modules()
-    problems = preflight_facts.problems(wanted, node, listening=listening)
+    problems = preflight_facts.problems(wanted, node, rules, listening=listening)
     if problems:
         raise type(problems[0])("\n     ".join(map(str, problems)))
     site = this_node.site(wanted, node, path)
-    return wanted, node, site, plan(wanted, node, role or this_node.role_now(wanted), site)
+    planned = plan(wanted, node, role or this_node.role_now(wanted), site)
+    if planned.ruleset and (unsaid := rules.supported(planned.ruleset)):
+        raise Unsupported("\n     ".join(unsaid))
+    return wanted, node, site, planned
 
 
 def _refuse_where_one_runs(run_dir: RunDir) -> None:
@@ -148,13 +153,15 @@ def schema() -> None:
 def plan_(file: Path, node: str | None, role: Role | None) -> None:
     """Print the whole wanted machine: ruleset, settings, routes and the daemons' files."""
     from appliance.commands import plan_text
+    from appliance.drivers import firewall
     from appliance.planning.plan import plan
     from appliance.site import this_node
 
     wanted = this_node.load(file)
     name = this_node.node_name(wanted, node)
     site = this_node.site(wanted, name, file)
-    _say(plan_text.text(plan(wanted, name, role or this_node.role_now(wanted), site)))
+    planned = plan(wanted, name, role or this_node.role_now(wanted), site)
+    _say(plan_text.text(planned, firewall.of(site.run_dir).text))
 
 
 @app.command()

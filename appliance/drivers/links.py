@@ -30,13 +30,13 @@ def diff(wanted: Sequence[VirtualLink]) -> tuple[Change, ...]:
             )
         found = actual.get(link.name)
         if found is None:
-            changes.append(Change("+", say(link), link))
+            changes.append(Change("+", str(link), link))
         elif found != (link, True):
-            changes.append(Change("~", say(link), link))
+            changes.append(Change("~", str(link), link))
     return (
         *changes,
         *(
-            Change("-", say(link), link)
+            Change("-", str(link), link)
             for name, (link, _) in sorted(actual.items())
             if name not in names
         ),
@@ -100,8 +100,3 @@ def _actual() -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:
 def _kind(item: Any) -> str:
     info = item.get("IFLA_LINKINFO")
     return str(info.get("IFLA_INFO_KIND")) if info else ""
-
-
-def say(link: VirtualLink) -> str:
-    """A link in ip-link(8)'s words."""
-    return f"link {link.name} on {link.parent} address {link.mac}"

@@ -91,10 +91,10 @@ def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, .
         r for r in actual_routes if r not in routes and (r.table, r.destination) not in places
     ]
     return (
-        *(Change("+", say(route), route) for route in routes if route not in actual_routes),
-        *(Change("+", say(rule), rule) for rule in rules if rule not in actual_rules),
-        *(Change("-", say(rule), rule) for rule in sorted(actual_rules) if rule not in rules),
-        *(Change("-", say(route), route) for route in sorted(unwanted)),
+        *(Change("+", str(route), route) for route in routes if route not in actual_routes),
+        *(Change("+", str(rule), rule) for rule in rules if rule not in actual_rules),
+        *(Change("-", str(rule), rule) for rule in sorted(actual_rules) if rule not in rules),
+        *(Change("-", str(route), route) for route in sorted(unwanted)),
     )
 
 
@@ -117,7 +117,7 @@ def apply(changes: Sequence[Change]) -> None:
 
 def put(routes: Sequence[Route]) -> None:
     """Have these routes in force, whatever there was before. Raises CommandFailed."""
-    apply([Change("+", say(route), route) for route in routes])
+    apply([Change("+", str(route), route) for route in routes])
 
 
 def _already_so(change: Change, error: NetlinkError) -> bool:
@@ -198,16 +198,3 @@ def _rule(item: Any) -> RouteRule:
         mark=item.get("FRA_FWMARK") or 0,
         specific_only=item.get("FRA_SUPPRESS_PREFIXLEN") == 0,
     )
-
-
-def say(wanted: Route | RouteRule) -> str:
-    """A route or rule in ip-route(8)'s and ip-rule(8)'s words."""
-    if isinstance(wanted, Route):
-        source = f" src {wanted.source}" if wanted.source else ""
-        place = f"via {wanted.gateway} dev {wanted.interface} table {wanted.table}"
-        return f"route {wanted.destination} {place}{source}"
-    origin = f"iif {wanted.interface}" if wanted.interface else "from all"
-    mark = f" fwmark {wanted.mark:#x}/{wanted.mark:#x}" if wanted.mark else ""
-    only = " suppress_prefixlength 0" if wanted.specific_only else ""
-    deed = "blackhole" if wanted.table == BLACKHOLE else f"lookup {wanted.table}"
-    return f"rule {wanted.priority}: {origin}{mark} {deed}{only}"

@@ -14,13 +14,13 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from appliance import CommandFailed, netlink
-from appliance.planning.wanted import Block, Change
+from appliance.addresses import Family
+from appliance.planning.wanted import AllowRest, Block, BlockByDefault, Change
 
 # Ours among all policies of incoming packets that block.
 PRIORITY = 31500
@@ -30,6 +30,8 @@ _SET_DEFAULT, _GET_DEFAULT = 0x27, 0x28  # XFRM_MSG_*DEFAULT, since Linux 5.15
 _MARK, _IN, _ALLOW, _BLOCK = 21, 0, 0, 1  # XFRMA_MARK, XFRM_POLICY_IN, _ALLOW and _BLOCK
 _DEFAULT_BLOCK, _DEFAULT_ACCEPT = 1, 2  # XFRM_USERPOLICY_BLOCK and _ACCEPT
 _ANSWER_SECONDS = 5.0
+_NUMBERS = {Family.IPV4: int(socket.AF_INET), Family.IPV6: int(socket.AF_INET6)}
+_FAMILIES = {number: family for family, number in _NUMBERS.items()}
 
 _SELECTOR = struct.Struct("=16s16s4HHBBB3xiI")  # xfrm_selector: to, from, ports, family, prefixes
 _FOR_EVER = struct.pack("=12Q", *[2**64 - 1] * 4, *[0] * 8)  # xfrm_lifetime_cfg and _cur
@@ -45,19 +47,7 @@ _OF_THE_MACHINE, _OF_ALL = Path("/proc/sys/net/core/netdev_budget"), "somaxconn"
 log = logging.getLogger("vgw")
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """The allow-all policy of the lowest priority, for one address family."""
-
-    family: int
-
-
-@dataclass(frozen=True)
-class _Closed:
-    """The default `block` for packets that no policy matches."""
-
-
-_Ours = Block | _Pass | _Closed
+_Ours = Block | AllowRest | BlockByDefault
 
 
 def own_network() -> bool:
@@ -78,18 +68,20 @@ def diff(wanted: Sequence[Block], closed: bool) -> tuple[Change, ...]:
         _tell(os.strerror(error.errno or 0))
         return ()
     discards = _discards()
-    shut = discards and any(isinstance(one, _Pass) for one in actual)
-    passes = [_Pass(family) for family in _families()] if closed and discards is not None else []
-    mine: list[Block | _Pass] = [*wanted, *passes]
+    shut = discards and any(isinstance(one, AllowRest) for one in actual)
+    passes = (
+        [AllowRest(family) for family in _families()] if closed and discards is not None else []
+    )
+    mine: list[Block | AllowRest] = [*wanted, *passes]
     missing: list[_Ours] = [one for one in mine if one not in actual]
-    surplus: list[_Ours] = sorted(actual - set(mine), key=_words)
+    surplus: list[_Ours] = sorted(actual - set(mine), key=str)
     if passes and not discards:
-        missing.append(_Closed())
+        missing.append(BlockByDefault())
     if shut and not passes:
-        surplus.insert(0, _Closed())
+        surplus.insert(0, BlockByDefault())
     return (
-        *(Change("+", _words(one), one) for one in missing),
-        *(Change("-", _words(one), one) for one in surplus),
+        *(Change("+", str(one), one) for one in missing),
+        *(Change("-", str(one), one) for one in surplus),
     )
 
 
@@ -105,25 +97,6 @@ def apply(changes: Sequence[Change]) -> None:
                 raise CommandFailed(f"the kernel refused {change}: {why}") from None
 
 
-def say(blocks: Sequence[Block], closed: bool) -> str:
-    """The policies in ip-xfrm(8)'s words, a line each."""
-    lines: list[_Ours] = [*blocks]
-    if closed:
-        lines += [_Pass(socket.AF_INET), _Pass(socket.AF_INET6), _Closed()]
-    return "\n".join(map(_words, lines))
-
-
-def _words(one: _Ours) -> str:
-    match one:
-        case Block(address, mark):
-            return f"policy dst {address}/32 dir in mark 0/{mark:#x} action block"
-        case _Pass(family):
-            everybody = "0.0.0.0/0" if family == socket.AF_INET else "::/0"
-            return f"policy dst {everybody} dir in action allow"
-        case _Closed():
-            return "policy setdefault in block"
-
-
 @cache
 def _tell(why: str) -> None:
     log.warning(
@@ -133,10 +106,9 @@ def _tell(why: str) -> None:
     )
 
 
-def _families() -> tuple[int, ...]:
+def _families() -> tuple[Family, ...]:
     """A closed network closes for IPv6 too, so that one needs its policy where the kernel has it."""
-    both = Path("/proc/sys/net/ipv6").exists()
-    return (socket.AF_INET, socket.AF_INET6) if both else (socket.AF_INET,)
+    return tuple(Family) if Path("/proc/sys/net/ipv6").exists() else (Family.IPV4,)
 
 
 def _discards() -> bool | None:
@@ -148,7 +120,7 @@ def _discards() -> bool | None:
     return bool(_DEFAULTS.unpack_from(answer)[0] == _DEFAULT_BLOCK)
 
 
-def _actual() -> Iterator[Block | _Pass]:
+def _actual() -> Iterator[Block | AllowRest]:
     for body in _ask(netlink.message(_GET_POLICY, netlink.DUMP, b"")):
         to, _, *_, family, prefix, source_prefix, _, _, _ = _SELECTOR.unpack_from(body)
         priority, _, direction, action, _, _ = _REST.unpack_from(body, _INFO - _REST.size)
@@ -158,7 +130,7 @@ def _actual() -> Iterator[Block | _Pass]:
         elif (priority, direction, action) == (_WEAKEST, _IN, _ALLOW) and not (
             prefix or source_prefix or mark
         ):
-            yield _Pass(family)
+            yield AllowRest(_FAMILIES[family])
 
 
 def _mark(body: bytes) -> int:
@@ -173,22 +145,22 @@ def _mark(body: bytes) -> int:
     return 0
 
 
-def _selector(one: Block | _Pass) -> bytes:
-    if isinstance(one, _Pass):
-        return _SELECTOR.pack(bytes(16), bytes(16), 0, 0, 0, 0, one.family, 0, 0, 0, 0, 0)
+def _selector(one: Block | AllowRest) -> bytes:
+    if isinstance(one, AllowRest):
+        return _SELECTOR.pack(bytes(16), bytes(16), 0, 0, 0, 0, _NUMBERS[one.family], 0, 0, 0, 0, 0)
     ends = (one.address.packed.ljust(16, b"\0"), bytes(16))
     return _SELECTOR.pack(*ends, 0, 0, 0, 0, socket.AF_INET, 32, 0, 0, 0, 0)
 
 
-def _absent(one: Block | _Pass) -> bytes:
+def _absent(one: Block | AllowRest) -> bytes:
     """The attribute for a mark that must be absent, where one must."""
-    return b"" if isinstance(one, _Pass) else _VALUE.pack(_VALUE.size, _MARK, 0, one.mark)
+    return b"" if isinstance(one, AllowRest) else _VALUE.pack(_VALUE.size, _MARK, 0, one.mark)
 
 
 def _addition(one: _Ours) -> bytes:
-    if isinstance(one, _Closed):
+    if isinstance(one, BlockByDefault):
         return netlink.message(_SET_DEFAULT, netlink.ACK, _DEFAULTS.pack(_DEFAULT_BLOCK, 0, 0))
-    strength, action = (_WEAKEST, _ALLOW) if isinstance(one, _Pass) else (PRIORITY, _BLOCK)
+    strength, action = (_WEAKEST, _ALLOW) if isinstance(one, AllowRest) else (PRIORITY, _BLOCK)
     rest = _REST.pack(strength, 0, _IN, action, 0, 0)
     return netlink.message(
         _NEW_POLICY, netlink.ACK, _selector(one) + _FOR_EVER + rest + _absent(one)
@@ -196,7 +168,7 @@ def _addition(one: _Ours) -> bytes:
 
 
 def _removal(one: _Ours) -> bytes:
-    if isinstance(one, _Closed):
+    if isinstance(one, BlockByDefault):
         return netlink.message(_SET_DEFAULT, netlink.ACK, _DEFAULTS.pack(_DEFAULT_ACCEPT, 0, 0))
     named = _selector(one) + struct.pack("=IB3x", 0, _IN)  # xfrm_userpolicy_id
     return netlink.message(_DELETE_POLICY, netlink.ACK, named + _absent(one))

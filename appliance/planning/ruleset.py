@@ -123,6 +123,16 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Count:
+    """What the counting rules of one chain that have one reason met, since the ruleset was loaded."""
+
+    chain: str
+    rule: str
+    packets: int
+    octets: int
+
+
+@dataclass(frozen=True)
 class Chain:
     """Rules at one hook; `drop_rest` is the policy for what no rule took."""
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from appliance.addresses import Family
 from appliance.config.model import Interfaces
 from appliance.planning.ruleset import Ruleset
 from appliance.run_dir import RunDir
@@ -45,6 +46,11 @@ class Route:
     interface: str
     source: IPv4Address | None = None
 
+    def __str__(self) -> str:
+        source = f" src {self.source}" if self.source else ""
+        place = f"via {self.gateway} dev {self.interface} table {self.table}"
+        return f"route {self.destination} {place}{source}"
+
 
 @dataclass(frozen=True, order=True)
 class RouteRule:
@@ -60,6 +66,13 @@ class RouteRule:
     mark: int = 0
     specific_only: bool = False
 
+    def __str__(self) -> str:
+        origin = f"iif {self.interface}" if self.interface else "from all"
+        mark = f" fwmark {self.mark:#x}/{self.mark:#x}" if self.mark else ""
+        only = " suppress_prefixlength 0" if self.specific_only else ""
+        deed = "blackhole" if self.table == BLACKHOLE else f"lookup {self.table}"
+        return f"rule {self.priority}: {origin}{mark} {deed}{only}"
+
 
 @dataclass(frozen=True, order=True)
 class Block:
@@ -67,6 +80,27 @@ class Block:
 
     address: IPv4Address
     mark: int
+
+    def __str__(self) -> str:
+        return f"policy dst {self.address}/32 dir in mark 0/{self.mark:#x} action block"
+
+
+@dataclass(frozen=True)
+class AllowRest:
+    """The allow-all policy of the lowest priority, for one address family."""
+
+    family: Family
+
+    def __str__(self) -> str:
+        return f"policy dst {self.family.everybody} dir in action allow"
+
+
+@dataclass(frozen=True)
+class BlockByDefault:
+    """The default `block` for packets that no policy matches."""
+
+    def __str__(self) -> str:
+        return "policy setdefault in block"
 
 
 @dataclass(frozen=True, order=True)
@@ -76,6 +110,9 @@ class VirtualLink:
     name: str
     parent: str
     mac: str
+
+    def __str__(self) -> str:
+        return f"link {self.name} on {self.parent} address {self.mac}"
 
 
 @dataclass(frozen=True)
@@ -130,3 +167,10 @@ class Plan:
     closed: bool = False
     files: tuple[File, ...] = ()
     forwarding: tuple[str, ...] = ()
+
+    @property
+    def policies(self) -> tuple[Block | AllowRest | BlockByDefault, ...]:
+        """The blocks, and in a closed network what closes it, in the order that cuts nobody off."""
+        if not self.closed:
+            return self.blocks
+        return (*self.blocks, *map(AllowRest, Family), BlockByDefault())

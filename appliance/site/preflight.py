@@ -19,7 +19,6 @@ from appliance.site import locate
 from appliance.site.locate import Addresses
 
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW")
-KERNEL = ("nf_conntrack", "nf_nat", "nf_tables")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Observed:
 
     `interfaces`: name to addresses. `up`: names of those whose link is up. `capabilities`: effective,
     by their kernel names. `programs`: name to whether it is installed. `readonly_sysctls`: settings
-    that must change and cannot. `kernel`: features that are there. `arp`: who answers for an
+    that must change and cannot. `lacking`: features that the kernel does not have. `arp`: who answers for an
     address, as a MAC. `vrids`: virtual router ids heard, with the addresses they came from.
     """
 
@@ -37,7 +36,7 @@ class Observed:
     capabilities: frozenset[str] | None = None
     programs: Mapping[str, bool] = field(default_factory=dict)
     readonly_sysctls: frozenset[str] = frozenset()
-    kernel: frozenset[str] | None = None
+    lacking: frozenset[str] = frozenset()
     arp: Mapping[IPv4Address, str] = field(default_factory=dict)
     vrids: Mapping[int, frozenset[IPv4Address]] = field(default_factory=dict)
 
@@ -72,13 +71,12 @@ def _machine(observed: Observed) -> Iterator[Problem]:
                 f"{capability} is missing: run as root, or in compose add "
                 "`cap_add: [NET_ADMIN, NET_RAW]`",
             )
-    if observed.kernel is not None:
-        for feature in sorted(set(KERNEL) - observed.kernel):
-            yield Problem(
-                MissingKernelFeature,
-                f"the kernel lacks {feature}: on the host run `modprobe {feature}`, or use a kernel "
-                "that has it",
-            )
+    for feature in sorted(observed.lacking):
+        yield Problem(
+            MissingKernelFeature,
+            f"the kernel lacks {feature}: on the host run `modprobe {feature}`, or use a kernel "
+            "that has it",
+        )
     for setting in sorted(observed.readonly_sysctls):
         yield Problem(
             ReadOnlySysctl,

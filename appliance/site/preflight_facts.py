@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from appliance import ApplianceError, ReadOnlySysctl
 from appliance.config.model import Config, Interfaces
 from appliance.drivers import routes, sysctl
+from appliance.drivers.firewall import Firewall
 from appliance.planning.plan import sysctls
 from appliance.site import locate, preflight, probes
 
@@ -14,8 +15,10 @@ LISTEN = 1.2  # seconds: a little more than the interval of whoever advertises o
 ASK = 0.2  # seconds for an ARP answer on a local network
 
 
-def problems(config: Config, node: str, *, listening: bool) -> tuple[ApplianceError, ...]:
-    """Every reason for `node` not to start here. Reads only.
+def problems(
+    config: Config, node: str, rules: Firewall, *, listening: bool
+) -> tuple[ApplianceError, ...]:
+    """Every reason for `node` not to start here, with `rules` to hold its ruleset. Reads only.
 
     What needs something that is already missing is left for the next try. `listening` also hears
     the LAN for foreign adverts, which takes a second.
@@ -25,7 +28,7 @@ def problems(config: Config, node: str, *, listening: bool) -> tuple[ApplianceEr
         interfaces={name: link.addresses for name, link in links.items()},
         up=frozenset(name for name, link in links.items() if link.enabled),
         capabilities=probes.capabilities(),
-        programs=probes.programs(),
+        programs=probes.programs(rules),
     )
     found = _judged(config, node, machine)
     if found:
@@ -35,7 +38,7 @@ def problems(config: Config, node: str, *, listening: bool) -> tuple[ApplianceEr
     mine = {link.mac for link in links.values()}
     answers = _answers(config, node, interfaces)
     network = preflight.Observed(
-        kernel=probes.kernel(),
+        lacking=probes.lacking(rules),
         arp={address: mac for address, mac in answers.items() if mac not in mine},
         vrids=probes.router_ids(interfaces.lan, LISTEN) if listening else {},
     )

@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from appliance import ApplianceError, system
-from appliance.drivers import nftables, routes
+from appliance import system
+from appliance.drivers import routes
+from appliance.drivers.firewall import Firewall
 
 # Linux's numbers of the capabilities we ask about (capabilities(7), include/uapi/linux/capability.h).
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
 _ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
 _VRRP = 112
 CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
-PROGRAMS = ("conntrack", "conntrackd", "ip", "keepalived", "nft", "setpriv")
+PROGRAMS = ("conntrack", "conntrackd", "ip", "keepalived", "setpriv")
 # Without it conntrackd knows no protocol by its name: it starts, and tells the peer of no connection.
 FILES = ("/etc/protocols",)
 
@@ -27,23 +28,17 @@ def capabilities() -> frozenset[str]:
     return frozenset(name for name, bit in _CAPABILITIES.items() if bits >> bit & 1)
 
 
-def programs() -> dict[str, bool]:
+def programs(firewall: Firewall) -> dict[str, bool]:
     """Each program that the gateway runs, and each file that these need: whether it is installed."""
-    found = {name: system.find_program(name) is not None for name in PROGRAMS}
+    needed = (*PROGRAMS, *firewall.programs)
+    found = {name: system.find_program(name) is not None for name in needed}
     return found | {name: Path(name).exists() for name in FILES}
 
 
-def kernel() -> frozenset[str]:
-    """The features of the running kernel that are there, by the names of their modules."""
-    found = set()
-    if CONNTRACK.exists():
-        found.add("nf_conntrack")
-    try:
-        nftables.listing()
-        found |= {"nf_tables", "nf_nat"}
-    except ApplianceError:
-        pass
-    return frozenset(found)
+def lacking(firewall: Firewall) -> frozenset[str]:
+    """The features that the running kernel lacks, by the names of their modules."""
+    tracking = frozenset() if CONNTRACK.exists() else frozenset({"nf_conntrack"})
+    return tracking | firewall.lacking()
 
 
 def load_modules() -> None:

@@ -15,7 +15,7 @@ import pytest
 from appliance.commands import plan_text
 from appliance.config import gateway_file, reserved_names
 from appliance.config.model import Config
-from appliance.planning import daemon_files
+from appliance.planning import daemon_files, nft_text
 from appliance.planning.plan import plan
 from appliance.planning.wanted import Site, Versions
 from appliance.run_dir import RunDir
@@ -59,12 +59,13 @@ def expected_files(case: Path) -> dict[str, str]:
     files = {}
     for name in wanted.nodes:
         texts = {
-            role: plan_text.text(plan(wanted, name, role, site(wanted, name)))
+            role: plan_text.text(plan(wanted, name, role, site(wanted, name)), nft_text.text)
             for role in (Role.MASTER, Role.BACKUP)
         }
         files[f"{name}.plan"] = texts[Role.MASTER]
         files[f"{name}.as-backup.diff"] = _difference(texts[Role.MASTER], texts[Role.BACKUP])
-        newer = plan_text.text(plan(wanted, name, Role.MASTER, site(wanted, name, DEBIAN_13)))
+        on_13 = plan(wanted, name, Role.MASTER, site(wanted, name, DEBIAN_13))
+        newer = plan_text.text(on_13, nft_text.text)
         files[f"{name}.on-debian-13.diff"] = _difference(texts[Role.MASTER], newer)
     for machine in wanted.machines:
         files[f"{machine}.netplan.yaml"] = daemon_files.netplan(wanted, machine)
@@ -164,7 +165,6 @@ def real_daemons() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_real_daemons_accept_the_files(case: Path, real_daemons: None, tmp_path: Path) -> None:
-    from appliance.drivers import nftables
     from appliance.processes import versions as programs
 
     wanted = parsed(case)
@@ -172,7 +172,7 @@ def test_the_real_daemons_accept_the_files(case: Path, real_daemons: None, tmp_p
         here = site(wanted, name, programs.installed_versions())
         wanted_plan = plan(wanted, name, Role.MASTER, here)
         assert wanted_plan.ruleset is not None
-        (tmp_path / "rules.nft").write_text(nftables.text(wanted_plan.ruleset))
+        (tmp_path / "rules.nft").write_text(nft_text.text(wanted_plan.ruleset))
         for file in wanted_plan.files:
             (tmp_path / file.name).write_text(file.text.replace(str(RUN_DIR), str(tmp_path)))
         for note in ("ready", "aside"):

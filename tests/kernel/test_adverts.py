@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.drivers import nftables
+from appliance.drivers import firewall
+from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.kernel.connections import until
 from tests.kernel.wanted import plan_of
@@ -17,7 +18,8 @@ from tests.kernel.wanted import plan_of
 Namespace = Callable[[Callable[[], None]], None]
 OWN, PEER, GROUP = "192.168.100.2", "192.168.100.3", "224.0.0.18"
 VRRP, IPV4, ROUTER_ID = 112, 0x0800, 51
-DROPPED = "arriving: VRRP from anybody else"
+DROPPED = ("arriving", "VRRP from anybody else")
+RULES = firewall.of(RunDir())
 OPTIONS = bytes(
     [1, 1, 1, 0]
 )  # three of no operation, and the end of the list (RFC 791, section 3.1)
@@ -84,10 +86,7 @@ def test_an_advert_of_another_version_is_dropped_before_keepalived(
     namespace: Namespace, cases: dict[str, Path], case: str, right: int, wrong: int, to: str
 ) -> None:
     def body() -> None:
-        nftables.apply(
-            nftables.diff(plan_of(cases[case], Role.BACKUP).ruleset, Path("/run/rules")),
-            Path("/run/rules"),
-        )
+        RULES.apply(RULES.diff(plan_of(cases[case], Role.BACKUP).ruleset))
         refused = [
             packet(advert(wrong, 1), to),
             packet(advert(wrong, 2), to, options=OPTIONS),
@@ -108,4 +107,4 @@ def test_an_advert_of_another_version_is_dropped_before_keepalived(
 
 def dropped() -> int:
     """How many packets the rule behind those for the peer's adverts has dropped."""
-    return nftables.counters()[DROPPED][0]
+    return next(one.packets for one in RULES.counters() if (one.chain, one.rule) == DROPPED)

@@ -14,12 +14,11 @@ from typing import Any
 
 from appliance import converge
 from appliance.agent import notify
-from appliance.drivers import nftables
 from appliance.processes import notes
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.kernel.test_converge import DRIFT
-from tests.kernel.wanted import hold_addresses, plan_of, state
+from tests.kernel.wanted import hold_addresses, listing, plan_of, state
 
 RUN_DIR = RunDir()
 LOG = Path("/run/agent.log")
@@ -176,16 +175,16 @@ def test_a_broken_file_is_not_taken_up_and_a_good_one_is(
         file = tmp_path / "gateway.yaml"
         file.write_text(cases["01-standard"].read_text())
         with running(file) as process:
-            good, text = nftables.listing(), file.read_text()
+            good, text = listing(), file.read_text()
             for before, after in (("priority: 90", "priority: none"), ("  master:", "  other:")):
                 LOG.write_text("")
                 file.write_text(text.replace(before, after))
                 process.send_signal(1)
                 within(2, lambda: "kept the former configuration" in LOG.read_text())
-                assert nftables.listing() == good
+                assert listing() == good
             file.write_text(cases["05-everything"].read_text())
             process.send_signal(1)
-            within(2, lambda: "8080" in (nftables.listing() or ""))
+            within(2, lambda: "8080" in (listing() or ""))
             assert told()["repairs"] == 0, "a change of the file is no drift"
 
     namespace(body)

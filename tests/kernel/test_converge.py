@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from appliance import converge
-from appliance.drivers import nftables
 from appliance.planning.wanted import Change, Plan
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
-from tests.kernel.wanted import forwarding, hold_addresses, plan_of, state
+from tests.kernel.wanted import forwarding, hold_addresses, listing, plan_of, state
 
 RUN_DIR = RunDir()
 ROLES = (Role.MASTER, Role.BACKUP)
@@ -105,7 +104,7 @@ def test_apply_killed_at_each_step_heals_and_never_forwards_unguarded(
         while True:
             converge.converge_fully(start, RUN_DIR)
             killed = killed_at(step, goal)
-            assert not forwarding() or nftables.listing(), f"step {step}: forwards without rules"
+            assert not forwarding() or listing(), f"step {step}: forwards without rules"
             converge.converge_fully(goal, RUN_DIR)
             assert converge.differences(goal, RUN_DIR) == ()
             if not killed:
@@ -127,7 +126,7 @@ def test_apply_killed_at_any_moment_heals(namespace: Namespace, cases: Cases) ->
                 time.sleep(0.9 * percent / 100)
                 interrupted += process.poll() is None
                 process.kill()
-            assert not forwarding() or nftables.listing(), f"{percent} %: forwards without rules"
+            assert not forwarding() or listing(), f"{percent} %: forwards without rules"
             done = subprocess.run(apply, check=False, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
         assert interrupted > 5
@@ -201,5 +200,24 @@ def test_other_peoples_tables_and_routes_are_left_alone(namespace: Namespace, ca
         converge.converge_fully(Plan(), RUN_DIR)
         assert theirs() == before
         assert others.read_text().strip() == "1"
+
+    namespace(body)
+
+
+def test_where_nobody_can_tell_whether_rules_are_there_nothing_is_forwarded(
+    namespace: Namespace, cases: Cases, tmp_path: Path
+) -> None:
+    broken = tmp_path / "nft"
+    broken.write_text("#!/bin/sh\necho 'nft: out of order' >&2\nexit 1\n")
+    broken.chmod(0o755)
+
+    def body() -> None:
+        wanted = plan_of(cases["01-standard"], Role.BACKUP)
+        os.environ["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+        report = converge.converge(wanted, RUN_DIR)
+        assert not forwarding()
+        assert all("out of order" in str(problem) for problem in report.problems)
+        assert report.problems
+        assert RUN_DIR.keepalived_conf.exists(), "one failure does not stop the rest"
 
     namespace(body)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.config import gateway_file
-from appliance.drivers import nftables, sysctl
+from appliance.drivers import sysctl
+from appliance.drivers.nftables import Nftables
 from appliance.planning.plan import plan
 from appliance.planning.wanted import PROTOCOL, Plan
+from appliance.run_dir import RunDir
 from appliance.site import this_node
 from appliance.vrrp import Role
 
@@ -27,12 +29,17 @@ def hold_addresses(role: Role) -> None:
         subprocess.run(command, check=role is Role.MASTER, capture_output=True)
 
 
+def listing() -> str | None:
+    """Our table as nft lists it; None where there is none."""
+    return Nftables(RunDir().ruleset_digests).listing()
+
+
 def state(plan: Plan) -> dict[str, Any]:
     """All that is ours on this machine, in an order of its own."""
     routes = _ip("route", "show", "table", "all", "proto", str(PROTOCOL))
     rules = [rule for rule in _ip("rule", "show") if rule.get("protocol") == str(PROTOCOL)]
     return {
-        "table": nftables.listing(),
+        "table": listing(),
         "links": [
             (link["ifname"], link["link"], link["address"], "UP" in link["flags"])
             for link in _ip("link", "show", "type", "macvlan")

@@ -1,19 +1,23 @@
 """The firewall in neutral words: what must hold for every configuration there is."""
 
-from ipaddress import IPv4Network
+import json
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
+from appliance import Unsupported
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
-from appliance.drivers import nftables
-from appliance.planning import firewall, virtual_macs
+from appliance.drivers.nftables import counts
+from appliance.planning import firewall, nft_text, virtual_macs
 from appliance.planning.ruleset import (
     Accept,
     Admit,
     Chain,
     ChainKind,
+    Count,
+    Dnat,
     Drop,
     Hook,
     Mark,
@@ -52,7 +56,7 @@ def test_input_and_forward_drop_what_nothing_names(rules: Ruleset) -> None:
 
 
 def test_nothing_is_ever_rejected_or_masqueraded(rules: Ruleset) -> None:
-    text = nftables.text(rules)
+    text = nft_text.text(rules)
     assert not {"reject", "masquerade", "random", "flush ruleset"} & set(text.split())
 
 
@@ -138,13 +142,73 @@ def test_an_advert_counts_only_in_the_version_of_the_file(wanted: Config, rules:
 def line(rule: Rule) -> str:
     """The rule as nft reads it."""
     some = Chain("some", Hook.INPUT, ChainKind.FILTER, (rule,))
-    return nftables.text(Ruleset((some,))).splitlines()[5].strip()
+    return nft_text.text(Ruleset((some,))).splitlines()[5].strip()
 
 
 @pytest.mark.parametrize(("version", "first"), [(2, "0x21"), (3, "0x31")])
 def test_version_and_type_of_an_advert_are_one_byte(version: int, first: str) -> None:
     match = Match(protocol="vrrp", ttl=255, vrrp_version=version)
     assert line(Rule(Accept(), match)) == f"meta l4proto 112 ip ttl 255 @th,0,8 {first} accept"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "sentence"),
+    [
+        (
+            ChainKind.FILTER,
+            Rule(Accept(), Match(protocol="sctp"), "some reason"),
+            "chain some: rule 1 (some reason): the number of protocol sctp is not known",
+        ),
+        (
+            ChainKind.FILTER,
+            Rule(Accept(), Match(ports=((80, 80),))),
+            "chain some: rule 1 (no comment): protocol any has no ports",
+        ),
+        (
+            ChainKind.FILTER,
+            Rule(Dnat((("icmp", 1, IPv4Address("192.168.100.10"), 1),))),
+            "chain some: rule 1 (no comment): protocol icmp has no ports to redirect",
+        ),
+        (
+            ChainKind.GUARD,
+            Rule(Accept()),
+            "chain some: nothing of kind guard is called at input",
+        ),
+    ],
+)
+def test_what_nft_cannot_say_is_refused_and_never_left_out(
+    kind: ChainKind, rule: Rule, sentence: str
+) -> None:
+    rules = Ruleset((Chain("some", Hook.INPUT, kind, (rule,)),))
+    assert nft_text.problems(rules) == (sentence,)
+    with pytest.raises(Unsupported, match="nft cannot say our ruleset"):
+        nft_text.text(rules)
+
+
+def test_nft_can_say_every_configuration(rules: Ruleset) -> None:
+    assert nft_text.problems(rules) == ()
+
+
+def test_counters_of_one_chain_and_reason_are_one() -> None:
+    def counting(chain: str, packets: int, **comment: str) -> str:
+        count = {"counter": {"packets": packets, "bytes": 10 * packets}}
+        return json.dumps({"rule": {"chain": chain, "expr": [count, {"drop": None}], **comment}})
+
+    listed = ", ".join(
+        [
+            '{"metainfo": {}}',
+            '{"rule": {"chain": "input", "expr": [{"accept": null}]}}',
+            counting("input", 1, comment="everything else"),
+            counting("leak-guard", 2, comment="untranslated"),
+            counting("leak-guard", 3, comment="untranslated"),
+            counting("other", 4),
+        ]
+    )
+    assert counts(f'{{"nftables": [{listed}]}}') == (
+        Count("input", "everything else", 1, 10),
+        Count("leak-guard", "untranslated", 5, 50),
+        Count("other", "", 4, 40),
+    )
 
 
 def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
@@ -188,7 +252,7 @@ def test_a_prefix_of_three_bytes_is_asked_for_by_its_mask() -> None:
 
 def test_ports_become_one_map_however_many_they_are() -> None:
     case = next(path for path in CASES if "everything" in str(path))
-    text = nftables.text(
+    text = nft_text.text(
         firewall.ruleset(gateway_file.parse(case.read_bytes()), "master", INTERFACES)
     )
     assert text.count("dnat ip to") == 1

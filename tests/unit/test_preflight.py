@@ -16,6 +16,8 @@ from appliance import (
 )
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
+from appliance.drivers import firewall
+from appliance.run_dir import RunDir
 from appliance.site import preflight, probes
 from appliance.site.locate import locate
 from appliance.site.preflight import Observed, judge
@@ -42,7 +44,6 @@ FINE = Observed(
     up=frozenset(LINKS),
     capabilities=frozenset(preflight.CAPABILITIES),
     programs={"keepalived": True, "conntrackd": True},
-    kernel=frozenset(preflight.KERNEL),
 )
 
 
@@ -50,7 +51,7 @@ def test_set_up_brings_each_file_that_the_programs_need() -> None:
     listed = (Path(__file__).parents[2] / "setup/debian-packages.txt").read_text()
     files = {word for line in listed.splitlines() for word in line.split() if word[0] == "/"}
     assert set(probes.FILES) <= files
-    assert set(probes.FILES) <= probes.programs().keys()
+    assert set(probes.FILES) <= probes.programs(firewall.of(RunDir())).keys()
 
 
 def said(observed: Observed) -> list[tuple[type[Exception], str]]:
@@ -75,7 +76,7 @@ def test_what_was_not_looked_at_is_not_judged() -> None:
             "`cap_add: [NET_ADMIN, NET_RAW]`",
         ),
         (
-            replace(FINE, kernel=frozenset({"nf_tables", "nf_nat"})),
+            replace(FINE, lacking=frozenset({"nf_conntrack"})),
             MissingKernelFeature,
             "the kernel lacks nf_conntrack: on the host run `modprobe nf_conntrack`, or use a "
             "kernel that has it",
@@ -133,8 +134,8 @@ def test_one_thing_wrong(observed: Observed, error: type[Exception], sentence: s
 
 
 def test_all_is_told_at_once() -> None:
-    observed = replace(FINE, capabilities=frozenset(), kernel=frozenset(), interfaces={})
-    assert len(said(observed)) == 2 + 3 + 3
+    observed = replace(FINE, capabilities=frozenset(), lacking=frozenset({"nf_nat"}), interfaces={})
+    assert len(said(observed)) == 2 + 1 + 3
 
 
 @pytest.mark.parametrize(

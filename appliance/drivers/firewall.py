@@ -1,0 +1,56 @@
+"""What a firewall back end is to everybody else: an object with few verbs, made in one place."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from appliance.drivers.nftables import Nftables
+from appliance.planning.ruleset import Count, Ruleset
+from appliance.planning.wanted import Change
+from appliance.run_dir import RunDir
+
+
+class Firewall(Protocol):
+    """One of the kernel's firewalls, as the holder of our ruleset.
+
+    It owns all objects that the ruleset becomes, however many tables they are, and touches nobody
+    else's. Where it needs several steps to put them, what drops comes first, so that a kill in between
+    leaves too few packets through and never too many.
+    """
+
+    # Without these it does not work.
+    programs: Sequence[str]
+    # Netlink families, each with the groups (a mask) in which the kernel tells that somebody changed rules;
+    # none where it does not tell, and a change is found by the next look.
+    notices: Sequence[tuple[int, int]]
+
+    def lacking(self) -> frozenset[str]:
+        """The kernel features that it needs and does not find here, by the names of their modules."""
+
+    def supported(self, ruleset: Ruleset) -> tuple[str, ...]:
+        """What it cannot say of the ruleset, a sentence each; nothing means that it can say all."""
+
+    def text(self, ruleset: Ruleset) -> str:
+        """The whole ruleset in its own words. Raises Unsupported rather than leave out a condition."""
+
+    def diff(self, wanted: Ruleset | None) -> tuple[Change, ...]:
+        """What stands between our rules and the wanted ones; None: none of ours. Reads only.
+
+        Raises Unsupported, and CommandFailed or MissingKernelFeature where the kernel does not tell.
+        """
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make the changes of `diff`. Raises CommandFailed and MissingKernelFeature."""
+
+    def in_force(self) -> bool:
+        """Whether all that our rules are made of is there now. Raises as `diff` does.
+
+        Forwarding hangs on this: of several tables one that is missing makes it False.
+        """
+
+    def counters(self) -> tuple[Count, ...]:
+        """What the rules that count have met; none where there are none of ours."""
+
+
+def of(run_dir: RunDir) -> Firewall:
+    """The back end of a node: the one place that chooses. It keeps its notes in the run directory."""
+    return Nftables(run_dir.ruleset_digests)

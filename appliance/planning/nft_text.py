@@ -1,0 +1,208 @@
+"""The neutral ruleset in nft's words (nft(8)): one table of ours, which replaces the former one whole. Pure."""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
+
+from appliance import Unsupported
+from appliance.planning.ruleset import (
+    Accept,
+    Action,
+    Admit,
+    Chain,
+    ChainKind,
+    ClampMss,
+    Dnat,
+    Drop,
+    Hook,
+    Mark,
+    Match,
+    NoTrack,
+    Rule,
+    Ruleset,
+    Snat,
+)
+
+TABLE = "inet vgw"
+# Type and priority of a base chain (nft(8), "CHAINS"); the guard comes after source NAT at 100.
+_PLACE = {
+    (ChainKind.RAW, Hook.PREROUTING): ("filter", "raw"),
+    (ChainKind.RAW, Hook.OUTPUT): ("filter", "raw"),
+    (ChainKind.FILTER, Hook.INPUT): ("filter", "filter"),
+    (ChainKind.FILTER, Hook.FORWARD): ("filter", "filter"),
+    (ChainKind.NAT, Hook.PREROUTING): ("nat", "dstnat"),
+    (ChainKind.NAT, Hook.POSTROUTING): ("nat", "srcnat"),
+    (ChainKind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
+}
+# By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
+_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
+# Of such a prefix nft loads three bytes; the kernel has a short way for one, two and four (nft_payload_fast_eval).
+_THREE_BYTES = 24
+# VRRP's first byte is version and type; 1, an advert, is the only type (RFC 3768, 5.3; RFC 9568, 5.2).
+_ADVERT = 1
+# Those whose header has a destination port.
+_HAVE_PORTS = ("tcp", "udp")
+
+
+def text(ruleset: Ruleset) -> str:
+    """The ruleset as an nft script that puts our table in place of the former one, in one stroke.
+
+    Raises Unsupported, for a rule without one of its conditions would say something else.
+    """
+    if unsaid := problems(ruleset):
+        raise Unsupported("nft cannot say our ruleset: " + "; ".join(unsaid))
+    lines = [f"table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
+    for chain in ruleset.chains:
+        lines += [f"\t{line}".rstrip() for line in _chain(chain)]
+    return "\n".join([*lines, "}", ""])
+
+
+def removal() -> str:
+    """The nft script that takes our table away."""
+    return f"table {TABLE}\ndelete table {TABLE}\n"
+
+
+def problems(ruleset: Ruleset) -> tuple[str, ...]:
+    """What nft has no words for: a sentence each."""
+    return tuple(
+        f"chain {chain.name}: {problem}"
+        for chain in ruleset.chains
+        for problem in _chain_problems(chain)
+    )
+
+
+def _chain_problems(chain: Chain) -> Iterator[str]:
+    if (chain.kind, chain.hook) not in _PLACE:
+        yield f"nothing of kind {chain.kind} is called at {chain.hook}"
+    for number, rule in enumerate(chain.rules, 1):
+        for problem in _rule_problems(rule):
+            yield f"rule {number} ({rule.why or 'no comment'}): {problem}"
+
+
+def _rule_problems(rule: Rule) -> Iterator[str]:
+    match = rule.match
+    for protocol in filter(None, (match.protocol, match.protocol_not)):
+        if protocol not in _PROTOCOLS:
+            yield f"the number of protocol {protocol} is not known"
+    if match.ports and match.protocol not in _HAVE_PORTS:
+        yield f"protocol {match.protocol or 'any'} has no ports"
+    if isinstance(rule.action, Dnat):
+        for protocol in sorted({row[0] for row in rule.action.table} - set(_HAVE_PORTS)):
+            yield f"protocol {protocol} has no ports to redirect"
+
+
+def _chain(chain: Chain) -> list[str]:
+    kind, priority = _PLACE[chain.kind, chain.hook]
+    policy = "drop" if chain.drop_rest else "accept"
+    return [
+        f"chain {chain.name} {{",
+        f"\ttype {kind} hook {chain.hook} priority {priority}; policy {policy};",
+        *(f"\t{_rule(rule)}" for rule in chain.rules),
+        "}",
+    ]
+
+
+def _rule(rule: Rule) -> str:
+    words = [*_match(rule.match), "counter" if rule.count else "", _action(rule.action)]
+    if rule.why:
+        words.append(f'comment "{rule.why}"')
+    return " ".join(word for word in words if word)
+
+
+def _match(match: Match) -> list[str]:
+    words = [*_way(match), *_protocol(match), *_headers(match)]
+    if match.no_return_route:
+        words.append("meta nfproto ipv4 fib saddr . mark . iif oif missing")
+    if match.ct_state:
+        words.append(f"ct state {','.join(match.ct_state)}")
+    if match.ct_redirected:
+        words.append("ct status dnat")
+    if match.ct_translated:
+        words.append("ct status snat,dnat")
+    if match.per_second:
+        words.append(f"limit rate {match.per_second}/second burst {match.per_second} packets")
+    return words
+
+
+def _protocol(match: Match) -> list[str]:
+    words = []
+    if match.protocol and match.ports:
+        words.append(f"{match.protocol} dport {_one_of([_span(p) for p in match.ports])}")
+    elif match.protocol:
+        words.append(f"meta l4proto {_PROTOCOLS[match.protocol]}")
+    if match.protocol_not:
+        words.append(f"meta l4proto != {_PROTOCOLS[match.protocol_not]}")
+    return words
+
+
+def _headers(match: Match) -> list[str]:
+    """What stands in the headers of IP and of the protocol above it."""
+    words = []
+    if match.ttl is not None:
+        words.append(f"ip ttl {match.ttl}")
+    if match.vrrp_version is not None:
+        words.append(f"@th,0,8 {match.vrrp_version << 4 | _ADVERT:#x}")
+    if match.icmp_type:
+        words.append(f"icmp type {match.icmp_type}")
+    if match.icmp_code_not is not None:
+        words.append(f"icmp code != {match.icmp_code_not}")
+    return words
+
+
+def _way(match: Match) -> list[str]:
+    """From where to where; an interface last, for the kernel copies its name each time it is asked for."""
+    words = _networks("saddr", "", match.source) + _networks("saddr", "!= ", match.source_not)
+    words += _networks("daddr", "", match.destination)
+    words += _networks("daddr", "!= ", match.destination_not)
+    if match.in_interface:
+        words.append(f"iifname {_one_of(_names(match.in_interface))}")
+    if match.out_interface:
+        words.append(f"oifname {_one_of(_names(match.out_interface))}")
+    return words
+
+
+def _networks(field: str, negation: str, networks: Sequence[IPv4Network]) -> list[str]:
+    if not networks:
+        return []
+    if len(networks) == 1 and networks[0].prefixlen == _THREE_BYTES:
+        mask, address = networks[0].netmask, networks[0].network_address
+        return [f"ip {field} & {mask} {negation or '== '}{address}"]
+    names = [str(n.network_address) if n.prefixlen == 32 else str(n) for n in networks]
+    return [f"ip {field} {negation}{_one_of(names)}"]
+
+
+def _names(interfaces: Sequence[str]) -> list[str]:
+    return [f'"{name}"' for name in interfaces]
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else "{ " + ", ".join(names) + " }"
+
+
+def _span(ports: tuple[int, int]) -> str:
+    low, high = ports
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _action(action: Action) -> str:
+    match action:
+        case Accept():
+            return "accept"
+        case Drop():
+            return "drop"
+        case NoTrack():
+            return "notrack"
+        case Mark(bit):
+            return f"meta mark set meta mark or {bit:#x}"
+        case Admit(bit):
+            return f"{_action(Mark(bit))} accept"
+        case ClampMss():
+            return "tcp flags syn / syn,rst tcp option maxseg size set rt mtu"
+        case Snat(to, ports):
+            ports_bind = "meta l4proto { 6, 17 } " if ports else ""
+            return f"{ports_bind}snat ip to {to}" + (f":{_span(ports)}" if ports else "")
+        case Dnat(table):
+            rows = ", ".join(
+                f"{_PROTOCOLS[protocol]} . {port} : {to} . {to_port}"
+                for protocol, port, to, to_port in table
+            )
+            return f"dnat ip to meta l4proto . th dport map {{ {rows} }}"
