@@ -1,13 +1,15 @@
 """What the two agents tell each other over the sync link, several times a second."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Annotated, Protocol, get_type_hints
 
 from appliance.vrrp import Role
 
 INTERVAL = 0.25  # seconds between two beats
 SILENCE = 1.5  # seconds after which a peer that beats is taken for gone
+# Of the words of a beat: rises when one changes its meaning. 0: a version that told none.
+SCHEMA = 1
 _MOST_BYTES = 2048
 # Requests and canaries are numbered from the time of day on, canaries two a second: until the year 2242.
 _LATEST = 2**33
@@ -79,6 +81,11 @@ class Beat:
     `canary` is the last mark that it planted in its table as MASTER, `seen` the last one of the peer's
     that arrived in its own, and `replicas` whether its table is good enough for a takeover. `asks` is the
     number of its request for all entries, and `prepared` that of the peer's which may be made now; or 0.
+    `schema` is SCHEMA of the VGW there and `version` its own, `digest` that of its file, and `config` the
+    same by the formula that a node without a schema knows.
+
+    What a beat does not tell has a value that claims nothing, for the peer may be of another version:
+    whoever adds a field gives it one. The first five are in the beats of every version.
 
     Each field names its bounds: what lies outside makes the whole datagram no beat, for any host on the
     sync link can send one.
@@ -87,27 +94,31 @@ class Beat:
     node: Annotated[str, Line(63)]  # as `read_host_name` has it
     role: Annotated[str, _ROLE]
     ready: Annotated[bool, _YES_OR_NO]
-    reason: Annotated[str, Line(_MOST_BYTES)]
     priority: Annotated[int, Count(254, least=1)]
     entries: Annotated[int, Count(2**31 - 1)]  # the kernel counts them in an int
-    quiet: Annotated[float | None, Age()]
-    still: Annotated[float | None, Age()]
-    generation: Annotated[int, Count(2**22)]  # PID_MAX_LIMIT of a 64-bit kernel
-    canary: Annotated[int, Count(2 * _LATEST)]
-    seen: Annotated[int, Count(2 * _LATEST)]
-    replicas: Annotated[bool, _YES_OR_NO]
-    asks: Annotated[int, Count(_LATEST)]
-    prepared: Annotated[int, Count(_LATEST)]
-    config: Annotated[str, Line(64)]  # a digest
+    reason: Annotated[str, Line(_MOST_BYTES)] = ""
+    quiet: Annotated[float | None, Age()] = None
+    still: Annotated[float | None, Age()] = None
+    generation: Annotated[int, Count(2**22)] = 0  # PID_MAX_LIMIT of a 64-bit kernel
+    canary: Annotated[int, Count(2 * _LATEST)] = 0
+    seen: Annotated[int, Count(2 * _LATEST)] = 0
+    replicas: Annotated[bool, _YES_OR_NO] = False
+    asks: Annotated[int, Count(_LATEST)] = 0
+    prepared: Annotated[int, Count(_LATEST)] = 0
+    config: Annotated[str, Line(64)] = ""
+    schema: Annotated[int, Count(2**16)] = 0
+    version: Annotated[str, Line(64)] = ""
+    digest: Annotated[str, Line(64)] = ""
 
 
 _BOUNDS: dict[str, Bounds] = {
     name: hint.__metadata__[0] for name, hint in get_type_hints(Beat, include_extras=True).items()
 }
+_IN_EVERY_BEAT = {field.name for field in fields(Beat) if field.default is MISSING}
 
 
 def pack(beat: Beat) -> bytes:
-    """The beat as one datagram: JSON, so that another version's extra words do no harm.
+    """The beat as one datagram: JSON, so that another version's further words do no harm.
 
     Of a reason that is too long for a datagram the beginning is told: without a beat the peer is taken
     for gone.
@@ -119,12 +130,15 @@ def pack(beat: Beat) -> bytes:
 
 
 def unpack(datagram: bytes) -> Beat | None:
-    """The beat in a datagram, or None where it is none or one of its values is out of bounds."""
+    """The beat in a datagram, or None where it is none or one of its values is out of bounds.
+
+    Words that this version does not know are passed over.
+    """
     try:
         words = json.loads(datagram[:_MOST_BYTES])
-        found = {name: words[name] for name in _BOUNDS}
+        found = {name: words[name] for name in _BOUNDS if name in words or name in _IN_EVERY_BEAT}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not all(bounds.admit(found[name]) for name, bounds in _BOUNDS.items()):
+    if not all(_BOUNDS[name].admit(value) for name, value in found.items()):
         return None
     return Beat(**found)

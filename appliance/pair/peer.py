@@ -23,6 +23,12 @@ class Peer:
         """Whether it says that it is MASTER."""
         return self.beat is not None and self.beat.role == Role.MASTER
 
+    def goes_by(self, digest: str, legacy_digest: str) -> bool:
+        """Whether it has the file with this digest; by the other one where it knows no more than that."""
+        if self.beat is None:
+            return False
+        return self.beat.digest == digest if self.beat.schema else self.beat.config == legacy_digest
+
     def take(self, datagram: bytes, now: float) -> bool:
         """Take a datagram in; False where it is no beat of this node."""
         found = beat.unpack(datagram)

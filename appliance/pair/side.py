@@ -1,9 +1,9 @@
 """The node's side of the pair: beats, the way out, and what follows for its own readiness."""
 
 import logging
-from hashlib import sha256
 
-from appliance import ApplianceError, system, vrrp
+from appliance import ApplianceError, __version__, system, vrrp
+from appliance.config import digests
 from appliance.config.model import Config, Failback
 from appliance.conntrack import conntrackd, table
 from appliance.pair import beat, degraded, readiness, replicas
@@ -49,7 +49,7 @@ class Pair:
         """Go by this configuration from now on."""
         me, peer = config.nodes[self.node], config.nodes[config.peer_of(self.node)]
         self.config, self.priority = config, me.priority
-        self.digest = sha256(config.model_dump_json().encode()).hexdigest()[:12]
+        self.digests = digests.digest(config), digests.legacy_digest(config)
         self.heart = Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1)
         self.standby = Standby(config, self.node)
         self.adverts = Adverts(peer.lan.ip, config.vgw.virtual_router_id)
@@ -188,7 +188,10 @@ class Pair:
             replicas=self.state.caught_up and not self.degraded,
             asks=self.replicas.request.open,
             prepared=self.replicas.preparation.arrived(self.peer.beat),
-            config=self.digest,
+            config=self.digests[1],
+            schema=beat.SCHEMA,
+            version=__version__,
+            digest=self.digests[0],
         )
 
     def _follow(self, now: float) -> None:
@@ -279,7 +282,7 @@ class Pair:
             limit=table.limit(),
             late=self.state.late,
             listened=now - self.began > readiness.GRACE,
-            same_file=facts.peer is not None and facts.peer.config == self.digest,
+            same_file=self.peer.goes_by(*self.digests),
             generation=self.replicas.generation,
             waited=self.waited(now),
             settling=self.replicas.settling(facts.peer.seen if facts.peer else 0),
@@ -289,7 +292,7 @@ class Pair:
     def waited(self, now: float) -> float:
         """Seconds for which no flow has passed between two conntrackds that should; 0 where all do."""
         peer = self.peer.beat
-        same = peer is not None and peer.config == self.digest
+        same = self.peer.goes_by(*self.digests)
         if not (peer and same and peer.generation and self.replicas.generation):
             return 0.0
         return self.replicas.waiting(peer.seen if self.role is Role.MASTER else None, now)

@@ -52,6 +52,9 @@ class PeerStatus(NamedTuple):
     asks: int
     prepared: int
     config: str
+    version: str = ""
+    """Of VGW there; empty where it does not tell."""
+    digest: str = ""
 
 
 class PairStatus(NamedTuple):

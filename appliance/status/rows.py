@@ -1,7 +1,7 @@
 """The snapshot as lines for people: what an operator asks, in the order of asking."""
 
 from appliance.status.health import sickness, span
-from appliance.status.node_status import PairStatus, Snapshot
+from appliance.status.node_status import PairStatus, PeerStatus, Snapshot
 from appliance.vrrp import Role
 
 _WAY_OUT = {True: "works", False: "is dead", None: "not asked"}
@@ -49,7 +49,7 @@ def _pair(pair: PairStatus, role: Role) -> list[tuple[str, str]]:
     if pair.lag_ms is not None and role is not Role.MASTER:
         flows += f"; a new one is here after {pair.lag_ms:.0f} ms"
     found = [
-        ("peer", f"{peer.node} is {peer.role}: {peer.reason}" if peer else "silent"),
+        ("peer", _peer(peer) if peer else "silent"),
         ("way out", _WAY_OUT[pair.uplink]),
         ("flows", flows),
     ]
@@ -58,6 +58,11 @@ def _pair(pair: PairStatus, role: Role) -> list[tuple[str, str]]:
     if pair.degraded:
         found.append(("degraded", pair.degraded))
     return found
+
+
+def _peer(peer: PeerStatus) -> str:
+    version = f"VGW {peer.version}" if peer.version else "an older VGW"
+    return f"{peer.node} is {peer.role} ({version}): {peer.reason}"
 
 
 def _repairs(snapshot: Snapshot) -> str:

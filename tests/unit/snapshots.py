@@ -66,6 +66,8 @@ STANDBY = SNAPSHOT._replace(
             asks=0,
             prepared=0,
             config="abc",
+            version="0.1.0",
+            digest="def",
         ),
     ),
 )

@@ -119,6 +119,9 @@ def test_what_a_node_can_say_is_heard(said: dict[str, Any]) -> None:
         {"quiet": 0},
         {"role": "LEADER"},
         {"config": "a" * 65},
+        {"digest": "a" * 65},
+        {"version": "1" * 65},
+        {"schema": 2**16 + 1},
     ],
 )
 def test_what_no_node_says_is_not(said: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The peer is what its last beat says, for as long as it beats."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,24 @@ def test_what_it_told_the_age_of_grows_older() -> None:
     peer = heard()
     assert peer.quiet(11.0) == pytest.approx(1.1)
     assert peer.still(11.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "same"),
+    [
+        ({"digest": "new", "config": "other"}, True),
+        ({"digest": "other", "config": "old"}, False),
+        ({"schema": 7, "digest": "new", "config": ""}, True),
+        # One that knows no schema tells its file by the former formula alone.
+        ({"schema": 0, "digest": "", "config": "old"}, True),
+        ({"schema": 0, "digest": "", "config": "other"}, False),
+    ],
+)
+def test_whether_it_goes_by_the_same_file(said: dict[str, Any], same: bool) -> None:
+    peer = Peer("backup")
+    assert not peer.goes_by("new", "old")
+    assert peer.take(beat.pack(replace(PEER, **said)), 1.0)
+    assert peer.goes_by("new", "old") is same
 
 
 def test_it_is_parted_where_the_lan_says_otherwise() -> None:

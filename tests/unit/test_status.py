@@ -61,12 +61,16 @@ def test_health() -> None:
 def test_the_pair_is_told() -> None:
     found = dict(rows(STANDBY, 1060.0))
     assert found["ready"] == "yes: takes over again in 2 s"
-    assert found["peer"] == "backup is MASTER: all is well"
+    assert found["peer"] == "backup is MASTER (VGW 0.1.0): all is well"
     assert found["way out"] == "works"
     assert found["flows"] == (
         "12 of at most 262144 here, 13 on backup; a new one is here after 4 ms"
     )
     assert "degraded" not in found
+    assert STANDBY.pair.peer
+    older = STANDBY.pair._replace(peer=STANDBY.pair.peer._replace(version="", digest=""))
+    found = dict(rows(STANDBY._replace(pair=older), 1060.0))
+    assert found["peer"] == "backup is MASTER (an older VGW): all is well"
     pair = STANDBY.pair._replace(peer=None, uplink=None, degraded="no word")
     alone = STANDBY._replace(pair=pair)
     found = dict(rows(alone, 1060.0))

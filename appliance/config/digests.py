@@ -1,0 +1,36 @@
+"""Digests of the configuration, by which two nodes find out whether they go by the same file. Pure.
+
+The nodes may run different versions of VGW. So a digest is of what the file says beyond the defaults: a
+release that adds a key with a default, or has a profile set one more key, changes no digest.
+"""
+
+import json
+from hashlib import sha256
+
+from appliance.config.model import PROFILES, Config
+
+_LENGTH = 12  # hexadecimal digits
+
+
+def digest(config: Config) -> str:
+    """The digest of what the file says beyond its defaults; those that its profile sets are some too."""
+    said = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for key, value in PROFILES[config.vgw.profile].items():
+        if said["vgw"].get(key) == value:
+            del said["vgw"][key]
+    # Such as `forward: {}`.
+    said = {key: part for key, part in said.items() if part not in ({}, [])}
+    return _hexadecimal(json.dumps(said, sort_keys=True))
+
+
+def legacy_digest(config: Config) -> str:
+    """The digest that a node of 0.1.0's first builds makes, which tell no schema in their beats.
+
+    It is of every key with its value. A key that the model gains is to be left out here, by `exclude`:
+    tests/unit/test_digests.py holds this to what such a node said.
+    """
+    return _hexadecimal(config.model_dump_json())
+
+
+def _hexadecimal(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:_LENGTH]
