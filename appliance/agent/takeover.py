@@ -1,6 +1,5 @@
 """The measure of a change of role: what was noticed when, and when the first packet was forwarded."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from appliance import system
@@ -34,13 +33,12 @@ class Takeover:
     ) -> None:
         self.run_dir, self.began = run_dir, began
         self.packets = forwarded()
-        event = replace(event, flows=table.count())
+        event = event._replace(flows=table.count())
         if last and event.now == Role.MASTER:
             noticed = event.at - (system.monotonic() - began) - last.at
             # A peer that is outranked advertises on until it hears of it: nothing was to be noticed.
             missed = noticed > interval or last.priority == 0
-            event = replace(
-                event,
+            event = event._replace(
                 detection_ms=round(noticed * 1000, 1) if missed else None,
                 farewell=last.priority == 0,
             )
@@ -56,6 +54,6 @@ class Takeover:
             if forwarded() == self.packets:
                 return False
             elapsed = round((now - self.began) * 1000, 1)
-            self.event = replace(self.event, forwarded_ms=elapsed)
+            self.event = self.event._replace(forwarded_ms=elapsed)
         self.end()
         return True

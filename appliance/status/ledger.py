@@ -1,16 +1,16 @@
 """The event ledger: a JSON line for each change of role or of the replication's health."""
 
 import json
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from appliance import system
 from appliance.run_dir import RunDir
+from appliance.status import typed_json
 
 _MOST = 1000  # lines that are kept
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One change of role, or of the replication's health.
 
     `at` in seconds since 1970. `cause` is what made the agent look. Milliseconds: `detection_ms`
@@ -37,16 +37,21 @@ def append(run_dir: RunDir, event: Event) -> None:
     """Write one event; the oldest go when there are too many."""
     path = run_dir.events
     lines = (system.read(path) or "").splitlines()[-(_MOST - 1) :]
-    system.replace(path, "\n".join([*lines, json.dumps(asdict(event))]) + "\n", mode=0o644)
+    system.replace(
+        path, "\n".join([*lines, json.dumps(typed_json.plain(event))]) + "\n", mode=0o644
+    )
 
 
 def read(run_dir: RunDir) -> list[Event]:
-    """All events, oldest first; a line that is none is left out."""
-    found = []
+    """All events, oldest first; a line that is none is left out.
+
+    Of an event of another version what this one knows is told (docs/compatibility.md).
+    """
+    found: list[Event] = []
     for line in (system.read(run_dir.events) or "").splitlines():
         try:
-            found.append(Event(**json.loads(line)))
-        except (ValueError, TypeError):
+            found.append(typed_json.read(Event, json.loads(line)))
+        except (ValueError, RecursionError):
             continue
     return found
 
