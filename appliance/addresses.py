@@ -1,6 +1,14 @@
-"""Addresses, and the families there are of them. Pure."""
+"""What an address is: the one family that this release carries, and the names of what there is of it. Pure.
+
+Nobody else names a family's own types, so that a second one begins here.
+"""
 
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+Address = IPv4Address
+AddressAndLength = IPv4Interface  # an address with the length of the prefix it lies in
+Prefix = IPv4Network
 
 
 class Family(StrEnum):

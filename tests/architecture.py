@@ -7,7 +7,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -111,8 +111,12 @@ EFFECTS = {
 }
 EFFECTFUL_CALLS = {"open", "input", "print", "exec", "eval"}
 
-# Packages that one module knows, and the few others that may, each with its reason.
+# Packages that one module knows, and the few others that may, each with its reason; a package stands for its modules.
 DOORS = {
+    "ipaddress": {
+        "appliance.addresses": "says what an address is; a second family begins there",
+        "vgw_lab": "has networks of its own",
+    },
     "subprocess": {
         "appliance.system": "the one door to programs",
         "appliance.processes.supervise": "starts supervisord and turns its end into an exit code",
@@ -262,7 +266,12 @@ def first_circle(arrows: Mapping[str, set[str]]) -> tuple[str, ...]:
 
 def is_pure(module: str) -> bool:
     """Whether a module is declared pure."""
-    return module == PRODUCT or any(f"{module}.".startswith(f"{name}.") for name in PURE)
+    return module == PRODUCT or within(module, PURE)
+
+
+def within(module: str, names: Iterable[str]) -> bool:
+    """Whether a module is one of these, or lies in a package that is."""
+    return any(f"{module}.".startswith(f"{name}.") for name in names)
 
 
 def is_instrument(module: str) -> bool:
@@ -272,7 +281,7 @@ def is_instrument(module: str) -> bool:
 
 def door_problems(module: str, where: str, package: str) -> Iterator[str]:
     """What is wrong with importing a package that is not ours."""
-    if package in DOORS and module not in DOORS[package]:
+    if package in DOORS and not within(module, DOORS[package]):
         doors = ", ".join(DOORS[package]) or "no module"
         yield f"{where}: imports {package}; {doors} may (DOORS names each with its reason)"
     elif is_pure(module) and package in EFFECTS:

@@ -152,6 +152,11 @@ UP = "imports appliance.agent.loop; agent stands above"
         ("agent__loop", "import importlib", "agent.loop:1: imports importlib; appliance.commands."),
         ("agent__loop", "__import__('os')", "agent.loop:1: calls __import__()"),
         ("drivers__sysctl", "from pyroute2 import IPRoute", "drivers.sysctl:1: imports pyroute2"),
+        (
+            "planning__plan",
+            "from ipaddress import IPv4Address",
+            "planning.plan:1: imports ipaddress",
+        ),
         ("unheard_of", "", "unheard_of: no place; add unheard_of to the order"),
         ("drivers__utils", "", "drivers.utils: `utils` names nothing"),
         (

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler,
 
 from appliance.config.value_types import (
     UNKNOWN,
-    Address,
-    AddressAndLength,
     Duration,
     Flag,
     HostName,
@@ -17,11 +15,13 @@ from appliance.config.value_types import (
     Port,
     PortList,
     PortRange,
-    Prefix,
     Priority,
     Seconds,
     SysctlName,
     Whole,
+    WrittenAddress,
+    WrittenAddressAndLength,
+    WrittenPrefix,
 )
 
 
@@ -95,7 +95,7 @@ class TrackedInterface(Model):
 class Vgw(Model):
     """The virtual gateway and the VRRP instance that carries it (RFC 3768, RFC 9568)."""
 
-    address: AddressAndLength
+    address: WrittenAddressAndLength
     """The VGW, the default gateway of the machines behind, with the LAN's prefix length."""
     virtual_router_id: Annotated[int, Whole(1, 255), Field(examples=[51])]
     """Tells VRRP pairs on one LAN apart."""
@@ -124,7 +124,7 @@ class Network(Model):
     """A network a node is on, known by the interface's name or by the subnet found on it."""
 
     interface: Annotated[InterfaceName | None, Field(examples=["eth1"])] = None
-    subnet: Prefix | None = None
+    subnet: WrittenPrefix | None = None
     """Instead of `interface`: the one that has an address in this subnet."""
 
 
@@ -137,11 +137,11 @@ class Wan(Network):
 
     interface: Annotated[InterfaceName | None, Field(examples=["eth0"])] = None
 
-    address: Annotated[AddressAndLength, Field(examples=["203.0.113.99/24"])]
+    address: Annotated[WrittenAddressAndLength, Field(examples=["203.0.113.99/24"])]
     """The WAN VIP: the floating address that flows are translated to."""
-    gateway: Address
+    gateway: WrittenAddress
     """The upstream router."""
-    probes: tuple[Address, ...] = ()
+    probes: tuple[WrittenAddress, ...] = ()
     """Addresses outside that prove the way out, asked besides the gateway; one answer is enough."""
 
 
@@ -156,7 +156,7 @@ class Sync(Network):
         tuple[Literal["tcp", "udp", "icmp"], ...], Field(min_length=1, examples=["[tcp, udp]"])
     ] = ("tcp", "udp", "icmp")
     """The flows that are replicated."""
-    except_: Annotated[tuple[Prefix, ...], Field(alias="except")] = ()
+    except_: Annotated[tuple[WrittenPrefix, ...], Field(alias="except")] = ()
     """Prefixes whose flows are not replicated."""
 
 
@@ -165,20 +165,20 @@ class Node(Model):
 
     priority: Annotated[Priority, Field(examples=[100])]
     """The higher one is MASTER."""
-    lan: Annotated[AddressAndLength, Field(examples=["192.168.100.2/24"])]
-    wan: Annotated[AddressAndLength | None, Field(examples=["203.0.113.2/24"])] = None
+    lan: Annotated[WrittenAddressAndLength, Field(examples=["192.168.100.2/24"])]
+    wan: Annotated[WrittenAddressAndLength | None, Field(examples=["203.0.113.2/24"])] = None
     """May be missing on both nodes: then only the MASTER has an address outside."""
-    sync: Annotated[AddressAndLength, Field(examples=["10.99.0.2/24"])]
+    sync: Annotated[WrittenAddressAndLength, Field(examples=["10.99.0.2/24"])]
     initial_state: Literal["MASTER", "BACKUP"] = "BACKUP"
 
 
 class SourceNat(Model):
     """Inside traffic that leaves with the address `to`."""
 
-    from_: Annotated[Prefix, Field(alias="from")]
-    to: Annotated[Address, Field(examples=["203.0.113.99"])]
+    from_: Annotated[WrittenPrefix, Field(alias="from")]
+    to: Annotated[WrittenAddress, Field(examples=["203.0.113.99"])]
     """The WAN VIP unless said."""
-    except_: Annotated[tuple[Prefix, ...], Field(alias="except")] = ()
+    except_: Annotated[tuple[WrittenPrefix, ...], Field(alias="except")] = ()
     """Destinations that are reached untranslated."""
     ports: PortRange | None = None
     """Where a port must change: from this range."""
@@ -189,7 +189,7 @@ class DestinationNat(Model):
 
     protocol: Literal["tcp", "udp"]
     port: Annotated[Port, Field(examples=[8080])]
-    to: Annotated[Address, Field(examples=["192.168.100.10"])]
+    to: Annotated[WrittenAddress, Field(examples=["192.168.100.10"])]
     to_port: Annotated[Port, Field(examples=[80])]
     """The same port unless said."""
 
@@ -205,8 +205,8 @@ class ForwardRule(Model):
     """What new flows from inside may, or may not, do; the first rule that fits decides."""
 
     action: Literal["accept", "drop"]
-    from_: Annotated[Prefix | None, Field(alias="from")] = None
-    to: Prefix | None = None
+    from_: Annotated[WrittenPrefix | None, Field(alias="from")] = None
+    to: WrittenPrefix | None = None
     protocol: Literal["tcp", "udp", "icmp"] | None = None
     ports: PortList = ()
     """Destination ports, of tcp or udp."""
@@ -223,7 +223,7 @@ class Forward(Model):
 class InputRule(Model):
     """A service of the node itself that is open to `from`, such as ssh for management."""
 
-    from_: Annotated[Prefix, Field(alias="from")]
+    from_: Annotated[WrittenPrefix, Field(alias="from")]
     protocol: Literal["tcp", "udp"]
     ports: Annotated[PortList, Field(min_length=1, examples=["[22]"])]
 
@@ -231,9 +231,9 @@ class InputRule(Model):
 class Machine(Model):
     """A machine behind the gateway: for its netplan file, and so that nothing takes its address."""
 
-    address: Annotated[AddressAndLength, Field(examples=["192.168.100.10/24"])]
+    address: Annotated[WrittenAddressAndLength, Field(examples=["192.168.100.10/24"])]
     interface: InterfaceName = "eth0"
-    nameservers: tuple[Address, ...] = ()
+    nameservers: tuple[WrittenAddress, ...] = ()
 
 
 class Timeouts(Model):

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, TypeVar
 
+from appliance.addresses import Address, AddressAndLength, Prefix
 from appliance.config.model import Config
 from appliance.config.places import Path
 from appliance.config.value_types import UNKNOWN, UnknownValueError
@@ -19,15 +19,15 @@ class Owned:
     """An address, with its prefix length, and the path where the file gives it to somebody."""
 
     path: Path
-    address: IPv4Interface
+    address: AddressAndLength
 
     @property
-    def ip(self) -> IPv4Address:
+    def ip(self) -> Address:
         """The address alone."""
         return self.address.ip
 
     @property
-    def network(self) -> IPv4Network:
+    def network(self) -> Prefix:
         """The subnet that the prefix length says."""
         return self.address.network
 
@@ -80,7 +80,7 @@ def machine_addresses(config: Config) -> list[Owned]:
 def upstream(config: Config) -> list[Owned]:
     """The upstream gateway, as a list of one or none."""
     gateway = known(lambda: config.wan.gateway)
-    return [] if gateway is None else [Owned(("wan", "gateway"), IPv4Interface(gateway))]
+    return [] if gateway is None else [Owned(("wan", "gateway"), AddressAndLength(gateway))]
 
 
 def all_addresses(config: Config) -> list[Owned]:

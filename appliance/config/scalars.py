@@ -6,7 +6,8 @@ operator gets: the value, what is wrong with it, and what would be right.
 
 import math
 import re
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from appliance.addresses import Address, AddressAndLength, Prefix
 
 HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -30,9 +31,9 @@ def quoted(value: object) -> str:
     return f"{text} (its digits are not 0 to 9)" if lookalike else text
 
 
-def read_address(value: object, example: str = "192.168.100.99") -> IPv4Address:
+def read_address(value: object, example: str = "192.168.100.99") -> Address:
     """An IPv4 address in four decimal numbers. Raises ValueError."""
-    if isinstance(value, IPv4Address) and not isinstance(value, IPv4Interface):
+    if isinstance(value, Address) and not isinstance(value, AddressAndLength):
         return value
     if not isinstance(value, str):
         raise ValueError(f"{quoted(value)} is not an IPv4 address such as {example}")
@@ -45,7 +46,7 @@ def read_address(value: object, example: str = "192.168.100.99") -> IPv4Address:
     return _dotted(value, value, example)
 
 
-def _dotted(text: str, whole: str, example: str) -> IPv4Address:
+def _dotted(text: str, whole: str, example: str) -> Address:
     """`text` is the address inside `whole`, which the message shows."""
     if not DOTTED.fullmatch(text):
         raise ValueError(f"{quoted(whole)} is not an IPv4 address such as {example}")
@@ -58,10 +59,10 @@ def _dotted(text: str, whole: str, example: str) -> IPv4Address:
             f"{quoted(whole)} has a number with a leading zero, which some programs read as "
             f"octal; write {whole.replace(text, plain, 1)}"
         )
-    return IPv4Address(plain)
+    return Address(plain)
 
 
-def _address_and_length(value: object, example: str) -> tuple[IPv4Address, int]:
+def _address_and_length(value: object, example: str) -> tuple[Address, int]:
     if isinstance(value, list):
         raise ValueError(
             "IPv4 and IPv6 VIPs need two instances; this version carries IPv4: "
@@ -89,20 +90,20 @@ def _address_and_length(value: object, example: str) -> tuple[IPv4Address, int]:
     return address, int(length)
 
 
-def read_interface(value: object) -> IPv4Interface:
+def read_interface(value: object) -> AddressAndLength:
     """An address with the length of its subnet's prefix. Raises ValueError."""
-    if isinstance(value, IPv4Interface):
+    if isinstance(value, AddressAndLength):
         return value
     address, length = _address_and_length(value, "192.168.100.99/24")
-    return IPv4Interface((address, length))
+    return AddressAndLength((address, length))
 
 
-def read_network(value: object) -> IPv4Network:
+def read_network(value: object) -> Prefix:
     """A prefix, with no bit set outside it. Raises ValueError."""
-    if isinstance(value, IPv4Network):
+    if isinstance(value, Prefix):
         return value
     address, length = _address_and_length(value, "192.168.100.0/24")
-    network = IPv4Network((address, length), strict=False)
+    network = Prefix((address, length), strict=False)
     if network.network_address != address:
         raise ValueError(
             f"{quoted(value)} is not a network: address bits are set behind /{length}; "

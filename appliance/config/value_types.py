@@ -1,12 +1,12 @@
 """The types of the configuration's values, and the place where a wrong value stood."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, NoReturn
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from appliance.addresses import Address, AddressAndLength, Prefix
 from appliance.config import scalars
 
 
@@ -78,16 +78,16 @@ def _written(pattern: str, example: str | int) -> WithJsonSchema:
 _OCTETS = r"[0-9]{1,3}(\.[0-9]{1,3}){3}"
 _LENGTH = r"/([0-9]|[12][0-9]|3[0-2])"
 
-Address = Annotated[
-    IPv4Address, BeforeValidator(scalars.read_address), _written(_OCTETS, "203.0.113.1")
+WrittenAddress = Annotated[
+    Address, BeforeValidator(scalars.read_address), _written(_OCTETS, "203.0.113.1")
 ]
-AddressAndLength = Annotated[
-    IPv4Interface,
+WrittenAddressAndLength = Annotated[
+    AddressAndLength,
     BeforeValidator(scalars.read_interface),
     _written(_OCTETS + _LENGTH, "192.168.100.99/24"),
 ]
-Prefix = Annotated[
-    IPv4Network,
+WrittenPrefix = Annotated[
+    Prefix,
     BeforeValidator(scalars.read_network),
     _written(_OCTETS + _LENGTH, "192.168.100.0/24"),
 ]

@@ -5,13 +5,13 @@ import errno
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from appliance import CommandFailed
+from appliance.addresses import Address, AddressAndLength, Prefix
 from appliance.planning.wanted import BLACKHOLE, PROTOCOL, Change, Route, RouteRule
 
 _ONLINK = 4  # RTNH_F_ONLINK: the gateway is on this link although no address says so
@@ -27,15 +27,15 @@ class Link:
     enabled: bool
     up: bool
     mac: str
-    addresses: tuple[IPv4Interface, ...]
+    addresses: tuple[AddressAndLength, ...]
 
 
 def links() -> dict[str, Link]:
     """Every interface of this network namespace by name."""
     with IPRoute() as ip:
-        addresses: dict[int, list[IPv4Interface]] = {}
+        addresses: dict[int, list[AddressAndLength]] = {}
         for item in ip.get_addr(family=socket.AF_INET):
-            address = IPv4Interface(f"{item.get('IFA_LOCAL')}/{item['prefixlen']}")
+            address = AddressAndLength(f"{item.get('IFA_LOCAL')}/{item['prefixlen']}")
             addresses.setdefault(item["index"], []).append(address)
         return {
             link.get("IFLA_IFNAME"): Link(
@@ -48,14 +48,14 @@ def links() -> dict[str, Link]:
         }
 
 
-def holds(address: IPv4Address) -> bool:
+def holds(address: Address) -> bool:
     """Whether this machine has the address on some interface now."""
     with IPRoute() as ip:
         found = ip.get_addr(family=socket.AF_INET)
         return any(item.get("IFA_LOCAL") == str(address) for item in found)
 
 
-def drop(addresses: Collection[IPv4Address]) -> None:
+def drop(addresses: Collection[Address]) -> None:
     """Take these addresses away, wherever this machine has them; who was faster does no harm."""
     unwanted = set(map(str, addresses))
     with IPRoute() as ip:
@@ -183,10 +183,10 @@ def _route(item: Any, names: dict[int, str]) -> Route:
     source = item.get("RTA_PREFSRC")
     return Route(
         table=item.get("RTA_TABLE") or item["table"],
-        destination=IPv4Network(f"{item.get('RTA_DST') or '0.0.0.0'}/{length}"),
-        gateway=IPv4Address(item.get("RTA_GATEWAY") or "0.0.0.0"),
+        destination=Prefix(f"{item.get('RTA_DST') or '0.0.0.0'}/{length}"),
+        gateway=Address(item.get("RTA_GATEWAY") or "0.0.0.0"),
         interface=names.get(item.get("RTA_OIF"), ""),
-        source=IPv4Address(source) if source else None,
+        source=Address(source) if source else None,
     )
 
 

@@ -15,11 +15,10 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from functools import cache
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from appliance import CommandFailed, netlink
-from appliance.addresses import Family
+from appliance.addresses import Address, Family
 from appliance.planning.wanted import AllowRest, Block, BlockByDefault, Change
 
 # Ours among all policies of incoming packets that block.
@@ -126,7 +125,7 @@ def _actual() -> Iterator[Block | AllowRest]:
         priority, _, direction, action, _, _ = _REST.unpack_from(body, _INFO - _REST.size)
         mark = _mark(body)
         if (priority, direction, action, prefix) == (PRIORITY, _IN, _BLOCK, 32) and mark:
-            yield Block(IPv4Address(to[:4]), mark)
+            yield Block(Address(to[:4]), mark)
         elif (priority, direction, action) == (_WEAKEST, _IN, _ALLOW) and not (
             prefix or source_prefix or mark
         ):

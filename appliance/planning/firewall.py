@@ -1,7 +1,6 @@
 """From the configuration to the firewall: who may enter, and what is forwarded."""
 
-from ipaddress import IPv4Network
-
+from appliance.addresses import Prefix
 from appliance.config.model import Config, ForwardRule, Interfaces, Node
 from appliance.planning import virtual_macs
 from appliance.planning.nat import (
@@ -141,7 +140,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
 
 
 def _in_order(
-    config: Config, interfaces: Sides, lan_sources: tuple[IPv4Network, ...]
+    config: Config, interfaces: Sides, lan_sources: tuple[Prefix, ...]
 ) -> tuple[Rule, Rule]:
     """Two rules that accept nearly all packets, so that such a packet is compared with one rule only.
 

@@ -1,7 +1,6 @@
 """What is translated, and the last look at what leaves: the part of the firewall about addresses."""
 
-from ipaddress import IPv4Address, IPv4Network
-
+from appliance.addresses import Address, Prefix
 from appliance.config.model import Config, Node, SourceNat
 from appliance.planning.ruleset import (
     Chain,
@@ -17,31 +16,31 @@ from appliance.planning.ruleset import (
 from appliance.planning.virtual_macs import Sides
 
 
-def host(address: IPv4Address) -> tuple[IPv4Network, ...]:
+def host(address: Address) -> tuple[Prefix, ...]:
     """One address as a match wants it."""
-    return (IPv4Network(address),)
+    return (Prefix(address),)
 
 
-def inside(config: Config) -> tuple[IPv4Network, ...]:
+def inside(config: Config) -> tuple[Prefix, ...]:
     """The prefixes that are translated."""
     return tuple(sorted({rule.from_ for rule in config.nat.source}))
 
 
-def networks_within(config: Config) -> tuple[IPv4Network, ...]:
+def networks_within(config: Config) -> tuple[Prefix, ...]:
     """All networks that have no business outside: behind the gateway, and the link between the nodes."""
     sync = {node.sync.network for node in config.nodes.values()}
     return tuple(sorted({*inside(config), config.vgw.address.network, *sync}))
 
 
-def reached_untranslated(config: Config) -> tuple[IPv4Network, ...]:
+def reached_untranslated(config: Config) -> tuple[Prefix, ...]:
     """What lies outside though its prefix may be one of ours: destinations that are not translated."""
     return tuple(sorted({prefix for rule in config.nat.source for prefix in rule.except_}))
 
 
-def _node_addresses(config: Config) -> tuple[IPv4Network, ...]:
+def _node_addresses(config: Config) -> tuple[Prefix, ...]:
     """The pair's own LAN addresses, which are inside but are nobody's to translate."""
     owned = {node.lan.ip for node in config.nodes.values()} | {config.vgw.address.ip}
-    return tuple(IPv4Network(address) for address in sorted(owned))
+    return tuple(Prefix(address) for address in sorted(owned))
 
 
 def redirected(config: Config, interfaces: Sides) -> Chain:
@@ -88,9 +87,7 @@ def untranslated(
     return tuple(_guard(network, config, interfaces, states) for network in networks_within(config))
 
 
-def _guard(
-    network: IPv4Network, config: Config, interfaces: Sides, states: tuple[CtState, ...]
-) -> Rule:
+def _guard(network: Prefix, config: Config, interfaces: Sides, states: tuple[CtState, ...]) -> Rule:
     excepted = {
         prefix
         for rule in config.nat.source

@@ -1,9 +1,10 @@
 """The neutral ruleset in nft's words (nft(8)): one table of ours, which replaces the former one whole. Pure."""
 
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Network
+from dataclasses import dataclass
 
 from appliance import Unsupported
+from appliance.addresses import Family, Prefix
 from appliance.planning.ruleset import (
     Accept,
     Action,
@@ -43,6 +44,18 @@ _ADVERT = 1
 _HAVE_PORTS = ("tcp", "udp")
 
 
+@dataclass(frozen=True)
+class _FamilyWords:
+    """What nft calls the header of a family, the field that counts hops, and the family's ICMP."""
+
+    header: str
+    hops: str
+    icmp: str
+
+
+_FAMILIES = {Family.IPV4: _FamilyWords("ip", "ttl", "icmp")}
+
+
 def text(ruleset: Ruleset) -> str:
     """The ruleset as an nft script that puts our table in place of the former one, in one stroke.
 
@@ -80,6 +93,8 @@ def _chain_problems(chain: Chain) -> Iterator[str]:
 
 def _rule_problems(rule: Rule) -> Iterator[str]:
     match = rule.match
+    if match.family not in _FAMILIES:
+        yield f"nobody has said yet what family {match.family} is called"
     for protocol in filter(None, (match.protocol, match.protocol_not)):
         if protocol not in _PROTOCOLS:
             yield f"the number of protocol {protocol} is not known"
@@ -102,7 +117,11 @@ def _chain(chain: Chain) -> list[str]:
 
 
 def _rule(rule: Rule) -> str:
-    words = [*_match(rule.match), "counter" if rule.count else "", _action(rule.action)]
+    words = [
+        *_match(rule.match),
+        "counter" if rule.count else "",
+        _action(rule.action, _FAMILIES[rule.match.family].header),
+    ]
     if rule.why:
         words.append(f'comment "{rule.why}"')
     return " ".join(word for word in words if word)
@@ -111,7 +130,7 @@ def _rule(rule: Rule) -> str:
 def _match(match: Match) -> list[str]:
     words = [*_way(match), *_protocol(match), *_headers(match)]
     if match.no_return_route:
-        words.append("meta nfproto ipv4 fib saddr . mark . iif oif missing")
+        words.append(f"meta nfproto {match.family} fib saddr . mark . iif oif missing")
     if match.ct_state:
         words.append(f"ct state {','.join(match.ct_state)}")
     if match.ct_redirected:
@@ -136,23 +155,24 @@ def _protocol(match: Match) -> list[str]:
 
 def _headers(match: Match) -> list[str]:
     """What stands in the headers of IP and of the protocol above it."""
-    words = []
+    words, say = [], _FAMILIES[match.family]
     if match.ttl is not None:
-        words.append(f"ip ttl {match.ttl}")
+        words.append(f"{say.header} {say.hops} {match.ttl}")
     if match.vrrp_version is not None:
         words.append(f"@th,0,8 {match.vrrp_version << 4 | _ADVERT:#x}")
     if match.icmp_type:
-        words.append(f"icmp type {match.icmp_type}")
+        words.append(f"{say.icmp} type {match.icmp_type}")
     if match.icmp_code_not is not None:
-        words.append(f"icmp code != {match.icmp_code_not}")
+        words.append(f"{say.icmp} code != {match.icmp_code_not}")
     return words
 
 
 def _way(match: Match) -> list[str]:
     """From where to where; an interface last, for the kernel copies its name each time it is asked for."""
-    words = _networks("saddr", "", match.source) + _networks("saddr", "!= ", match.source_not)
-    words += _networks("daddr", "", match.destination)
-    words += _networks("daddr", "!= ", match.destination_not)
+    source, destination = (f"{_FAMILIES[match.family].header} {end}addr" for end in "sd")
+    words = _networks(source, "", match.source) + _networks(source, "!= ", match.source_not)
+    words += _networks(destination, "", match.destination)
+    words += _networks(destination, "!= ", match.destination_not)
     if match.in_interface:
         words.append(f"iifname {_one_of(_names(match.in_interface))}")
     if match.out_interface:
@@ -160,14 +180,14 @@ def _way(match: Match) -> list[str]:
     return words
 
 
-def _networks(field: str, negation: str, networks: Sequence[IPv4Network]) -> list[str]:
+def _networks(field: str, negation: str, networks: Sequence[Prefix]) -> list[str]:
     if not networks:
         return []
     if len(networks) == 1 and networks[0].prefixlen == _THREE_BYTES:
         mask, address = networks[0].netmask, networks[0].network_address
-        return [f"ip {field} & {mask} {negation or '== '}{address}"]
-    names = [str(n.network_address) if n.prefixlen == 32 else str(n) for n in networks]
-    return [f"ip {field} {negation}{_one_of(names)}"]
+        return [f"{field} & {mask} {negation or '== '}{address}"]
+    names = [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in networks]
+    return [f"{field} {negation}{_one_of(names)}"]
 
 
 def _names(interfaces: Sequence[str]) -> list[str]:
@@ -183,7 +203,7 @@ def _span(ports: tuple[int, int]) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _action(action: Action) -> str:
+def _action(action: Action, header: str) -> str:
     match action:
         case Accept():
             return "accept"
@@ -194,15 +214,15 @@ def _action(action: Action) -> str:
         case Mark(bit):
             return f"meta mark set meta mark or {bit:#x}"
         case Admit(bit):
-            return f"{_action(Mark(bit))} accept"
+            return f"{_action(Mark(bit), header)} accept"
         case ClampMss():
             return "tcp flags syn / syn,rst tcp option maxseg size set rt mtu"
         case Snat(to, ports):
             ports_bind = "meta l4proto { 6, 17 } " if ports else ""
-            return f"{ports_bind}snat ip to {to}" + (f":{_span(ports)}" if ports else "")
+            return f"{ports_bind}snat {header} to {to}" + (f":{_span(ports)}" if ports else "")
         case Dnat(table):
             rows = ", ".join(
                 f"{_PROTOCOLS[protocol]} . {port} : {to} . {to_port}"
                 for protocol, port, to, to_port in table
             )
-            return f"dnat ip to meta l4proto . th dport map {{ {rows} }}"
+            return f"dnat {header} to meta l4proto . th dport map {{ {rows} }}"

@@ -1,7 +1,6 @@
 """The whole wanted machine as data: a pure function of the configuration, the node and its role."""
 
-from ipaddress import IPv4Address, IPv4Network
-
+from appliance.addresses import Address, Family, Prefix
 from appliance.config.fixed_sysctls import FIXED
 from appliance.config.model import Config, Interfaces, Node
 from appliance.planning import daemon_files, firewall, virtual_macs
@@ -22,7 +21,7 @@ from appliance.vrrp import Role
 # Routing tables of ours, so that the machine's main table is never touched.
 OWN_TABLE = 2010  # the node's own traffic: depends on the role
 FORWARD_TABLE = 2011  # forwarded traffic: the same in every role
-DEFAULT = IPv4Network("0.0.0.0/0")
+DEFAULT = Prefix(Family.IPV4.everybody)
 
 
 def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
@@ -59,7 +58,7 @@ def _routes(config: Config, name: str, role: Role, interfaces: Interfaces) -> li
     return routes
 
 
-def _own_source(config: Config, node: Node, role: Role) -> IPv4Address | None:
+def _own_source(config: Config, node: Node, role: Role) -> Address | None:
     """The node's own address outside: the WAN VIP for the MASTER, else its own where it has one."""
     if role is Role.MASTER:
         return config.wan.address.ip

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+
+from appliance.addresses import Address, Family, Prefix
 
 
 class Hook(StrEnum):
@@ -74,7 +75,7 @@ class ClampMss:
 class Snat:
     """Translate the source to `to`; keep the port where it is free, inside `ports` where given."""
 
-    to: IPv4Address
+    to: Address
     ports: tuple[int, int] | None = None
 
 
@@ -82,7 +83,7 @@ class Snat:
 class Dnat:
     """Translate the destination by a table: (protocol, port) to (address, port)."""
 
-    table: tuple[tuple[str, int, IPv4Address, int], ...]
+    table: tuple[tuple[str, int, Address, int], ...]
 
 
 Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat
@@ -92,12 +93,14 @@ Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat
 class Match:
     """What a packet must be; an empty field asks for nothing, a tuple for any one of its members."""
 
+    # Whose addresses and header fields the fields below are; without any, packets of every family match.
+    family: Family = Family.IPV4
     in_interface: tuple[str, ...] = ()
     out_interface: tuple[str, ...] = ()
-    source: tuple[IPv4Network, ...] = ()
-    source_not: tuple[IPv4Network, ...] = ()
-    destination: tuple[IPv4Network, ...] = ()
-    destination_not: tuple[IPv4Network, ...] = ()
+    source: tuple[Prefix, ...] = ()
+    source_not: tuple[Prefix, ...] = ()
+    destination: tuple[Prefix, ...] = ()
+    destination_not: tuple[Prefix, ...] = ()
     protocol: str | None = None
     protocol_not: str | None = None
     ports: tuple[tuple[int, int], ...] = ()

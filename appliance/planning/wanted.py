@@ -4,11 +4,10 @@ They stand below planner and drivers, so that a driver knows no template and no 
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from appliance.addresses import Family
+from appliance.addresses import Address, Family, Prefix
 from appliance.config.model import Interfaces
 from appliance.planning.ruleset import Ruleset
 from appliance.run_dir import RunDir
@@ -41,10 +40,10 @@ class Route:
     """A route of ours; `source` is the address that the node's own packets take on it."""
 
     table: int
-    destination: IPv4Network
-    gateway: IPv4Address
+    destination: Prefix
+    gateway: Address
     interface: str
-    source: IPv4Address | None = None
+    source: Address | None = None
 
     def __str__(self) -> str:
         source = f" src {self.source}" if self.source else ""
@@ -78,11 +77,11 @@ class RouteRule:
 class Block:
     """What is sent to an address and lacks the ruleset's mark meets nobody: not even an answer."""
 
-    address: IPv4Address
+    address: Address
     mark: int
 
     def __str__(self) -> str:
-        return f"policy dst {self.address}/32 dir in mark 0/{self.mark:#x} action block"
+        return f"policy dst {self.address}/{self.address.max_prefixlen} dir in mark 0/{self.mark:#x} action block"
 
 
 @dataclass(frozen=True)

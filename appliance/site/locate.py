@@ -2,13 +2,13 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Interface
 
 from appliance import MissingInterface
+from appliance.addresses import AddressAndLength
 from appliance.config import reserved_names
 from appliance.config.model import Config, Interfaces, Network, Node
 
-Addresses = Mapping[str, tuple[IPv4Interface, ...]]
+Addresses = Mapping[str, tuple[AddressAndLength, ...]]
 
 
 def locate(config: Config, name: str, interfaces: Addresses) -> Interfaces:
@@ -30,7 +30,7 @@ def locate(config: Config, name: str, interfaces: Addresses) -> Interfaces:
 
 def networks(
     config: Config, name: str, interfaces: Addresses
-) -> Iterator[tuple[str, IPv4Interface | None, str | MissingInterface]]:
+) -> Iterator[tuple[str, AddressAndLength | None, str | MissingInterface]]:
     """Each network of node `name`: its name in the file, the node's address on it, and its interface.
 
     Where there is none, the error that tells why stands in the interface's place.
@@ -44,12 +44,12 @@ def networks(
             yield part, address, error
 
 
-def listed(addresses: tuple[IPv4Interface, ...]) -> str:
+def listed(addresses: tuple[AddressAndLength, ...]) -> str:
     """An interface's addresses, for a message."""
     return ", ".join(map(str, addresses)) or "no address"
 
 
-def _parts(config: Config, node: Node) -> tuple[tuple[str, Network, IPv4Interface | None], ...]:
+def _parts(config: Config, node: Node) -> tuple[tuple[str, Network, AddressAndLength | None], ...]:
     """Each network's name in the file, where to find it, and the address the node has on it."""
     return (
         ("lan", config.lan, node.lan),
@@ -69,7 +69,7 @@ def _free(config: Config, interfaces: Addresses) -> Addresses:
     return {name: addresses for name, addresses in interfaces.items() if name not in named}
 
 
-def _meant(free: Addresses, address: IPv4Interface | None) -> Addresses:
+def _meant(free: Addresses, address: AddressAndLength | None) -> Addresses:
     """Of these, the ones with an address in the right network; all where none has."""
     near = {
         name: addresses

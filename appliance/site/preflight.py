@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 
 from appliance import (
     AddressConflict,
@@ -13,6 +12,7 @@ from appliance import (
     MissingProgram,
     ReadOnlySysctl,
 )
+from appliance.addresses import Address
 from appliance.config.model import Config
 from appliance.planning import virtual_macs
 from appliance.site import locate
@@ -37,8 +37,8 @@ class Observed:
     programs: Mapping[str, bool] = field(default_factory=dict)
     readonly_sysctls: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
-    arp: Mapping[IPv4Address, str] = field(default_factory=dict)
-    vrids: Mapping[int, frozenset[IPv4Address]] = field(default_factory=dict)
+    arp: Mapping[Address, str] = field(default_factory=dict)
+    vrids: Mapping[int, frozenset[Address]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

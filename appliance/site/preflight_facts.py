@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
 
 from appliance import ApplianceError, ReadOnlySysctl
+from appliance.addresses import Address
 from appliance.config.model import Config, Interfaces
 from appliance.drivers import routes, sysctl
 from appliance.drivers.firewall import Firewall
@@ -51,7 +51,7 @@ def _judged(config: Config, node: str, observed: preflight.Observed) -> tuple[Ap
     )
 
 
-def _answers(config: Config, node: str, interfaces: Interfaces) -> Mapping[IPv4Address, str]:
+def _answers(config: Config, node: str, interfaces: Interfaces) -> Mapping[Address, str]:
     """Who answers for the addresses that are, or will be, ours; and for the peer's, to know it by."""
     me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
     questions = (

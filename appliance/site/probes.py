@@ -3,10 +3,10 @@
 import socket
 import struct
 from collections.abc import Iterable
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from appliance import system
+from appliance.addresses import Address
 from appliance.drivers import routes
 from appliance.drivers.firewall import Firewall
 
@@ -50,15 +50,13 @@ def load_modules() -> None:
         system.attempt(["modprobe", "--quiet", "nf_conntrack"])
 
 
-def answers(
-    interface: str, addresses: Iterable[IPv4Address], wait: float
-) -> dict[IPv4Address, str]:
+def answers(interface: str, addresses: Iterable[Address], wait: float) -> dict[Address, str]:
     """Who on the interface's network answers ARP for these addresses within `wait` seconds, as MACs.
 
     The questions name no sender (RFC 5227, section 2.1.1), so that no cache learns from them.
     """
     wanted = set(addresses)
-    found: dict[IPv4Address, str] = {}
+    found: dict[Address, str] = {}
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as link:
         link.bind((interface, _ETH_P_ARP))
         mine = link.getsockname()[4]
@@ -66,29 +64,29 @@ def answers(
             link.send(_question(mine, address))
         for frame in _frames(link, wait):
             operation, sender = struct.unpack("!20xH6x4s", frame[:32])
-            if operation == 2 and (address := IPv4Address(sender)) in wanted:
+            if operation == 2 and (address := Address(sender)) in wanted:
                 found[address] = frame[22:28].hex(":")
             if wanted == found.keys():
                 break
     return found
 
 
-def router_ids(interface: str, wait: float) -> dict[int, frozenset[IPv4Address]]:
+def router_ids(interface: str, wait: float) -> dict[int, frozenset[Address]]:
     """The virtual router ids advertised on the interface's network within `wait` seconds, by whom."""
-    heard: dict[int, frozenset[IPv4Address]] = {}
+    heard: dict[int, frozenset[Address]] = {}
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP)) as link:
         link.bind((interface, _ETH_P_IP))
         for packet in _frames(link, wait):
             start = (packet[0] & 0xF) * 4
             if packet[9] == _VRRP and len(packet) > start + 2:
-                sender = IPv4Address(packet[12:16])
+                sender = Address(packet[12:16])
                 if not routes.holds(sender):
                     number = packet[start + 1]
                     heard[number] = heard.get(number, frozenset()) | {sender}
     return heard
 
 
-def _question(mine: bytes, address: IPv4Address) -> bytes:
+def _question(mine: bytes, address: Address) -> bytes:
     head = b"\xff" * 6 + mine + struct.pack("!H", _ETH_P_ARP)
     body = struct.pack(
         "!HHBBH6s4s6s4s", 1, _ETH_P_IP, 6, 4, 1, mine, bytes(4), bytes(6), address.packed

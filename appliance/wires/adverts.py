@@ -4,7 +4,8 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+
+from appliance.addresses import Address
 
 _VRRP = 112
 _SO_TIMESTAMP = 29  # asm-generic/socket.h; the socket module does not name it
@@ -25,7 +26,7 @@ class Adverts:
     It is also read at each look, so that it never overflows.
     """
 
-    def __init__(self, peer: IPv4Address, router_id: int) -> None:
+    def __init__(self, peer: Address, router_id: int) -> None:
         self.peer, self.router_id = str(peer), router_id
         self.last: Advert | None = None
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, _VRRP)

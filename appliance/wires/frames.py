@@ -3,7 +3,8 @@
 import contextlib
 import socket
 import struct
-from ipaddress import IPv4Address
+
+from appliance.addresses import Address
 
 _ETH_P_ARP = 0x0806
 _OUTGOING = 4  # PACKET_OUTGOING: our own
@@ -45,7 +46,7 @@ class Frames:
         return self._socket
 
 
-def announce(interface: str, address: IPv4Address) -> None:
+def announce(interface: str, address: Address) -> None:
     """Send one gratuitous ARP for the address from the interface's own MAC (RFC 5227, section 3).
 
     Where the interface is gone or down there is nobody to tell.

@@ -2,7 +2,8 @@
 
 import contextlib
 import socket
-from ipaddress import IPv4Address
+
+from appliance.addresses import Address
 
 _IP_FREEBIND = 15  # linux/in.h; the socket module does not name it
 
@@ -13,7 +14,7 @@ class Heart:
     It needs no address to be there, so it outlives a link that goes; `send` and `receive` never raise.
     """
 
-    def __init__(self, own: IPv4Address, peer: IPv4Address, port: int) -> None:
+    def __init__(self, own: Address, peer: Address, port: int) -> None:
         self.own, self.peer, self.port = (str(own), port), (str(peer), port), port
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)

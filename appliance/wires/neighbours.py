@@ -2,10 +2,11 @@
 
 import contextlib
 import socket
-from ipaddress import IPv4Address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+
+from appliance.addresses import Address
 
 _REACHABLE = 0x02  # NUD_REACHABLE
 _VALID = 0xDE  # NUD_VALID: all states in which the entry's MAC is used
@@ -14,7 +15,7 @@ _VALID = 0xDE  # NUD_VALID: all states in which the entry's MAC is used
 class Neighbour:
     """One neighbour, and its last known MAC."""
 
-    def __init__(self, address: IPv4Address) -> None:
+    def __init__(self, address: Address) -> None:
         self.address, self.mac = str(address), ""
 
     def keep(self, interface: str) -> None:

@@ -6,7 +6,8 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+
+from appliance.addresses import Address
 
 INTERVAL = 0.3  # seconds between two samples
 _SAMPLES = 3
@@ -21,7 +22,7 @@ class Uplink:
     A single far target that is dead proves nothing, so only silence of all of them counts.
     """
 
-    def __init__(self, own: IPv4Address, targets: Iterable[IPv4Address], now: float) -> None:
+    def __init__(self, own: Address, targets: Iterable[Address], now: float) -> None:
         self.targets = frozenset(map(str, targets))
         self.samples: deque[bool] = deque(maxlen=_SAMPLES)
         self.mark = os.getpid() & 0xFFFF

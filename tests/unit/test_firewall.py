@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance import Unsupported
+from appliance.addresses import Family
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
 from appliance.drivers.nftables import counts
@@ -168,6 +169,11 @@ def test_version_and_type_of_an_advert_are_one_byte(version: int, first: str) ->
             ChainKind.FILTER,
             Rule(Dnat((("icmp", 1, IPv4Address("192.168.100.10"), 1),))),
             "chain some: rule 1 (no comment): protocol icmp has no ports to redirect",
+        ),
+        (
+            ChainKind.FILTER,
+            Rule(Accept(), Match(family=Family.IPV6, ttl=255), "some reason"),
+            "chain some: rule 1 (some reason): nobody has said yet what family ipv6 is called",
         ),
         (
             ChainKind.GUARD,

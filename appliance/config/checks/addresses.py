@@ -1,9 +1,9 @@
 """Checks of addresses, subnets and interfaces: who has which, and whether they reach each other."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
 from itertools import combinations, pairwise
 
+from appliance.addresses import AddressAndLength
 from appliance.config.model import Config
 from appliance.config.owned_addresses import (
     PARTS,
@@ -33,7 +33,7 @@ def addresses_are_hosts(config: Config) -> Iterator[Remark]:
             )
 
 
-def _no_host(address: IPv4Interface) -> str:
+def _no_host(address: AddressAndLength) -> str:
     """What the address is instead of a host's; empty for a host's."""
     ip, network = address.ip, address.network
     kinds = (

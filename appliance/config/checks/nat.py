@@ -1,8 +1,8 @@
 """Checks of translation and filtering: rules that would lose flows, loop, or never be reached."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
+from appliance.addresses import Prefix
 from appliance.config.fixed_sysctls import is_fixed
 from appliance.config.model import Config, SourceNat
 from appliance.config.owned_addresses import (
@@ -60,7 +60,7 @@ def inside_is_inside(config: Config) -> Iterator[Remark]:
             )
 
 
-def _outside_in(config: Config, prefix: IPv4Network) -> str:
+def _outside_in(config: Config, prefix: Prefix) -> str:
     """What of the outside, or of the pair, a prefix takes in; empty for nothing."""
     if prefix.prefixlen == 0:
         return "every address, the nodes' own too"
