@@ -77,6 +77,7 @@ PURE = (
     "appliance.site.preflight",
     "appliance.pair.beat",
     "appliance.pair.degraded",
+    "appliance.pair.election",
     "appliance.pair.steps",
     "appliance.pair.peer",
     "appliance.pair.readiness",

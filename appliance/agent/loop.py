@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance import ApplianceError, __version__, converge, system
 from appliance.agent import kernel_events, notify, roles, takeover
+from appliance.agent.keepalived import Keepalived, carry
 from appliance.agent.takeover import Takeover
 from appliance.config import gateway_file
 from appliance.config.model import Config
@@ -34,6 +35,14 @@ PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought
 log = logging.getLogger("vgw")
 
 
+@dataclass(frozen=True)
+class Repairs:
+    """How many changes were made because the machine had drifted from the plan, and the last ones."""
+
+    count: int = 0
+    last: tuple[str, ...] = ()
+
+
 @dataclass
 class Agent:
     """What the agent works on, and what it remembers between two looks."""
@@ -44,13 +53,13 @@ class Agent:
     pair: Pair
     state: roles.State = field(default_factory=roles.State)
     sentence: str = "just started"
-    repairs: int = 0
-    repaired: tuple[str, ...] = ()
+    repairs: Repairs = field(default_factory=Repairs)
     problems: tuple[str, ...] = ()
     moved_ms: float | None = None
     since: float = 0.0
     unprotected_since: float | None = None
     programs: Mapping[str, Program] = field(default_factory=dict)
+    keepalived: Keepalived = field(default_factory=Keepalived)
     takeover: Takeover | None = None
     reload: bool = False
 
@@ -137,9 +146,12 @@ def look(agent: Agent, cause: str, began: float) -> None:
         problems = _look_once(agent, "found by looking again", system.monotonic())
     _guard(agent)
     _ask_programs(agent)
-    conntrackd = agent.programs.get("conntrackd")
-    agent.pair.settle(conntrackd.pid if conntrackd else 0, system.monotonic())
-    _tell_problems(agent, (*problems, *filter(None, [agent.pair.trouble])))
+    conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
+    now = system.monotonic()
+    agent.pair.settle(conntrackd.pid if conntrackd else 0, now)
+    agent.keepalived.judge(agent.pair, agent.site.interfaces, keepalived, now)
+    lasting = [agent.pair.trouble, agent.keepalived.problem]
+    _tell_problems(agent, (*problems, *filter(None, lasting)))
     system.replace(agent.run_dir.status, node_status.to_json(_snapshot(agent)), mode=0o644)
 
 
@@ -185,7 +197,7 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
 
 
 def _sight(agent: Agent) -> roles.Sight:
-    links = routes.links()
+    links = agent.keepalived.links = routes.links()
     vgw = agent.config.vgw.address.ip
     return roles.Sight(
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
@@ -207,9 +219,7 @@ def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
     if found != agent.site.interfaces:
         log.warning("interfaces are now %s, were %s", found, agent.site.interfaces)
         agent.site = replace(agent.site, interfaces=found)
-    tracked = (own.interface for own in agent.config.vgw.track_interfaces if not own.weight)
-    needed = (found.lan, found.wan, *tracked)
-    return all(name in links and links[name].up for name in needed)
+    return carry(agent.config, found, links)
 
 
 def _move_routes(agent: Agent, began: float) -> None:
@@ -223,8 +233,7 @@ def _move_routes(agent: Agent, began: float) -> None:
 
 
 def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:
-    agent.repairs += len(changes)
-    agent.repaired = tuple(map(str, changes))
+    agent.repairs = Repairs(agent.repairs.count + len(changes), tuple(map(str, changes)))
     for change in changes:
         log.warning("repaired: %s", change)
 
@@ -289,8 +298,8 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         promise=pair_status.promise(agent.config),
         ready=notes.is_ready(agent.run_dir),
         role_changes=agent.state.changes,
-        repairs=agent.repairs,
-        repaired=agent.repaired,
+        repairs=agent.repairs.count,
+        repaired=agent.repairs.last,
         problems=agent.problems,
         moved_ms=agent.moved_ms,
         resident_mb=system.resident_mb(),

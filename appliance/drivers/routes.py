@@ -22,8 +22,9 @@ _UP = 1  # IFF_UP
 
 @dataclass(frozen=True)
 class Link:
-    """An interface: whether it is switched on, whether it carries too, its MAC and IPv4 addresses."""
+    """An interface: its index, whether it is switched on, whether it carries too, its MAC and IPv4 addresses."""
 
+    index: int
     enabled: bool
     up: bool
     mac: str
@@ -39,6 +40,7 @@ def links() -> dict[str, Link]:
             addresses.setdefault(item["index"], []).append(address)
         return {
             link.get("IFLA_IFNAME"): Link(
+                link["index"],
                 bool(link["flags"] & _UP),
                 bool(link["flags"] & _UP) and link.get("IFLA_OPERSTATE") in ("UP", "UNKNOWN"),
                 link.get("IFLA_ADDRESS") or "",

@@ -1,5 +1,8 @@
 """The programs that supervisord runs: their states, signals to them, and the node's end."""
 
+import contextlib
+import os
+import signal as signals
 import xmlrpc.client
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +42,21 @@ def programs(run_dir: RunDir) -> dict[str, Program]:
     except (OSError, xmlrpc.client.Fault):
         return {}
     return {str(one["name"]): Program(str(one["statename"]), int(one["pid"])) for one in found}
+
+
+def kill(program: Program) -> None:
+    """End a program with all of its processes, also frozen ones; supervisord then starts it anew.
+
+    supervisord has each program lead a process group of its own.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signals.SIGKILL)
+
+
+def vrrp_process(run_dir: RunDir) -> int:
+    """The process id of keepalived's child that does VRRP, as keepalived noted it; 0 without a note."""
+    noted = (system.read(run_dir.vrrp_pid) or "").strip()
+    return int(noted) if noted.isdigit() else 0
 
 
 def states(run_dir: RunDir) -> dict[str, str]:

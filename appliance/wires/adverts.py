@@ -1,13 +1,16 @@
 """The peer's VRRP adverts as they arrive: when the last one came, and whether it was a farewell."""
 
 import contextlib
+import os
 import socket
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.addresses import Address
 
 _VRRP = 112
+_RAW_SOCKETS = Path("/proc/net/raw")
 _SO_TIMESTAMP = 29  # asm-generic/socket.h; the socket module does not name it
 _TIME = struct.Struct("@ll")
 
@@ -52,3 +55,25 @@ def _stamp(extra: list[tuple[int, int, bytes]]) -> float:
             seconds, micro = _TIME.unpack(data[: _TIME.size])
             return float(seconds + micro / 1e6)
     return 0.0
+
+
+def sockets(process: int) -> int | None:
+    """How many raw sockets for VRRP a process has; None where that cannot be told."""
+    places = set()
+    try:
+        listing = _RAW_SOCKETS.read_text(encoding="ascii")
+        for entry in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                places.add(os.readlink(entry))
+    except OSError:
+        return None
+    return len({f"socket:[{inode}]" for inode in inodes(listing)} & places)
+
+
+def inodes(listing: str) -> list[str]:
+    """The inodes of the raw sockets for VRRP, in the text of /proc/net/raw.
+
+    A raw socket's protocol stands where others have their port (raw_get_first in net/ipv4/raw.c).
+    """
+    rows = [line.split() for line in listing.splitlines()[1:]]
+    return [row[9] for row in rows if int(row[1].rpartition(":")[2], 16) == _VRRP]

@@ -1,0 +1,76 @@
+"""keepalived as the agent sees it: what it works on, whether it takes part, and what it is told to do."""
+
+import logging
+from collections.abc import Mapping
+
+from appliance import vrrp
+from appliance.config.model import Config, Interfaces
+from appliance.drivers.routes import Link
+from appliance.pair import election
+from appliance.pair.election import Order, Sight
+from appliance.pair.side import Pair
+from appliance.planning import virtual_macs
+from appliance.processes import programs
+from appliance.processes.programs import Program
+from appliance.wires import adverts
+
+# What a node's priority comes down to at the lowest, where it stands aside or has lost links.
+_LEAST_PRIORITY = 1
+
+log = logging.getLogger("vgw")
+
+
+def carry(config: Config, interfaces: Interfaces, links: Mapping[str, Link]) -> bool:
+    """Whether all interfaces carry without which keepalived is in FAULT."""
+    tracked = (own.interface for own in config.vgw.track_interfaces if not own.weight)
+    needed = (interfaces.lan, interfaces.wan, *tracked)
+    return all(name in links and links[name].up for name in needed)
+
+
+class Keepalived:
+    """Whether keepalived takes part in the election; one that does not is told of, and made to.
+
+    `links` are the machine's, as the agent last saw them.
+    """
+
+    def __init__(self) -> None:
+        self.links: Mapping[str, Link] = {}
+        self.state = election.State()
+        self.problem = ""
+
+    def judge(
+        self, pair: Pair, interfaces: Interfaces, program: Program | None, now: float
+    ) -> None:
+        """Judge what is known now, and have keepalived do what it needs."""
+        running = program if program and program.state == "RUNNING" else None
+        sight = _sight(pair, interfaces, self.links, running)
+        judged = election.judge(self.state, sight, now)
+        self.state, self.problem = judged.state, judged.problem
+        if judged.why:
+            log.warning(judged.why)
+        if judged.order is Order.RELOAD:
+            programs.signal(pair.run_dir, "keepalived", "HUP")
+        if judged.order is Order.RESTART and running:
+            programs.kill(running)
+
+
+def _sight(
+    pair: Pair, interfaces: Interfaces, links: Mapping[str, Link], running: Program | None
+) -> Sight:
+    config, advert = pair.config, pair.adverts.read()
+    vgw, homes = config.vgw, virtual_macs.homes(config, interfaces)
+    needed = {interfaces.lan, interfaces.wan, homes.vgw, homes.wan_vip}
+    works_on = needed | {own.interface for own in vgw.track_interfaces}
+    own = config.nodes[pair.node].lan
+    usable = carry(config, interfaces, links) and needed <= links.keys()
+    return Sight(
+        role=pair.role,
+        usable=usable and own in links[interfaces.lan].addresses,
+        interfaces={name: links[name].index for name in sorted(works_on & links.keys())},
+        lan=interfaces.lan,
+        process=running.pid if running else 0,
+        sockets=adverts.sockets(programs.vrrp_process(pair.run_dir)),
+        peer=pair.peer.beat,
+        advert=(advert.at, advert.priority) if advert else None,
+        promise=vrrp.master_down_interval(vgw.vrrp_version, _LEAST_PRIORITY, vgw.advert_interval),
+    )

@@ -1,0 +1,181 @@
+"""Does keepalived take part in the election of the MASTER? A pure judgement of what is known."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from appliance.pair.beat import Beat
+from appliance.vrrp import Role
+
+MARGIN = 3.0  # seconds beyond VRRP's own by which a takeover on a busy machine may be late
+AGAIN = 2.0  # seconds between two requests to read the file again
+DEAF_PATIENCE = 4.0  # seconds without a VRRP socket after which that is a problem of the node
+STUBBORN = 8.0  # seconds without one, in spite of such requests, after which a new start must help
+RESTART_INTERVAL = 30.0  # seconds between two new starts of keepalived at least
+GAP = 3.0  # seconds without a look after which nobody knows what happened meanwhile
+
+
+class Condition(StrEnum):
+    """What keepalived's part in the election is.
+
+    DEAF: it has no VRRP socket, though its interface can be used. VACANT: nobody holds the VGW, and it does
+    not take over.
+    """
+
+    WELL = "well"
+    DEAF = "deaf"
+    VACANT = "vacant"
+
+
+class Order(StrEnum):
+    """What keepalived needs: to read its file again, or to be started anew."""
+
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is known at one moment.
+
+    `role` is this node's, and a BACKUP is ready and has its cables in. `interfaces`: the kernel's index of
+    each that keepalived works on, of those that are there; `usable`: all are, they carry, and the one named
+    `lan` has this node's address. `process` is keepalived's process id, 0 where it does not run, and
+    `sockets` how many VRRP sockets it has, None where that cannot be told. `peer`: its last beat, None when
+    it has fallen silent. `advert`: when its last advert came, by any clock, and with which priority.
+    `promise`: the seconds after which VRRP has this node take over.
+    """
+
+    role: Role
+    usable: bool
+    interfaces: Mapping[str, int]
+    lan: str
+    process: int
+    sockets: int | None
+    peer: Beat | None
+    advert: tuple[float, int] | None
+    promise: float
+
+
+@dataclass(frozen=True)
+class State:
+    """What is remembered; times in seconds on the monotonic clock.
+
+    `interfaces` as they were last seen, `anew` the names of those that keepalived has yet to be told of.
+    `deaf` and `open`: since when it has had no socket, and the VGW no holder that is known.
+    """
+
+    interfaces: Mapping[str, int] = field(default_factory=dict)
+    anew: frozenset[str] = frozenset()
+    process: int = 0
+    advert: tuple[float, int] | None = None
+    deaf: float | None = None
+    open: float | None = None
+    vacant: bool = False
+    looked: float = -math.inf
+    reloaded: float = -math.inf
+    restarted: float = -math.inf
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The condition, its sentence for an operator where it is not well, and what to do and why."""
+
+    state: State
+    condition: Condition = Condition.WELL
+    problem: str = ""
+    order: Order | None = None
+    why: str = ""
+
+
+def judge(state: State, sight: Sight, now: float) -> Judgement:
+    """What to remember, what to tell, and what keepalived needs."""
+    state = _vacancy(_hearing(_noted(state, sight), sight, now), sight, now)
+    state = replace(state, process=sight.process, advert=sight.advert, looked=now)
+    condition, problem = _condition(state, sight, now)
+    order, why = _order(state, sight, condition, now)
+    if order is Order.RELOAD:
+        state = replace(state, anew=frozenset(), reloaded=now)
+    if order is Order.RESTART:
+        state = replace(state, anew=frozenset(), restarted=now)
+    return Judgement(state, condition, problem, order, why)
+
+
+def _noted(state: State, sight: Sight) -> State:
+    """Take note of interfaces that were made anew: the kernel gives each another index (if_nametoindex(3))."""
+    known = state.interfaces
+    changed = {name for name, index in sight.interfaces.items() if known.get(name, index) != index}
+    anew = state.anew | changed
+    if sight.process != state.process:
+        # It was started since, and has looked for itself.
+        anew = frozenset()
+    return replace(state, interfaces={**known, **sight.interfaces}, anew=anew)
+
+
+def _hearing(state: State, sight: Sight, now: float) -> State:
+    if not (sight.process and sight.usable and sight.sockets == 0):
+        return replace(state, deaf=None)
+    same = state.deaf is not None and sight.process == state.process
+    return replace(state, deaf=state.deaf if same else now)
+
+
+def _vacancy(state: State, sight: Sight, now: float) -> State:
+    """Since when nobody is known to hold the VGW while keepalived here could take it."""
+    # Two adverts are compared with each other only: the clock that they are stamped with may be set.
+    advertised = bool(sight.advert and sight.advert[1] and sight.advert != state.advert)
+    led = sight.peer is not None and sight.peer.role == Role.MASTER
+    if sight.role is not Role.BACKUP or led or advertised:
+        return replace(state, open=None, vacant=False)
+    if state.vacant:
+        return state  # a new start that mends nothing must not look like a cure
+    if not sight.process:
+        return replace(state, open=None)
+    fresh = sight.process != state.process or now - state.looked > GAP
+    since = now if state.open is None or fresh else state.open
+    return replace(state, open=since, vacant=now - since > sight.promise + MARGIN)
+
+
+def _condition(state: State, sight: Sight, now: float) -> tuple[Condition, str]:
+    if state.vacant:
+        return Condition.VACANT, (
+            "nobody holds the VGW: this node is ready and hears no MASTER, and keepalived does not "
+            "take over"
+        )
+    if state.deaf is not None and now - state.deaf >= DEAF_PATIENCE:
+        return Condition.DEAF, (
+            f"keepalived has no VRRP socket on {sight.lan}: this node neither hears its peer nor "
+            "takes over"
+        )
+    return Condition.WELL, ""
+
+
+def _order(
+    state: State, sight: Sight, condition: Condition, now: float
+) -> tuple[Order | None, str]:
+    if not sight.process:
+        return None, ""
+    if sight.role is not Role.MASTER and now - state.restarted >= RESTART_INTERVAL:
+        if condition is Condition.VACANT and state.open is not None:
+            waited = now - state.open
+            return Order.RESTART, (
+                f"nobody holds the VGW for {waited:.0f} s: keepalived is started anew"
+            )
+        if state.deaf is not None and now - state.deaf >= STUBBORN:
+            return Order.RESTART, (
+                f"keepalived has had no VRRP socket on {sight.lan} for {now - state.deaf:.0f} s: it is "
+                "started anew"
+            )
+    if not sight.usable:
+        return None, ""
+    if state.anew:
+        names = sorted(state.anew)
+        made = f"{' and '.join(names)} {'were' if names[1:] else 'was'} made anew"
+        unknown = "does not know the new ones" if names[1:] else "does not know the new one"
+        return Order.RELOAD, f"{made}, and keepalived {unknown}: it reads its file again"
+    since = None if state.deaf is None else max(state.deaf, state.reloaded, state.restarted)
+    if since is not None and now - since >= AGAIN:
+        return Order.RELOAD, (
+            f"keepalived has no VRRP socket on {sight.lan}: it reads its file again"
+        )
+    return None, ""
