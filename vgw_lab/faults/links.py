@@ -12,6 +12,7 @@ from vgw_lab.worlds.topology import INTERNET
 _FLAPS, _FLAPPING_SECONDS = 10, 5.0
 _PROBE_SECONDS = 3.0
 _LASTING_SECONDS = 5.0
+_GONE_SECONDS = 2.0
 _TOLD_SECONDS = 15.0
 _TWO_ALONE = "who hears no adverts takes over, and the other goes on: VRRP alone decides the role"
 _TWO_COMPARE = "two are MASTER until their agents have compared for how long the LAN was silent"
@@ -63,6 +64,15 @@ def _join(lab: Lab, node: str) -> None:
         lab.part(node, "lan", parted=False)
 
 
+def _take_away(lab: Lab, node: str) -> None:
+    lab.wire(node, "lan", there=False)
+
+
+def _make_anew(lab: Lab, node: str) -> None:
+    if lab.node(node).on:
+        lab.wire(node, "lan", there=True)
+
+
 def _bridges_elsewhere(lab: Lab) -> str | None:
     return None if lab.bridged else "its bridges are the engine's own, and may be on another host"
 
@@ -75,6 +85,16 @@ FAULTS = (
         cable("lan", "down"),
         cable("lan", "up"),
         (8,),
+    ),
+    Fault(
+        "lan-anew",
+        "its LAN interface is deleted, and made anew under its old name",
+        "silent",
+        _take_away,
+        _make_anew,
+        (8,),
+        during=lasting(_GONE_SECONDS),
+        lacks=_bridges_elsewhere,
     ),
     Fault(
         "lan-flaps",

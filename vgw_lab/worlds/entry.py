@@ -108,6 +108,11 @@ def _level(directory: Path) -> int:
     return len(numbers) - 1 if numbers[-1:] == ["1"] else 0
 
 
+def in_world(pid: int) -> int:
+    """The number that the first process of a node, known here by this one, has in the node's world."""
+    return int(_status(pid)["NSpid"].split()[-2])
+
+
 def _variables(directory: Path) -> dict[str, str]:
     """A process's environment as it was started with; empty when it is gone or not ours to read."""
     for _ in range(_EXEC_TRIES):

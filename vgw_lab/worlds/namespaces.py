@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
-from appliance import ApplianceError
+from appliance import ApplianceError, CommandFailed, system
 from vgw_lab.worlds import entry
 from vgw_lab.worlds.entry import Child
-from vgw_lab.worlds.nodes import NamespaceNode
+from vgw_lab.worlds.nodes import NamespaceNode, addressed, group
 from vgw_lab.worlds.running import Entrance, Lab
 from vgw_lab.worlds.topology import Topology
 from vgw_lab.worlds.world import World
@@ -92,6 +92,28 @@ class NamespaceLab(Lab):
         """Part a node from a bridge, or join it again, while its carrier stays up."""
         port = self.topology.node(node).port(bridge)
         self.world.order([f"link set {port} {'nomaster' if parted else f'master {bridge}'}"])
+
+    def wire(self, node: str, bridge: str, *, there: bool) -> None:
+        """Take a node's interface to a bridge away, or make it anew: its name, MAC and address are the old ones.
+
+        Its index is another one. Raises CommandFailed.
+        """
+        spec = self.topology.node(node)
+        port, mine = spec.port(bridge), f"group {group(spec, self.topology)}"
+        if not there:
+            self._must(node, self.world.run(["ip", "link", "del", port]))
+            return
+        wire = next(wire for wire in spec.wires if wire.bridge == bridge)
+        near = f"{wire.interface} address {wire.mac} netns {entry.in_world(entry.find(self.name)[node])}"
+        lines = f"link add {port} {mine} type veth peer name {near}\nlink set {port} master {bridge} up\n"
+        self._must(node, self.world.run(["ip", "-batch", "-"], lines))
+        script = "".join(f"ip {line}\n" for line in addressed(wire))
+        self._must(node, self.node(node).run(["sh", "-ec", script]))
+
+    @staticmethod
+    def _must(node: str, done: system.Result) -> None:
+        if done.returncode != 0:
+            raise CommandFailed(f"{node}: {done.output}")
 
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, beside the bridge."""

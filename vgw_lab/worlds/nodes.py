@@ -12,7 +12,7 @@ from typing import Protocol
 
 from appliance import ApplianceError, CommandFailed, system
 from vgw_lab.worlds import capture, entry
-from vgw_lab.worlds.topology import NodeSpec, Topology
+from vgw_lab.worlds.topology import NodeSpec, Topology, Wire
 from vgw_lab.worlds.world import DISK, OWN_KERNEL_FILES, World, wait_until
 
 _START_SECONDS = 2.0
@@ -258,13 +258,17 @@ def _near_ends(spec: NodeSpec) -> str:
     for wire in spec.wires:
         peer = f"peer name {spec.port(wire.bridge)} netns /proc/1/ns/net"
         lines.append(f"link add {wire.interface} address {wire.mac} type veth {peer}")
-        if wire.address:
-            lines.append(f"address add {wire.address} brd + dev {wire.interface}")
-        lines.append(f"link set {wire.interface} up")
+        lines += addressed(wire)
     lines += [f"address add {address}/32 dev lo" for address in spec.loopback]
     if spec.default_via:
         lines.append(f"route add default via {spec.default_via}")
     return "\n".join(lines)
+
+
+def addressed(wire: Wire) -> list[str]:
+    """What gives a wire's interface its address and switches it on."""
+    address = [f"address add {wire.address} brd + dev {wire.interface}"] if wire.address else []
+    return [*address, f"link set {wire.interface} up"]
 
 
 def _watch(spec: NodeSpec, topology: Topology) -> str:

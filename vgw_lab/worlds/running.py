@@ -114,6 +114,10 @@ class Lab(ABC):
         """Part a node from a bridge, or join it again, while its carrier stays up; see `bridged`."""
         raise ApplianceError(f"{node}: the bridges of this lab are its engine's own")
 
+    def wire(self, node: str, bridge: str, *, there: bool) -> None:
+        """Take a node's interface to a bridge away, or make it anew under its old name; see `bridged`."""
+        raise ApplianceError(f"{node}: the bridges of this lab are its engine's own")
+
     @abstractmethod
     def witness(self, standby: str) -> Child:
         """Start the witness on the LAN, where no fault of `standby`'s peer can reach it."""
