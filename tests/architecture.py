@@ -51,7 +51,7 @@ LAB_ORDER = {
     "commands": "`vgw lab`, `vgw drill` and `vgw demo`",
 }
 # What the lab may import of the product: words, not deeds.
-LAB_KNOWS = frozenset({"__init__", "config", "status", "system", "vrrp"})
+LAB_KNOWS = frozenset({"__init__", "config", "run_dir", "status", "system", "vrrp"})
 
 # Each runs from its source alone, on a machine that has nothing but Python.
 INSTRUMENTS = "vgw_lab.instruments"
@@ -132,6 +132,10 @@ DOORS = {
         "appliance.wires.neighbours": "keeps a peer's place on the LAN known",
     },
     "docker": {"vgw_lab.worlds.engine": "the one door to the container engine"},
+    "yaml": {
+        "appliance.config.places": "the one reader of a gateway's file",
+        "vgw_lab.worlds.compose": "writes what is laid over compose's files",
+    },
     "matplotlib": {
         "vgw_lab.bench.plots": "draws; an extra that only a report needs",
         "vgw_lab.reports.drawing": "gives all drawings one look",

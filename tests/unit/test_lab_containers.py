@@ -43,7 +43,7 @@ def unclosed() -> Iterator[None]:
 def test_a_profile_changes_nothing_but_what_it_is(profile: str) -> None:
     plan = topology.from_yaml(compose.gateway_yaml(profile))
     compose.check_wiring(plan)
-    assert plan.profile == profile
+    assert plan.vgw.profile == profile
     nodes = yaml.safe_load(plan.text)["nodes"]
     assert nodes["master"].get("initial_state") == ("MASTER" if profile == "classic" else None)
 

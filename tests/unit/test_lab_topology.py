@@ -3,10 +3,11 @@
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
-import yaml
 
 from appliance import ApplianceError
-from appliance.config.model import Failback
+from appliance.config import gateway_file
+from appliance.config.gateway_file import ConfigErrors
+from appliance.config.model import DestinationNat, Failback
 from vgw_lab.worlds import topology
 
 
@@ -72,16 +73,18 @@ def test_a_profile_sets_the_timers(
     profile: str, version: int, interval: float, failback: Failback, down: float, skew: float
 ) -> None:
     lab = topology.from_yaml(topology.gateway_yaml(profile))
-    assert (lab.vrrp_version, lab.advert_interval, lab.failback) == (version, interval, failback)
+    vgw = lab.vgw
+    assert (vgw.vrrp_version, vgw.advert_interval, vgw.failback) == (version, interval, failback)
     assert lab.master_down_interval("backup") == pytest.approx(down, abs=1e-5)
     assert lab.skew_time("backup") == pytest.approx(skew, abs=1e-5)
 
 
 def test_only_the_classic_master_starts_as_master() -> None:
     for profile in ("standard", "fast", "classic"):
-        nodes = yaml.safe_load(topology.gateway_yaml(profile))["nodes"]
-        said = {name: node.get("initial_state") for name, node in nodes.items()}
-        assert said == {"master": "MASTER" if profile == "classic" else None, "backup": None}
+        nodes = topology.from_yaml(topology.gateway_yaml(profile)).config.nodes
+        said = {name: node.initial_state for name, node in nodes.items()}
+        first = "MASTER" if profile == "classic" else "BACKUP"
+        assert said == {"master": first, "backup": "BACKUP"}
 
 
 def test_nodes_without_a_wan_address_keep_the_wire() -> None:
@@ -93,25 +96,32 @@ def test_nodes_without_a_wan_address_keep_the_wire() -> None:
 def test_what_a_file_says_wins_over_its_profile() -> None:
     text = edited("profile: standard", "profile: standard, advert_interval: 0.5, failback: never")
     lab = topology.from_yaml(text)
-    assert (lab.advert_interval, lab.failback) == (0.5, Failback.NEVER)
+    assert (lab.vgw.advert_interval, lab.vgw.failback) == (0.5, Failback.NEVER)
+
+
+def test_a_file_that_says_subnets_gets_the_usual_interfaces() -> None:
+    text = edited("lan: {interface: eth1}", "lan: {subnet: 192.168.100.0/24}")
+    assert topology.from_yaml(text).gateways[0].wires[0].interface == "eth1"
+
+
+def test_ports_that_lead_inside_are_written_as_they_are_read() -> None:
+    machine = IPv4Address("192.168.100.10")
+    rules = tuple(
+        DestinationNat(protocol="udp", port=port, to=machine, to_port=port) for port in (53, 5353)
+    )
+    plan = topology.from_yaml(topology.gateway_yaml(destination=rules))
+    assert plan.config.nat.destination == rules
 
 
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("vgw: {address: 192.168.100.99/24, ", "vgw: {", "vgw.address: missing"),
-        ("192.168.100.99/24", "192.168.100.99", "'192.168.100.99' is no address with prefix"),
-        ("192.168.100.99/24", "somewhere/24", "'somewhere/24' is no address with prefix"),
-        ("profile: standard", "profile: quick", "'quick' is unknown; it is one of standard"),
-        ("profile: standard", "profile: fast, failback: later", "one of plain, gated, never"),
-        ("priority: 90", "priority: low", "nodes.backup.priority: a number is wanted, not 'low'"),
         ("  noeud1:", "  internet:", "'internet' is no name for a node of the lab"),
-        ("  noeud1:", "  noeud1; reboot:", "'noeud1; reboot' is no name for a node"),
-        ("interface: eth1", "interface: eth1;x", "'eth1;x' is no name for an interface"),
-        ("  backup: {", "  spare: {priority: 1}\n  backup: {", "a pair is two nodes"),
+        ("  noeud1:", "  workstation1:", "'workstation1' is no name for a node of the lab"),
+        ("  backup: {", "  world: {", "'world' is no name for a node of the lab"),
     ],
 )
-def test_a_file_that_cannot_be_wired_is_refused_by_its_key(
+def test_a_name_that_no_node_of_a_lab_can_have_is_refused(
     old: str, new: str, sentence: str
 ) -> None:
     with pytest.raises(ApplianceError, match=r"^own\.yaml: ") as caught:
@@ -119,10 +129,14 @@ def test_a_file_that_cannot_be_wired_is_refused_by_its_key(
     assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "vgw: [", "nodes: 3"])
-def test_what_is_no_configuration_at_all_is_refused(text: str) -> None:
-    with pytest.raises(ApplianceError, match=r"^own\.yaml: "):
+@pytest.mark.parametrize("text", ["", "[]", "vgw: [", "nodes: 3", b"\xe9"])
+def test_a_file_that_a_gateway_refuses_is_refused_in_the_same_words(text: str | bytes) -> None:
+    with pytest.raises(ConfigErrors) as caught:
         topology.from_yaml(text, "own.yaml")
+    with pytest.raises(ConfigErrors) as own:
+        gateway_file.parse(text, "own.yaml")
+    assert str(caught.value) == str(own.value)
+    assert str(own.value).startswith("own.yaml:1:")
 
 
 def test_unknown_words_are_answered_with_the_known() -> None:

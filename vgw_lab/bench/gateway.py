@@ -45,7 +45,7 @@ def prepare(plan: Topology) -> None:
 def hold_addresses(plan: Topology, node: NodeSpec) -> None:
     """Take the VGW and the WAN VIP, with no election; the first node only."""
     if node.name == plan.gateways[0].name:
-        for address, bridge in ((plan.vgw, "lan"), (plan.wan_vip, "wan")):
+        for address, bridge in ((plan.vgw.address, "lan"), (plan.wan_vip, "wan")):
             words = ["ip", "address", "add", str(address), "dev", recipes.interface(node, bridge)]
             system.run(words)
 

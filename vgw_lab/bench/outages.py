@@ -113,7 +113,7 @@ def _meet(lab: NamespaceLab, episode: Episode, fault: Fault, master: str) -> Out
     ):
         with observe(lab, standby) as record:
             # A fault has no respect for the advert timer: meet it at any phase.
-            time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
+            time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.vgw.advert_interval))
             since = ended = time.monotonic()
             fault.inject(lab, master)
             wait_until(lambda: standby in lab.holders(), _PATIENCE_SECONDS)

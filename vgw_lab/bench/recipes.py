@@ -52,14 +52,16 @@ def interface(node: NodeSpec, bridge: str) -> str:
 def keepalived(recipe: Recipe, plan: Topology, node: NodeSpec) -> str:
     """keepalived.conf(5)."""
     lan, wan = interface(node, "lan"), interface(node, "wan")
-    vgw, wan_vip = str(plan.vgw), f"{plan.wan_vip} dev {wan}"
+    vgw, wan_vip = str(plan.vgw.address), f"{plan.wan_vip} dev {wan}"
     notify = _notify() if recipe.replicates else ""
     head = "global_defs {\n    script_user root\n    enable_script_security\n}\n"
     if not recipe.groups:
         addresses = [vgw, wan_vip] if recipe.wan_vip else [vgw]
-        return head + _instance("VI_1", recipe, plan.vrid, node, lan, addresses, notify)
-    sides = _instance("LAN", recipe, plan.vrid, node, lan, [vgw], "") + _instance(
-        "WAN", recipe, plan.vrid + 1, node, wan, [wan_vip], ""
+        return head + _instance(
+            "VI_1", recipe, plan.vgw.virtual_router_id, node, lan, addresses, notify
+        )
+    sides = _instance("LAN", recipe, plan.vgw.virtual_router_id, node, lan, [vgw], "") + _instance(
+        "WAN", recipe, plan.vgw.virtual_router_id + 1, node, wan, [wan_vip], ""
     )
     group = (
         "vrrp_sync_group SYNC {\n    group {\n        LAN\n        WAN\n    }\n" + notify + "}\n"
@@ -110,7 +112,7 @@ def conntrackd(plan: Topology, node: NodeSpec) -> str:
     own, far = addresses["sync"], theirs["sync"]
     assert own is not None and far is not None
     ignored = [
-        plan.vgw,
+        plan.vgw.address,
         plan.wan_vip,
         *filter(None, addresses.values()),
         *filter(None, theirs.values()),
@@ -203,7 +205,7 @@ def translation(plan: Topology, node: NodeSpec, action: str) -> str:
 table ip bench {{
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept;
-        oifname "{interface(node, "wan")}" ip saddr {plan.vgw.network} {action}
+        oifname "{interface(node, "wan")}" ip saddr {plan.vgw.address.network} {action}
     }}
 }}
 """

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 
-import yaml
-
 from appliance import CommandFailed, NotConverged
+from appliance.config.model import DestinationNat
+from appliance.run_dir import RunDir
 from vgw_lab.bench import pair, recipes
 from vgw_lab.bench.gateway import BARE
 from vgw_lab.bench.setups import MODULE, running
@@ -22,6 +22,7 @@ from vgw_lab.worlds.world import wait_until
 PLAIN, MASQUERADE, FULL = "plain routing", "masquerade rule", "full ruleset"
 _READY_SECONDS = 10.0
 FIRST_MAPPED = 20_000
+_RUN = RunDir()
 
 
 class Router:
@@ -53,7 +54,7 @@ class Router:
         """
         if variant == FULL:
             self.order(self.name, "vgw", "apply", "--role", "MASTER")
-            self._lead_by(self.lab.topology.vgw.ip)
+            self._lead_by(self.lab.topology.vgw.address.ip)
             return
         spec = self.lab.topology.node(self.peer)
         self.order(self.peer, "sysctl", "-q", "-w", "net.ipv4.conf.all.rp_filter=1")
@@ -67,14 +68,13 @@ class Router:
 
     def map_ports(self, number: int) -> None:
         """Be the full MASTER with so many UDP ports of the WAN VIP that lead to the first machine."""
-        document = yaml.safe_load(self.lab.topology.text)
-        machine = str(_address(self.lab.topology.node(self.machine), "lan"))
-        document["nat"]["destination"] = [
-            {"protocol": "udp", "port": FIRST_MAPPED + place, "to": machine}
-            for place in range(number)
+        machine = _address(self.lab.topology.node(self.machine), "lan")
+        mapped = [
+            DestinationNat(protocol="udp", port=port, to=machine, to_port=port)
+            for port in range(FIRST_MAPPED, FIRST_MAPPED + number)
         ]
         file = self.lab.world.disk / self.name / "gateway.yaml"
-        file.write_text(yaml.safe_dump(document), encoding="utf-8")
+        file.write_text(topology.gateway_yaml(destination=mapped), encoding="utf-8")
         self.become(FULL)
 
     def load_seconds(self) -> float:
@@ -110,8 +110,8 @@ class Router:
         children: list[Child] = []
         try:
             for node in (self.name, self.peer):
-                self.order(node, "rm", "-f", "/run/vgw/conntrackd.lock", "/run/vgw/conntrackd.ctl")
-                words = _beside_a_flood(["conntrackd", "-C", "/run/vgw/conntrackd.conf"])
+                self.order(node, "rm", "-f", str(_RUN.conntrackd_lock), str(_RUN.conntrackd_socket))
+                words = _beside_a_flood(["conntrackd", "-C", str(_RUN.conntrackd_conf)])
                 children.append(self.lab.node(node).popen(words))
             if not wait_until(self._replicates, _READY_SECONDS):
                 raise NotConverged(f"{self.name}: conntrackd does not answer on both nodes")
@@ -123,7 +123,7 @@ class Router:
                 child.communicate()
 
     def _replicates(self) -> bool:
-        words = ["conntrackd", "-C", "/run/vgw/conntrackd.conf", "-s"]
+        words = ["conntrackd", "-C", str(_RUN.conntrackd_conf), "-s"]
         return all(
             self.lab.node(node).run(words).returncode == 0 for node in (self.name, self.peer)
         )
@@ -140,7 +140,7 @@ def routing(name: str) -> Iterator[Router]:
                 f"{router.name}: no router yet; its log ends:\n{lab.log(router.name, 8)}"
             )
         way = ["via", str(_address(plan.node(router.peer), "wan"))]
-        router.order(INTERNET, "ip", "route", "add", str(plan.vgw.network), *way)
+        router.order(INTERNET, "ip", "route", "add", str(plan.vgw.address.network), *way)
         yield router
 
 

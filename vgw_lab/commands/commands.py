@@ -266,7 +266,10 @@ def _what_next(lab: "Lab", master: str) -> str:
     machine = lab.topology.machines[0].name if lab.topology.machines else master
     lines = (
         (f"vgw lab exec{option} {machine} -- ping 8.8.8.8", "a machine behind the pair"),
-        (f"vgw lab exec{option} {master} -- ip addr", f"{master} holds {lab.topology.vgw.ip}"),
+        (
+            f"vgw lab exec{option} {master} -- ip addr",
+            f"{master} holds {lab.topology.vgw.address.ip}",
+        ),
         (f"vgw lab drill power-off{option}", "cut the MASTER's power and measure"),
         (f"vgw lab status{option}", "who does what"),
         (f"vgw lab down{option}", "end it; nothing is left"),

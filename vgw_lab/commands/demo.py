@@ -37,7 +37,7 @@ def _acts(lab: NamespaceLab) -> bool:
     with stage.act("making the lab: two gateways, two machines, a small internet"):
         lab.start(tied=True)
         master = lab.wait_healthy()
-    stage.done(f"{master} is MASTER and holds {lab.topology.vgw.ip}")
+    stage.done(f"{master} is MASTER and holds {lab.topology.vgw.address.ip}")
     passed = True
     for machine in lab.topology.machines:
         answered = lab.pings(machine.name)

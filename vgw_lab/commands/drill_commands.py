@@ -37,7 +37,7 @@ def run_drill(  # noqa: PLR0917 -- each is a word of the command line
         for left_out, why in faults.left_out(lab).items():
             typer.echo(f"{left_out} is left out: {why}", err=True)
     words = [
-        ("the pair", f"lab '{lab.name}' of {lab.engine}, VGW {lab.topology.vgw.ip}"),
+        ("the pair", f"lab '{lab.name}' of {lab.engine}, VGW {lab.topology.vgw.address.ip}"),
         ("probe", f"a datagram each 1 ms from {lab.topology.machines[0].name} to 8.8.8.8 and back"),
     ]
     if flows:

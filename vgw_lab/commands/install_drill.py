@@ -67,7 +67,7 @@ def drill_install(  # noqa: PLR0917 -- each is a word of the command line
         f"{spec.name} by {install.way(spec.name)}" for spec in install.topology.gateways
     )
     words = (
-        ("the pair", f"VGW {install.topology.vgw.ip}: {gateways}"),
+        ("the pair", f"VGW {install.topology.vgw.address.ip}: {gateways}"),
         ("probe", f"a ping each {_EVERY_MS:g} ms to {target} from {install.way(HERE)}"),
         ("flows", "questions for a name to the same host, by UDP and on one TCP connection"),
     )
@@ -93,7 +93,7 @@ def plan(install: "Install", master: str, chosen: "Sequence[Fault]", times: int)
 
     topology = install.topology
     lines = [
-        f"{master} is MASTER of {topology.vgw.ip} (profile {topology.profile}), "
+        f"{master} is MASTER of {topology.vgw.address.ip} (profile {topology.vgw.profile}), "
         f"{install.other(master)} stands by; both were reached.",
         f"{install.target} is pinged all the while, and asked for a name by UDP and by TCP, from "
         f"{install.way(HERE)}.",

@@ -149,7 +149,7 @@ def asked(
     often = "once" if series.times == 1 else f"{series.times} times"
     found = [
         ("drills", f"{drills}; {often}" if len(series.faults) == 1 else f"{drills}; each {often}"),
-        ("profile", f"{topology.profile}, an advert each {topology.advert_interval:g} s"),
+        ("profile", f"{topology.vgw.profile}, an advert each {topology.vgw.advert_interval:g} s"),
         *series.words,
         *((name, host.line(versions)) for name, versions in nodes.items() if versions),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from appliance.config.model import Failback
 from vgw_lab import faults
 from vgw_lab.drills.drill import mended_when_broken_off
 from vgw_lab.worlds.running import PING_TARGET, Lab
@@ -74,7 +75,7 @@ def _stop_and_start(
     note(f"on {backup}: {_show(lab, backup)}", _line(lab, backup), moved)
     stop.mend(lab, master)
     note(f"on {master}: start keepalived", "started", True)
-    if lab.topology.failback != "never":
+    if lab.topology.vgw.failback != Failback.NEVER:
         back = wait_until(lambda: _shows_vgw(lab, master), patience)
         note(f"on {master}: {_show(lab, master)}", _line(lab, master), back)
 
@@ -99,8 +100,8 @@ def _ping(lab: Lab, machine: str) -> tuple[str, bool]:
 
 def _show(lab: Lab, node: str) -> str:
     """The sheet's command; with virtual MACs the VGW sits on an interface beside the LAN's own."""
-    if lab.topology.virtual_mac:
-        return f"ip addr show to {lab.topology.vgw.network}"
+    if lab.topology.vgw.virtual_mac:
+        return f"ip addr show to {lab.topology.vgw.address.network}"
     return f"ip addr show {lab.interface(node, 'lan')}"
 
 
@@ -110,7 +111,7 @@ def _addresses(lab: Lab, node: str) -> list[str]:
 
 
 def _shows_vgw(lab: Lab, node: str) -> bool:
-    return str(lab.topology.vgw) in _addresses(lab, node)
+    return str(lab.topology.vgw.address) in _addresses(lab, node)
 
 
 def _line(lab: Lab, node: str) -> str:

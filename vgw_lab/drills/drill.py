@@ -97,7 +97,7 @@ def drill(
         lookers.begin()  # again, where the scene has switched a node off and on
         with observe(lab, standby, every=every) as record:
             # A fault has no respect for the advert timer: meet it at any phase.
-            time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.advert_interval))
+            time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.vgw.advert_interval))
             say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
             since = time.monotonic()
             with _undisturbed():

@@ -120,7 +120,7 @@ def judge(lab: Lab, fault: Fault, seen: Seen) -> Verdict:
         *invariants.judge(lab, seen.watch, seen.fault_at),
         *(_difference(one, lab.other(seen.masters[0])) for one in seen.unequal),
     ]
-    until = seen.mended_at + 2 * lab.topology.advert_interval + _LOOKS_SECONDS
+    until = seen.mended_at + 2 * lab.topology.vgw.advert_interval + _LOOKS_SECONDS
     limits = [one for one in violations if is_known(fault, one, until)]
     return Verdict(
         drill=fault.name,
@@ -155,8 +155,8 @@ def _timeline(lab: Lab, seen: Seen) -> Timeline:
     nodes = {_lan_address(lab, spec.name): spec.name for spec in gateways}
     nodes |= {wire.mac: spec.name for spec in gateways for wire in spec.wires}
     nodes |= seen.watch.names
-    vrid, vgw = lab.topology.vrid, str(lab.topology.vgw.ip)
-    quiet = _QUIET_ADVERTS * lab.topology.advert_interval
+    vrid, vgw = lab.topology.vgw.virtual_router_id, str(lab.topology.vgw.address.ip)
+    quiet = _QUIET_ADVERTS * lab.topology.vgw.advert_interval
     heard = timeline.told(seen.record.sights, nodes, vrid, vgw, quiet)
     adverts = [(at - seen.record.ahead, what) for at, what in heard]
     trains = (seen.record.train, seen.back)
@@ -199,7 +199,7 @@ def _broken(fault: Fault, seen: Seen, bar: float | None, turns: int | None) -> I
 
 def _takeover(lab: Lab, seen: Seen) -> float | None:
     """VRRP's own takeover time in milliseconds, as heard on the LAN."""
-    vrid, old = lab.topology.vrid, seen.masters[0]
+    vrid, old = lab.topology.vgw.virtual_router_id, seen.masters[0]
     since, sights = seen.fault_at + seen.record.ahead, seen.record.sights
     address = {name: _lan_address(lab, name) for name in (old, lab.other(old))}
     leaving = [

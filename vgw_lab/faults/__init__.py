@@ -52,12 +52,12 @@ def bar(lab: Lab, fault: Fault, standby: str) -> float:
     """The longest gap in seconds that is allowed, if not by the fault then by the lab's profile."""
     if fault.gap is not None:
         return fault.gap
-    if lab.topology.virtual_mac and fault.unplugs:
+    if lab.topology.vgw.virtual_mac and fault.unplugs:
         return VIRTUAL_MAC_BAR_IN_CONTAINERS if lab.engine == "containers" else VIRTUAL_MAC_BAR
     if fault.kind == "announced":
         return RELEASE_FACTOR * lab.topology.skew_time(standby)
-    profile = lab.topology.profile
-    if lab.topology.advert_interval == PROFILES[profile]["advert_interval"]:
+    profile = lab.topology.vgw.profile
+    if lab.topology.vgw.advert_interval == PROFILES[profile]["advert_interval"]:
         return SILENCE_BARS[profile]
     # A file of one's own may set another interval: a tenth more than the formula.
     return 1.1 * lab.topology.master_down_interval(standby)

@@ -55,7 +55,7 @@ def _take_back(lab: Lab, node: str) -> None:
 
 
 def _cannot_hand_over(lab: Lab) -> str | None:
-    plain = lab.topology.failback == Failback.PLAIN
+    plain = lab.topology.vgw.failback == Failback.PLAIN
     return "with failback: plain the VGW would come back at once" if plain else None
 
 

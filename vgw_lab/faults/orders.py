@@ -4,13 +4,14 @@ import time
 from typing import Literal
 
 from appliance import CommandFailed
+from appliance.run_dir import RunDir
 from vgw_lab.faults.fault import Check, Order
 from vgw_lab.measures.checks import Findings
 from vgw_lab.worlds.entry import Child
 from vgw_lab.worlds.running import Lab
 from vgw_lab.worlds.topology import BRIDGES
 
-_SUPERVISOR = "unix:///run/vgw/supervisor.sock"
+_SUPERVISOR = f"unix://{RunDir().supervisor_socket}"
 # Before everything else that looks at a packet but a capture.
 _PRIORITY = -500
 _UNDO = 'for bridge in "$0" "$@"; do nft delete table netdev drill_$bridge 2>/dev/null; done'

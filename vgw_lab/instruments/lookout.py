@@ -48,20 +48,20 @@ def refusals(snmp: str) -> int:
     return int(values[names.index("OutRsts")])
 
 
-def look(vgw: str) -> dict[str, Any]:
-    """The node as it is now."""
+def look(vgw: str, status: Path) -> dict[str, Any]:
+    """The node as it is now; `status` is the file in which it says what it is."""
     lines = Path("/proc/net/fib_trie").read_text(encoding="ascii").splitlines()
     local = {
         above.strip(" |-") for above, line in itertools.pairwise(lines) if "host LOCAL" in line
     }
     role = None
     with contextlib.suppress(OSError, ValueError, KeyError):
-        role = str(json.loads(Path("/run/vgw/status.json").read_text(encoding="utf-8"))["role"])
+        role = str(json.loads(status.read_text(encoding="utf-8"))["role"])
     snmp = Path("/proc/net/snmp").read_text(encoding="ascii")
     return {"holds": vgw in local, "role": role, "refused": refusals(snmp)}
 
 
-def run(vgw: str, interface: str) -> None:
+def run(vgw: str, interface: str, status: Path) -> None:
     """Look until standard input ends."""
     said: dict[str, Any] = {}
     heard: set[str] = set()
@@ -78,7 +78,7 @@ def run(vgw: str, interface: str) -> None:
                     heard |= {other} if other else set()
             now = time.monotonic()
             if now >= due:
-                found = look(vgw)
+                found = look(vgw, status)
                 # Nobody hears himself: who holds it answers for it, by a virtual MAC where there is one.
                 found["mac"] = mac.hex(":")
                 found["answering"] = sorted(
@@ -99,5 +99,6 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--vgw", required=True)
     options.add_argument("--interface", required=True)
+    options.add_argument("--status", type=Path, required=True, help="the node's status file")
     given = options.parse_args()
-    run(given.vgw, given.interface)
+    run(given.vgw, given.interface, given.status)

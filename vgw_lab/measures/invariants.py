@@ -180,7 +180,7 @@ def watching(lab: Lab) -> Iterator[Lookers]:
 
 
 def _words(lab: Lab) -> Iterator[str]:
-    yield from ("--vgw", str(lab.topology.vgw.ip))
+    yield from ("--vgw", str(lab.topology.vgw.address.ip))
     for spec in lab.topology.gateways:
         yield from ("--gateway", spec.name)
         for wire in spec.wires:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import yaml
-
 from appliance import ApplianceError, CommandFailed
 from vgw_lab import WATCH_SECONDS
 from vgw_lab.instruments import service
@@ -125,17 +123,15 @@ def broken(phases: dict[str, Tallies]) -> Iterator[tuple[str, str]]:
 
 def inbound(topology: Topology) -> Iterator[tuple[str, int, int]]:
     """The TCP ports of the WAN VIP that lead to a machine: machine, port outside, port inside."""
-    document = yaml.safe_load(topology.text)
-    rules = (document.get("nat") or {}).get("destination") or []
     machines = {
-        str(wire.address.ip): spec.name
+        wire.address.ip: spec.name
         for spec in topology.machines
         for wire in spec.wires
         if wire.address
     }
-    for rule in rules:
-        if rule["protocol"] == "tcp" and rule["to"] in machines:
-            yield machines[rule["to"]], rule["port"], rule.get("to_port", rule["port"])
+    for rule in topology.config.nat.destination:
+        if rule.protocol == "tcp" and rule.to in machines:
+            yield machines[rule.to], rule.port, rule.to_port
 
 
 @contextmanager

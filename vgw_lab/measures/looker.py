@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from appliance.run_dir import RunDir
 from vgw_lab.instruments import witness
 from vgw_lab.instruments.lookout import answer, question
 from vgw_lab.measures.invariants import Look, Watch
@@ -84,7 +85,7 @@ class Places:
             if vgw in local_addresses(self.read(node, _FIB)):
                 holders.append(node)
             with contextlib.suppress(ValueError, KeyError):
-                role = json.loads(self.read(node, "root/run/vgw/status.json"))["role"]
+                role = json.loads(self.read(node, f"root{RunDir().status}"))["role"]
                 roles.append((node, str(role)))
         return Look(at, tuple(sorted(answering)), tuple(holders), tuple(roles))
 

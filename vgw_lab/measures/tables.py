@@ -60,7 +60,9 @@ def of(lab: Lab, node: str) -> Table:
         raise CommandFailed(f"{node}: conntrack -L: {done.output}")
     wires = [wire for spec in lab.topology.gateways for wire in spec.wires]
     own = [str(wire.address.ip) for wire in wires if wire.address]
-    return parse(done.stdout, [*own, str(lab.topology.vgw.ip), str(lab.topology.wan_vip.ip)])
+    return parse(
+        done.stdout, [*own, str(lab.topology.vgw.address.ip), str(lab.topology.wan_vip.ip)]
+    )
 
 
 @dataclass(frozen=True)

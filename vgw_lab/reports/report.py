@@ -47,8 +47,8 @@ def status(lab: Lab) -> dict[str, Any]:
     return {
         "name": lab.name,
         "engine": lab.engine,
-        "profile": lab.topology.profile,
-        "vgw": str(lab.topology.vgw.ip),
+        "profile": lab.topology.vgw.profile,
+        "vgw": str(lab.topology.vgw.address.ip),
         "nodes": nodes,
         "capture": _capture(lab),
     }
@@ -127,7 +127,7 @@ def show_verdicts(lab: Lab, verdicts: Sequence[Verdict]) -> None:
     """Print what drills cost, against what the profile promises, and what was broken."""
     # Without borders it fits a terminal of 80 columns, with every word whole.
     table = Table(
-        title=f"profile {lab.topology.profile}, times in ms",
+        title=f"profile {lab.topology.vgw.profile}, times in ms",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -228,7 +228,7 @@ def verdicts_as_data(lab: Lab, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {
         "engine": lab.engine,
         "remarks": {name: lab.remarks[name] for name in names if name in lab.remarks},
-        "profile": lab.topology.profile,
+        "profile": lab.topology.vgw.profile,
         "held": all(verdict.held for verdict in verdicts),
         "summary": {
             name: {

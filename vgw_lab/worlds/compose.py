@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from appliance import ApplianceError, CommandFailed, system
+from appliance.config import gateway_file, places
 from appliance.config.model import PROFILES
 from vgw_lab.worlds import entry, topology
 from vgw_lab.worlds.topology import Topology
@@ -57,7 +58,9 @@ def gateway_yaml(profile: str) -> str:
     """The pair's gateway YAML of compose/ with a profile."""
     if profile not in PROFILES:
         raise ApplianceError(f"profile: '{profile}' is unknown; it is one of {', '.join(PROFILES)}")
-    document = yaml.safe_load(own_text())
+    text = own_text()
+    gateway_file.parse(text, "compose/gateway.yaml")  # what the file's owner changed may be wrong
+    document = places.read(text).data
     document["vgw"]["profile"] = profile
     if PROFILES[profile]["failback"] == "gated":
         document["vgw"]["hold"] = 0  # drills one after the other are no series of failures
@@ -85,14 +88,14 @@ def _addresses(plan: Topology) -> dict[str, str]:
         for node in plan.nodes
         for wire in node.wires
     }
-    return {**wires, "VGW": str(plan.vgw), "WAN VIP": str(plan.wan_vip)}
+    return {**wires, "VGW": str(plan.vgw.address), "WAN VIP": str(plan.wan_vip)}
 
 
 def overlay(gateway_yaml: str, config: Path) -> dict[str, Any]:
     """What is laid over the compose files for a gateway YAML that lies in the file `config`."""
     plan = topology.from_yaml(gateway_yaml)
     own: dict[str, Any] = {"volumes": [f"{config}:/etc/vgw/gateway.yaml:ro"]}
-    if plan.virtual_mac:
+    if plan.vgw.virtual_mac:
         own["sysctls"] = _VIRTUAL_MAC_SYSCTLS
     return {"services": {node.name: own for node in plan.gateways}}
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from appliance import CommandFailed, system
+from appliance.run_dir import RunDir
 
 LAB_TAG = "VGW_LAB"
 NODE_TAG = "VGW_LAB_NODE"
@@ -169,7 +170,7 @@ def environment(lab: str, node: str) -> dict[str, str]:
         NODE_TAG: node,
         "VGW_NODE": node,
         "VGW_CONFIG": "/run/lab/gateway.yaml",
-        "VGW_RUN_DIR": "/run/vgw",
+        "VGW_RUN_DIR": str(RunDir()),
     }
 
 

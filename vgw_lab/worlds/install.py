@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from appliance import ApplianceError, CommandFailed, system
+from appliance.run_dir import RunDir
 from vgw_lab.worlds import entry, topology
 from vgw_lab.worlds.capture import Capture
 from vgw_lab.worlds.entry import Child
@@ -24,7 +25,7 @@ HERE = "here"
 # A cable that was pulled comes back by itself after so many seconds, whoever was cut off by it.
 CABLE_SECONDS = 15
 _ANSWER_SECONDS = 10.0
-_STATUS = "/run/vgw/status.json"
+_STATUS = str(RunDir().status)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -67,8 +66,8 @@ def _others() -> str:
 def refuse_other(lab: Lab, profile: str | None, config: "Path | None") -> None:
     """Raise ApplianceError where a lab that is up is not the one that was asked for."""
     own = lab.topology
-    if profile not in (None, own.profile):
-        asked = f"with profile {own.profile}, not {profile}"
+    if profile not in (None, own.vgw.profile):
+        asked = f"with profile {own.vgw.profile}, not {profile}"
     elif config is not None and system.read(config) != own.text:
         asked = f"with another configuration than {config}"
     else:
@@ -99,11 +98,12 @@ def plan(
     config: "Path | None",
 ) -> Lab:
     """A lab to be made: of a profile, or of a file. Raises ApplianceError naming what is wrong."""
+    text: str | bytes
     if config is not None:
         if profile is not None or node_wan is not None:
             said = "--profile" if profile is not None else "--node-wan"
             raise ApplianceError(f"{said}: the file of --config says this; leave one of them out")
-        text = _checked(config)
+        text = _read(config)
     elif engine == CONTAINERS:
         text = _containers(name).gateway_yaml(profile or STANDARD, node_wan is not False)
     else:
@@ -112,12 +112,14 @@ def plan(
     return _containers(name, wiring) if engine == CONTAINERS else NamespaceLab(name, wiring)
 
 
-def _checked(config: "Path") -> str:
-    """A file of the user's own, once `vgw validate` has nothing against it."""
-    done = system.attempt([sys.executable, "-m", "appliance", "validate", str(config)])
-    if done.returncode != 0:
-        raise NoConfiguration(done.stderr.strip().removeprefix("vgw: "))
-    return config.read_text(encoding="utf-8")
+def _read(config: "Path") -> bytes:
+    """A file of the user's own."""
+    try:
+        return config.read_bytes()
+    except OSError as error:
+        raise NoConfiguration(
+            f"--config: {config}: {error.strerror}; name a gateway YAML"
+        ) from None
 
 
 def _containers(name: str, wiring: topology.Topology | None = None) -> "ContainerLab":

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from appliance import ApplianceError, CommandFailed, NotConverged
+from appliance.config.model import Failback
+from appliance.run_dir import RunDir
 from vgw_lab.worlds import capture, entry, topology
 from vgw_lab.worlds.entry import Child
 from vgw_lab.worlds.nodes import Node
@@ -144,13 +146,13 @@ class Lab(ABC):
     def status(self, gateway: str) -> dict[str, Any]:
         """What a gateway says of itself (its status.json); empty when it says nothing."""
         try:
-            return dict(json.loads(self.node(gateway).read("/run/vgw/status.json") or "{}"))
+            return dict(json.loads(self.node(gateway).read(str(RunDir().status)) or "{}"))
         except ValueError:
             return {}
 
     def holders(self) -> tuple[str, ...]:
         """The gateways that have the VGW on an interface, as their kernels see it."""
-        address = str(self.topology.vgw.ip)
+        address = str(self.topology.vgw.address.ip)
         names = [spec.name for spec in self.topology.gateways]
         return tuple(
             name
@@ -213,7 +215,7 @@ class Lab(ABC):
         if len(holders) != 1:
             return False
         first = self.topology.gateways[0].name
-        if self.topology.failback != "never" and holders[0] != first:
+        if self.topology.vgw.failback != Failback.NEVER and holders[0] != first:
             return False
         other = self.other(holders[0])
         roles = (self.role(holders[0]), self.role(other))
@@ -253,8 +255,9 @@ def lookouts(lab: Lab, there: Collection[str]) -> dict[str, Child]:
     found = {}
     for spec in lab.topology.gateways:
         if spec.name not in there and lab.node(spec.name).on:
-            options = ["--vgw", str(lab.topology.vgw.ip)]
+            options = ["--vgw", str(lab.topology.vgw.address.ip)]
             options += ["--interface", lab.interface(spec.name, "lan")]
+            options += ["--status", str(RunDir().status)]
             found[spec.name] = lab.node(spec.name).instrument("lookout", options)
     return found
 
