@@ -42,6 +42,8 @@ _EXEC_TRIES, _EXEC_SECONDS = 10, 0.001
 # A program that was started and goes on: what it prints is read as it comes.
 Child = subprocess.Popen[str]
 _SOURCE = Path(__file__).resolve().parents[2]
+# Which nodes run another source tree than this one, for a pair of two versions: NODE=DIRECTORY,...
+SOURCES = "VGW_LAB_SOURCES"
 
 
 def option(lab: str) -> str:
@@ -161,11 +163,14 @@ def environment(lab: str, node: str) -> dict[str, str]:
         os.environ.get("PATH", os.defpath),
         *system.ADMIN_PATHS,
     ]
-    source = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    others = dict(word.split("=", 1) for word in os.environ.get(SOURCES, "").split(",") if word)
+    source = [others.get(node), str(_SOURCE), os.environ.get("PYTHONPATH")]
     return {
         **os.environ,
+        # `python -m` would else look in the directory where it stands, before all of these.
+        **({"PYTHONSAFEPATH": "1"} if node in others else {}),
         "PATH": os.pathsep.join(path),
-        "PYTHONPATH": os.pathsep.join(source),
+        "PYTHONPATH": os.pathsep.join(filter(None, source)),
         LAB_TAG: lab,
         NODE_TAG: node,
         "VGW_NODE": node,
