@@ -1,12 +1,18 @@
 """What a drill on somebody's own install is made of: ways to its nodes, pings, and flows to a name server."""
 
 import socket
+from pathlib import Path
 
 import pytest
 from dnslib import QTYPE, DNSRecord
 
+from appliance import ApplianceError
+from appliance.status.node_status import to_json
+from tests.unit.snapshots import SNAPSHOT
 from vgw_lab.instruments import probe, queries
-from vgw_lab.worlds.install import Way
+from vgw_lab.worlds import topology
+from vgw_lab.worlds.install import Install, Way
+from vgw_lab.worlds.running import told_role
 
 
 @pytest.mark.parametrize(
@@ -57,3 +63,51 @@ def test_a_flow_that_was_not_opened_says_why_once() -> None:
     assert flow.report()["broken"] == {"not opened: Connection refused": 1}
     assert flow.report()["broken"] == {}
     flow.socket.close()
+
+
+def prints(text: str) -> Way:
+    """A way to a node on which whatever is run prints this."""
+    return Way(("sh", "-c", f"printf %s '{text}'"))
+
+
+def test_a_pair_is_known_by_what_its_nodes_tell(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(topology.gateway_yaml())
+    told = SNAPSHOT._replace(config=str(file))
+    ways = []
+    for node in ("backup", "master"):
+        status = tmp_path / f"{node}.json"
+        status.write_text(to_json(told._replace(node=node)))
+        look = f'case $1 in *status.json) cat {status} ;; *) exec "$0" "$@" ;; esac'
+        ways.append(Way(("sh", "-c", look)))
+    pair = Install(ways, Way(), "8.8.8.8")
+    assert [spec.name for spec in pair.topology.gateways] == ["master", "backup"]
+    assert pair.topology.vgw.address == topology.from_yaml(topology.gateway_yaml()).vgw.address
+    assert pair.role("master") == "MASTER"
+    assert pair.status("backup") == told._replace(node="backup")
+
+
+@pytest.mark.parametrize(
+    ("way", "sentence"),
+    [
+        (Way(("false",)), "no gateway answers there: exit code 1; the command must run"),
+        (Way(("true",)), "no gateway answers there: exit code 0; the command must run"),
+        (prints("hello"), "status.json is damaged"),
+        (prints('{"schema": 9}'), "status.json was written by another version of VGW (schema 9"),
+    ],
+)
+def test_a_node_whose_status_cannot_be_read_is_named_with_the_reason(
+    way: Way, sentence: str
+) -> None:
+    with pytest.raises(ApplianceError, match=r"^--gateway ") as caught:
+        Install([way, way], Way(), "8.8.8.8")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[]", "{}", "null"])
+def test_a_status_that_tells_no_role_has_none(text: str) -> None:
+    assert told_role(text) is None
+
+
+def test_the_role_is_read_from_a_status_of_any_version() -> None:
+    assert told_role('{"role": "BACKUP", "node": "backup"}') == "BACKUP"

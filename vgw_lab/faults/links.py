@@ -40,7 +40,7 @@ def _way_out_told(lab: Lab, node: str, found: Findings) -> None:
         found.within(
             _TOLD_SECONDS,
             f"{spec.name} tells that the way out is dead",
-            lambda name=spec.name: checks.pair(lab, name).get("uplink") is False,  # type: ignore[misc]
+            lambda name=spec.name: checks.tells(lab, name, lambda pair: pair.uplink is False),  # type: ignore[misc]
         )
     found.require(len(lab.holders()) == 1, f"held by {lab.holders()}: one node must go on")
 

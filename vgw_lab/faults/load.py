@@ -66,7 +66,7 @@ def _full_told(lab: Lab, node: str, found: Findings) -> None:
     found.within(
         _TOLD_SECONDS,
         f"{node} tells that its table is full",
-        lambda: "the connection table holds" in (checks.pair(lab, node).get("degraded") or ""),
+        lambda: checks.tells(lab, node, lambda pair: "the connection table holds" in pair.degraded),
     )
     after = checks.roles(lab)
     found.require(after == before, f"the roles were {before} and became {after} meanwhile")
@@ -75,9 +75,7 @@ def _full_told(lab: Lab, node: str, found: Findings) -> None:
 def _replicating(lab: Lab, node: str, found: Findings) -> None:
     found.within(_EMPTIED_SECONDS, "replication works again", lambda: checks.replicating(lab))
     # A whole table that comes and goes is half a million messages, which the peer takes in one by one.
-    found.within(
-        _EMPTIED_SECONDS, "the peer is up to date again", lambda: not checks.behind(lab, node)
-    )
+    found.within(_EMPTIED_SECONDS, "the peer is up to date again", lambda: not lab.behind(node))
 
 
 def _refused(lab: Lab, node: str) -> int:

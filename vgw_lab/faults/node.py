@@ -9,7 +9,7 @@ from appliance import CommandFailed, NotConverged
 from appliance.config.model import Failback
 from vgw_lab.faults.fault import Fault
 from vgw_lab.faults.orders import begin_storm, lasting, power_off, power_on
-from vgw_lab.measures import checks, tables
+from vgw_lab.measures import tables
 from vgw_lab.measures.checks import Findings
 from vgw_lab.worlds.running import HEALTHY_SECONDS, Lab
 from vgw_lab.worlds.world import wait_until
@@ -116,7 +116,7 @@ def _ready_with_replicas(lab: Lab, node: str, found: Findings) -> None:
 
 def _is_ready(lab: Lab, node: str) -> bool:
     told = lab.status(node)
-    return bool(told.get("ready")) and bool(checks.pair(lab, node))
+    return told is not None and told.ready
 
 
 FAULTS = (

@@ -59,7 +59,7 @@ def _cut_told(lab: Lab, node: str, found: Findings) -> None:
     found.within(
         _TOLD_SECONDS,
         f"{node} tells that the peer is silent",
-        lambda: not checks.pair(lab, node)["peer"],
+        lambda: checks.tells(lab, node, lambda pair: pair.peer is None),
     )
     _degraded_told(by_master=False)(lab, node, found)
 

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from appliance.status.node_status import PairStatus
 from vgw_lab import WATCH_SECONDS
 from vgw_lab.worlds.running import Lab
 from vgw_lab.worlds.world import wait_until
@@ -37,27 +37,21 @@ class Findings:
             self.broken.append(sentence)
 
 
-def pair(lab: Lab, node: str) -> dict[str, Any]:
-    """What a node tells of the pair; empty while it tells nothing."""
-    return dict(lab.status(node).get("pair") or {})
+def tells(lab: Lab, node: str, what: Callable[[PairStatus], object]) -> bool:
+    """Whether this is so of the pair, by what a node tells of it; no while it tells nothing."""
+    told = lab.status(node)
+    return told is not None and bool(what(told.pair))
 
 
 def degraded(lab: Lab, node: str) -> bool:
     """Whether a node tells that a takeover could lose flows."""
-    return bool(pair(lab, node).get("degraded"))
-
-
-def behind(lab: Lab, node: str) -> bool:
-    """Whether a node tells that its peer still takes in what became of flows."""
-    return bool(pair(lab, node).get("behind"))
+    return tells(lab, node, lambda pair: pair.degraded)
 
 
 def replicating(lab: Lab) -> bool:
     """Whether both nodes tell of all the other's flows, and the standby could follow at once."""
     told = [lab.status(spec.name) for spec in lab.topology.gateways]
-    return all(
-        one.get("ready") and not (one.get("pair") or {}).get("degraded", "-") for one in told
-    )
+    return all(one and one.ready and not one.pair.degraded for one in told)
 
 
 def roles(lab: Lab) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from vgw_lab.instruments import witness
 from vgw_lab.instruments.lookout import answer, question
 from vgw_lab.measures.invariants import Look, Watch
 from vgw_lab.worlds import entry
-from vgw_lab.worlds.running import local_addresses
+from vgw_lab.worlds.running import local_addresses, told_role
 
 _EVERY_SECONDS = 0.1
 _OWN_TTL = 64
@@ -84,9 +84,8 @@ class Places:
         for node in self.gateways:
             if vgw in local_addresses(self.read(node, _FIB)):
                 holders.append(node)
-            with contextlib.suppress(ValueError, KeyError):
-                role = json.loads(self.read(node, f"root{RunDir().status}"))["role"]
-                roles.append((node, str(role)))
+            if role := told_role(self.read(node, f"root{RunDir().status}")):
+                roles.append((node, role))
         return Look(at, tuple(sorted(answering)), tuple(holders), tuple(roles))
 
 

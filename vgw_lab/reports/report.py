@@ -39,10 +39,11 @@ def status(lab: Lab) -> dict[str, Any]:
             "addresses": [str(wire.address) for wire in spec.wires if wire.address],
         }
         if spec.name in gateways:
+            told = lab.status(spec.name)
             nodes[spec.name] |= {
                 "role": lab.role(spec.name),
                 "holds_vgw": spec.name in holders,
-                "sentence": lab.status(spec.name).get("sentence", ""),
+                "sentence": told.sentence if told else "",
             }
     return {
         "name": lab.name,

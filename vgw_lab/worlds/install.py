@@ -4,16 +4,17 @@ Drills see it as a lab, of which only some things can be asked: nobody can cut i
 what the real internet sees is not ours to count.
 """
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from appliance import ApplianceError, CommandFailed, system
 from appliance.run_dir import RunDir
+from appliance.status import node_status
+from appliance.status.node_status import Snapshot
 from vgw_lab.worlds import entry, topology
 from vgw_lab.worlds.capture import Capture
 from vgw_lab.worlds.entry import Child
@@ -130,7 +131,7 @@ class Install(Lab):
         """Ask who they are. Raises ApplianceError where that cannot be told."""
         super().__init__("install")
         self.target, self._machine = target, machine
-        self._ways = {_name(way): way for way in gateways}
+        self._ways = {_status(way).node: way for way in gateways}
         plan = topology.from_yaml(self.text())
         names = [spec.name for spec in plan.gateways]
         if sorted(self._ways) != sorted(names):
@@ -144,7 +145,7 @@ class Install(Lab):
     def text(self) -> str:
         """The gateway YAML that the pair goes by."""
         way = next(iter(self._ways.values()))
-        place = _status(way)["config"]
+        place = _status(way).config
         done = entry.complete(str(way), [], way.to(["cat", place]), os.environ)
         if done.returncode != 0:
             raise CommandFailed(f"{way}: {place} cannot be read: {done.output}")
@@ -214,20 +215,15 @@ class Install(Lab):
         return self.node(standby).instrument("witness", words)
 
 
-def _status(way: Way) -> dict[str, Any]:
-    """What the node behind a command says of itself. Raises ApplianceError where it says nothing."""
+def _status(way: Way) -> Snapshot:
+    """What the node behind a command says of itself. Raises ApplianceError where it cannot be read."""
     done = entry.complete(
         str(way), [], way.to(["cat", _STATUS]), os.environ, seconds=_ANSWER_SECONDS
     )
-    try:
-        return dict(json.loads(done.stdout))
-    except ValueError:
+    if done.returncode != 0 or not done.stdout:
         said = done.stderr.strip() or f"exit code {done.returncode}"
         raise ApplianceError(
             f"--gateway {way}: no gateway answers there: {said}; the command must run what follows "
             "it as root on a node that runs, such as `ssh root@gw1` or `docker exec -i gw1`"
-        ) from None
-
-
-def _name(way: Way) -> str:
-    return str(_status(way)["node"])
+        )
+    return node_status.from_json(done.stdout, f"--gateway {way}: {_STATUS}")

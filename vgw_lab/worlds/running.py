@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from appliance import ApplianceError, CommandFailed, NotConverged
 from appliance.config.model import Failback
 from appliance.run_dir import RunDir
+from appliance.status import node_status
+from appliance.status.node_status import Snapshot
 from vgw_lab.worlds import capture, entry, topology
 from vgw_lab.worlds.entry import Child
 from vgw_lab.worlds.nodes import Node
@@ -143,12 +145,15 @@ class Lab(ABC):
         wires = self.topology.node(node).wires
         return next(wire.interface for wire in wires if wire.bridge == bridge)
 
-    def status(self, gateway: str) -> dict[str, Any]:
-        """What a gateway says of itself (its status.json); empty when it says nothing."""
+    def status(self, gateway: str) -> Snapshot | None:
+        """What a gateway says of itself; None while it says nothing that this version can read."""
         try:
-            return dict(json.loads(self.node(gateway).read(str(RunDir().status)) or "{}"))
-        except ValueError:
-            return {}
+            return node_status.from_json(self._status_text(gateway))
+        except ApplianceError:
+            return None
+
+    def _status_text(self, gateway: str) -> str:
+        return self.node(gateway).read(str(RunDir().status)) or ""
 
     def holders(self) -> tuple[str, ...]:
         """The gateways that have the VGW on an interface, as their kernels see it."""
@@ -164,11 +169,12 @@ class Lab(ABC):
         """A gateway's role in its own words, `off` or `starting`."""
         if not self.node(gateway).on:
             return "off"
-        return str(self.status(gateway).get("role", "starting"))
+        return told_role(self._status_text(gateway)) or "starting"
 
     def behind(self, gateway: str) -> str:
         """Which flows the standby lacks, in a gateway's own words; empty where none."""
-        return str(self.status(gateway).get("pair", {}).get("behind", ""))
+        told = self.status(gateway)
+        return told.pair.behind if told else ""
 
     def pings(self, machine: str, target: str = PING_TARGET) -> bool:
         """Whether one ping from a machine is answered within a second."""
@@ -260,6 +266,14 @@ def lookouts(lab: Lab, there: Collection[str]) -> dict[str, Child]:
             options += ["--status", str(RunDir().status)]
             found[spec.name] = lab.node(spec.name).instrument("lookout", options)
     return found
+
+
+def told_role(status: str) -> str | None:
+    """The role in the text of a status file, of any version of VGW; None where it tells none."""
+    try:
+        return str(json.loads(status)["role"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def local_addresses(fib_trie: str) -> set[str]:
