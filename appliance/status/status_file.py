@@ -3,16 +3,17 @@
 import os
 
 from appliance import ApplianceError
-from appliance.run_dir import RunDir
+from appliance.run_dir import STATUS, RunDir
 from appliance.status import node_status
 from appliance.status.node_status import Snapshot
 
 
 def read(run_dir: RunDir) -> Snapshot:
     """What the agent last wrote. Raises ApplianceError where no gateway runs, or this is none of its."""
-    path = run_dir.status
+    path = f"{run_dir}/{STATUS}"
     try:
-        text = path.read_bytes().decode("utf-8", "backslashreplace")
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
+            text = file.read()
     except (FileNotFoundError, NotADirectoryError):
         raise ApplianceError(
             f"no gateway runs here: there is no {path}; `vgw start` runs one"
@@ -22,4 +23,4 @@ def read(run_dir: RunDir) -> Snapshot:
         raise ApplianceError(
             f"{path} cannot be read: {os.strerror(error.errno or 0)}; {remedy}"
         ) from None
-    return node_status.from_json(text, str(path))
+    return node_status.from_json(text, path)

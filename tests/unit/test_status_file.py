@@ -206,5 +206,14 @@ def test_health_imports_no_command_line_and_nothing_that_is_slow_to_import() -> 
     ).stderr
     modules = {line.rpartition("|")[2].strip() for line in told.splitlines()}
     assert "appliance.commands.health_check" in modules
-    slow = {"click", "pydantic", "dataclasses", "inspect", "subprocess", "tempfile", "logging"}
+    slow = {
+        "click",
+        "pydantic",
+        "dataclasses",
+        "inspect",
+        "subprocess",
+        "tempfile",
+        "logging",
+        "pathlib",
+    }
     assert not modules & slow
