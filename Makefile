@@ -27,8 +27,9 @@ test: setup-test ## lint, types and all tiers of tests but the drills; says why 
 
 check: lint types fast ## the inner loop: lint, types, unit, golden, architecture (no root, seconds)
 
-fast: setup-check ## the tests of `make check`
-	@$(PYTEST) -q -m 'unit or golden or architecture' tests
+fast: setup-check ## the tests of `make check`, and how much of the product they reach
+	@$(PYTEST) -q -m 'unit or golden or architecture' --cov=appliance --cov-report= tests
+	@$(VENV)/python -m tests.covered
 
 lint: setup-check ## ruff: rules and format
 	@$(VENV)/ruff check --quiet --output-format concise
@@ -59,7 +60,7 @@ lock: ## pin the Python packages again, with hashes (UPGRADE=1 for new versions)
 	@PYTHON=$(or $(PYTHON),python3) UPGRADE=$(UPGRADE) setup/lock.sh
 
 clean: ## remove what set-up and tests left in this directory
-	rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .coverage build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find appliance vgw_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 setup-demo setup-bench setup-test setup-check:

@@ -64,6 +64,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(tier)
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIERS[tier]))
+        # What chance finds must not move the coverage, and a property walks the same lines a hundred times.
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("no_cover")
     order = list(TIERS)
     items.sort(key=lambda item: order.index(tier_of(item.path)))
 

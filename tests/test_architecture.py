@@ -26,6 +26,8 @@ from tests.architecture import (
 )
 from tests.sizes import OVER, size_problems
 
+pytestmark = pytest.mark.no_cover  # they reach none of the product's lines, and walk much faster so
+
 
 def test_the_package_keeps_its_shape() -> None:
     found = problems(package())

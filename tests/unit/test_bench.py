@@ -15,6 +15,8 @@ from vgw_lab.commands.commands import app
 from vgw_lab.instruments.flows import Tally
 from vgw_lab.worlds import entry
 
+pytestmark = pytest.mark.no_cover  # they reach none of the product's lines, and draw much faster so
+
 OPTIONS = run.Options(2, tuple(setups.SETUPS), run.SECTIONS, (300_000,), quick=False, name="bench")
 
 
