@@ -5,7 +5,7 @@ PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test check lint types fast kernel lab containers drills golden lock clean setup-demo setup-bench setup-test setup-check
+.PHONY: help demo bench test check lint types fast kernel lab containers drills golden release lock clean setup-demo setup-bench setup-test setup-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ golden: setup-check ## rewrite the expected outputs, and the design's list of pa
 	@$(PYTEST) -q -m 'golden or architecture' --update tests || true
 	@git --no-pager diff --stat --patch -- tests/golden docs/design.md
 	@git status --short -- tests/golden
+
+release: ## refuse what is not ready, run all tests, build wheel and image in dist/ (VERSION=X.Y.Z; TAG=1: and tag it)
+	@setup/release.sh check "$(VERSION)"
+	@$(MAKE) --no-print-directory test
+	@setup/release.sh build "$(VERSION)"
+	@[ -z "$(TAG)" ] || setup/release.sh tag "$(VERSION)"
 
 lock: ## pin the Python packages again, with hashes (UPGRADE=1 for new versions)
 	@PYTHON=$(or $(PYTHON),python3) UPGRADE=$(UPGRADE) setup/lock.sh
