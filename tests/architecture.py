@@ -75,6 +75,7 @@ PURE = (
     "appliance.commands.plan_text",
     "appliance.site.locate",
     "appliance.site.preflight",
+    "appliance.processes.deaths",
     "appliance.pair.beat",
     "appliance.pair.degraded",
     "appliance.pair.election",

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from supervisor import events, supervisord
 from supervisor.states import ProcessStates, SupervisorStates
 
 from appliance import system
+from appliance.processes import deaths
+from appliance.processes.deaths import Death
 from appliance.run_dir import RunDir
 
 GAVE_UP = 20
 # supervisord looks at its programs once a second; where it begins and ends, that often.
 _HURRY_SECONDS = 0.05
 _INSIST_SECONDS = 0.5
+_BY_SIGNAL = -1  # supervisord's exit status of a program that a signal ended
+_REMEMBERED = deaths.BY_ITSELF.deaths + deaths.BY_SIGNAL.deaths  # of each program's deaths
 
 
 def watch(daemon: Any, run_dir: str) -> object:
@@ -28,14 +33,28 @@ def watch(daemon: Any, run_dir: str) -> object:
 
     Such a factory is supervisord's own door for extensions; this one adds no call to the interface.
     """
+    found: dict[str, deque[Death]] = {}
 
-    def end_node(event: Any) -> None:
-        name = event.process.config.name
-        reason = f"{name} could not be kept alive; the node ends (its last words are in the log)"
+    def end_node(name: str, why: str) -> None:
+        reason = (
+            f"{name} could not be kept alive: {why}; the node ends (its last words are in the log)"
+        )
         system.replace(RunDir(Path(run_dir)).failed, reason + "\n")
         daemon.options.mood = SupervisorStates.SHUTDOWN
 
-    events.subscribe(events.ProcessStateFatalEvent, end_node)
+    def count(event: Any) -> None:
+        name, now = event.process.config.name, system.monotonic()
+        died = found.setdefault(name, deque(maxlen=_REMEMBERED))
+        died.append(Death(now, by_signal=event.process.exitstatus == _BY_SIGNAL))
+        why = deaths.given_up(died, now)
+        if why and daemon.options.mood == SupervisorStates.RUNNING:
+            end_node(name, why)
+
+    events.subscribe(events.ProcessStateExitedEvent, count)
+    events.subscribe(
+        events.ProcessStateFatalEvent,
+        lambda event: end_node(event.process.config.name, "it does not start"),
+    )
     _hear_an_early_stop(daemon)
     _insist_on_a_stop(daemon)
     _hurry(daemon)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from appliance.planning.wanted import Plan
 from appliance.processes import programs
+from appliance.processes.deaths import BY_ITSELF
 from appliance.run_dir import RunDir
 from tests.kernel.wanted import state
 
@@ -45,7 +47,10 @@ def all_run() -> bool:
 @contextlib.contextmanager
 def started(file: Path) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "appliance", "start", str(file)]
-    with Path("/run/log").open("ab") as log, subprocess.Popen(command, stdout=log) as process:
+    with (
+        Path("/run/log").open("ab") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as process,
+    ):
         try:
             within(10, all_run)
             yield process
@@ -124,3 +129,46 @@ def test_nothing_outlives_a_killed_supervisord(namespace: Namespace, cases: Case
         assert ours() == []
 
     namespace(body)
+
+
+# Longer than supervisord's `startsecs`, which takes such a start for a success.
+FAILS = "#!/bin/sh\nsleep 1.2\necho out of order\nexit 1\n"
+
+
+def test_a_program_that_fails_after_each_start_ends_the_node_however_late_it_fails(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        before = state(Plan())
+        with started(cases["01-standard"]) as process:
+            fails = Path("/run/conntrackd")
+            fails.write_text(FAILS)
+            fails.chmod(0o755)
+            place = shutil.which("conntrackd")
+            subprocess.run(["mount", "--bind", str(fails), str(place)], check=True)
+            programs.signal(RUN_DIR, "conntrackd", "KILL")
+            assert process.wait(timeout=30) == 20
+        said = Path("/run/log").read_text()
+        assert "conntrackd could not be kept alive: it ended by itself 5 times within 60 s" in said
+        assert state(Plan()) == before
+
+    namespace(body)
+
+
+def test_a_program_that_is_killed_over_and_over_comes_back(
+    namespace: Namespace, cases: Cases
+) -> None:
+    def body() -> None:
+        with started(cases["01-standard"]):
+            for _ in range(BY_ITSELF.deaths + 1):
+                former = programs.programs(RUN_DIR)["conntrackd"].pid
+                programs.signal(RUN_DIR, "conntrackd", "KILL")
+                within(10, lambda pid=former: runs_anew("conntrackd", pid))  # type: ignore[misc]
+
+    namespace(body)
+
+
+def runs_anew(name: str, former: int) -> bool:
+    """Whether another process of this program runs."""
+    program = programs.programs(RUN_DIR)[name]
+    return program.state == "RUNNING" and program.pid != former
