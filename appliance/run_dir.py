@@ -57,6 +57,11 @@ class RunDir(NamedTuple):
         return self.path / "settled"
 
     @property
+    def accepted(self) -> "Path":
+        """The configuration that was taken up last, as it was given."""
+        return self.path / "accepted.yaml"
+
+    @property
     def status(self) -> "Path":
         """What the agent last saw and did, as JSON."""
         return self.path / STATUS
@@ -74,7 +79,8 @@ class RunDir(NamedTuple):
     @property
     def notes(self) -> "tuple[Path, ...]":
         """What tells of a node that runs, and is taken away with it."""
-        return (self.status, self.ready, self.aside, self.asked_aside, self.settled)
+        told = (self.status, self.ready, self.aside, self.asked_aside, self.settled)
+        return (*told, self.accepted)
 
     # What the drivers keep.
 

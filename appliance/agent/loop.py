@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from appliance import ApplianceError, __version__, converge, system
+from appliance import ApplianceError, CommandFailed, __version__, converge, system
 from appliance.agent import kernel_events, notify, roles, takeover
 from appliance.agent.keepalived import Keepalived, carry
 from appliance.agent.takeover import Takeover
-from appliance.config import gateway_file
 from appliance.config.model import Config
 from appliance.drivers import firewall, routes
 from appliance.pair import pair_status
@@ -24,13 +23,16 @@ from appliance.planning.wanted import Change, Plan, Site
 from appliance.processes import notes, programs
 from appliance.processes.programs import Program
 from appliance.run_dir import RunDir
-from appliance.site import locate, this_node
+from appliance.site import accepted, locate, this_node
+from appliance.site.accepted import Accepted
 from appliance.status import node_status
 from appliance.status.ledger import Event
 from appliance.vrrp import Role
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
 PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought down
+
+_BESIDE_ERRORS = "%s cannot be used, so the node goes on by what it took up last, %s:\n%s"
 
 log = logging.getLogger("vgw")
 
@@ -47,8 +49,7 @@ class Repairs:
 class Agent:
     """What the agent works on, and what it remembers between two looks."""
 
-    config: Config
-    node: str
+    accepted: Accepted
     site: Site
     pair: Pair
     state: roles.State = field(default_factory=roles.State)
@@ -62,6 +63,16 @@ class Agent:
     keepalived: Keepalived = field(default_factory=Keepalived)
     takeover: Takeover | None = None
     reload: bool = False
+
+    @property
+    def config(self) -> Config:
+        """The configuration that it goes by."""
+        return self.accepted.config
+
+    @property
+    def node(self) -> str:
+        """The name of this node."""
+        return self.accepted.node
 
     @property
     def run_dir(self) -> RunDir:
@@ -84,13 +95,21 @@ def main(path: Path, node: str | None = None) -> None:
     supervisord runs this module itself: it lives as long as the node and should be small.
     """
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
+    run_dir = this_node.run_dir()
     try:
-        wanted = this_node.load(path)
-        name = this_node.node_name(wanted, node)
-        site = this_node.site(wanted, name, path)
-        run(Agent(wanted, name, site, Pair(wanted, name, site.run_dir, system.monotonic())))
+        found = accepted.at_start(path, run_dir, node)
+        if found.file_errors:
+            log.error(_BESIDE_ERRORS, path, run_dir.accepted, "\n".join(found.file_errors))
+        site = this_node.site(found.config, found.node, path)
+        pair = Pair(found.config, found.node, run_dir, system.monotonic())
+        accepted.keep(run_dir, found)
+        run(Agent(found, site, pair))
     except ApplianceError as error:
         log.error(error)
+        if isinstance(error, accepted.NothingToGoBy):
+            # A new start would find the same. Where no supervisord answers, this was not a node's.
+            with contextlib.suppress(CommandFailed):
+                programs.bring_down(run_dir, f"the agent has no configuration to go by:\n{error}")
         sys.exit(error.exit_code)
 
 
@@ -271,13 +290,14 @@ def _reload(agent: Agent) -> bool:
     agent.reload = False
     path = agent.site.config_path
     try:
-        wanted = gateway_file.parse(system.read(path) or "", str(path))
-        this_node.node_name(wanted, agent.node)
+        found = accepted.from_file(path, agent.node)
     except ApplianceError as error:
         log.error("kept the former configuration, for the file is not to be used:\n%s", error)
+        agent.accepted = accepted.beside_error(agent.accepted, error)
         return False
-    agent.config = wanted
-    agent.pair.take_up(wanted, system.monotonic())
+    agent.accepted = found
+    agent.pair.take_up(found.config, system.monotonic())
+    accepted.keep(agent.run_dir, found)
     log.info("took up %s", path)
     return True
 
@@ -301,6 +321,7 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         repairs=agent.repairs.count,
         repaired=agent.repairs.last,
         problems=agent.problems,
+        file_errors=agent.accepted.file_errors,
         moved_ms=agent.moved_ms,
         resident_mb=system.resident_mb(),
         programs={name: program.state for name, program in agent.programs.items()},

@@ -10,12 +10,12 @@ import click
 from appliance import ApplianceError, NotConverged, Unsupported, __version__, system
 from appliance.commands import lab_door, operate
 from appliance.config import gateway_file
-from appliance.config.model import Config
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 
 if TYPE_CHECKING:
     from appliance.planning.wanted import Plan, Site
+    from appliance.site.accepted import Accepted
 
 DEFAULT_FILE = Path("/etc/vgw/gateway.yaml")
 file_argument = click.argument(
@@ -95,18 +95,18 @@ def _prepared(
     *,
     listening: bool = False,
     loading: bool = False,
-) -> "tuple[Config, str, Site, Plan]":
-    """Config, node, site and plan, or every reason why this machine cannot be that node.
+) -> "tuple[Accepted, Site, Plan]":
+    """The configuration with this node's name, site and plan, or every reason why this machine cannot be that node.
 
     All reasons come at once; the first one gives the exit code.
     """
     from appliance.drivers import firewall
     from appliance.planning.plan import plan
-    from appliance.site import preflight_facts, probes, this_node
+    from appliance.site import accepted, preflight_facts, probes, this_node
 
-    wanted = this_node.load(path)
+    found = accepted.from_file(path, name)
+    wanted, node = found.config, found.node
     rules = firewall.of(this_node.run_dir())
-    node = this_node.node_name(wanted, name)
     if loading:
         probes.load_modules()
     problems = preflight_facts.problems(wanted, node, rules, listening=listening)
@@ -116,7 +116,7 @@ def _prepared(
     planned = plan(wanted, node, role or this_node.role_now(wanted), site)
     if planned.ruleset and (unsaid := rules.supported(planned.ruleset)):
         raise Unsupported("\n     ".join(unsaid))
-    return wanted, node, site, planned
+    return found, site, planned
 
 
 def _refuse_where_one_runs(run_dir: RunDir) -> None:
@@ -187,7 +187,7 @@ def check(file: Path, node: str | None, role: Role | None) -> None:
     """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
     from appliance import converge
 
-    _, _, site, plan = _prepared(file, node, role, listening=True)
+    _, site, plan = _prepared(file, node, role, listening=True)
     left = converge.differences(plan, site.run_dir)
     for change in left:
         _say(str(change))
@@ -206,7 +206,7 @@ def apply(file: Path, node: str | None, role: Role | None) -> None:
     from appliance.processes import programs
     from appliance.status import status_file
 
-    _, _, site, plan = _prepared(file, node, role, loading=True)
+    _, site, plan = _prepared(file, node, role, loading=True)
     if programs.states(site.run_dir) and (held := status_file.read(site.run_dir).config) != str(
         site.config_path
     ):
@@ -246,11 +246,12 @@ def start(file: Path, node: str | None) -> None:
     from appliance import converge
     from appliance.agent import notify
     from appliance.processes import notes
+    from appliance.site import accepted
 
     # The kernel drops a SIGTERM for which a container's first process has no handler, but keeps one
     # that is blocked: supervisord, which inherits this, hears it once it can (appliance/processes/supervise.py).
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    wanted, name, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
+    found, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
     _refuse_where_one_runs(site.run_dir)
     with converge.only_one(site.run_dir):
         system.remove(site.run_dir.failed)
@@ -259,7 +260,9 @@ def start(file: Path, node: str | None) -> None:
         notes.set_aside(site.run_dir, aside=True)
         notify.make_fifo(site.run_dir.notify_fifo)
         converge.converge_fully(plan, site.run_dir)
-    _say(f"vgw {__version__}: node {name} of {wanted.vgw.address.ip}, profile {wanted.vgw.profile}")
+        accepted.keep(site.run_dir, found)
+    vgw = found.config.vgw
+    _say(f"vgw {__version__}: node {found.node} of {vgw.address.ip}, profile {vgw.profile}")
     sys.stdout.flush()
     system.become([sys.executable, "-m", "appliance.processes.supervise", str(site.run_dir)])
 

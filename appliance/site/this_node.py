@@ -25,6 +25,11 @@ def run_dir() -> RunDir:
 
 def load(path: Path) -> Config:
     """The checked configuration; warnings go to stderr. Raises ConfigErrors and NoConfiguration."""
+    return read(path)[0]
+
+
+def read(path: Path) -> tuple[Config, str]:
+    """The same, and its text as it was given."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -34,7 +39,7 @@ def load(path: Path) -> Config:
     wanted, warnings = gateway_file.parse_with_warnings(text, str(path))
     for warning in warnings:
         sys.stderr.write(f"{warning}\n")
-    return wanted
+    return wanted, text.decode()
 
 
 def node_name(wanted: Config, name: str | None = None) -> str:

@@ -23,6 +23,7 @@ def text(snapshot: Snapshot, now: float) -> str:
     gauge("role_changes", "Changes of role since the agent started", snapshot.role_changes)
     gauge("repairs", "Repaired drifts since the agent started", snapshot.repairs)
     gauge("problems", "Things that could not be put right", len(snapshot.problems))
+    gauge("file_in_force", "Whether it goes by its file as that is now", not snapshot.file_errors)
     gauge("agent_resident_bytes", "The agent's memory", snapshot.resident_mb * 1e6)
     programs = Gauge("vgw_program_up", "Whether it runs", ["program"], registry=registry)
     for name, state in snapshot.programs.items():

@@ -89,7 +89,7 @@ class Snapshot(NamedTuple):
 
     node: str
     config: str
-    """The file that the agent goes by."""
+    """The file that the agent was told to go by."""
     role: Role
     since: float
     """Since when it has this role."""
@@ -114,6 +114,8 @@ class Snapshot(NamedTuple):
     """The last of them."""
     problems: tuple[str, ...] = ()
     """What could not be put right."""
+    file_errors: tuple[str, ...] = ()
+    """Why the file is not in force, but what was taken up before it: its errors; empty where it is."""
     moved_ms: float | None = None
     """How long the node's own routes took at the last change of role, from keepalived's word on."""
     resident_mb: float = 0.0

@@ -27,11 +27,23 @@ def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
         ("programs", programs or "supervisord does not answer"),
         ("repairs", _repairs(snapshot)),
     ]
+    found += [("file", line) for line in _file(snapshot)]
     found += [("problem", problem) for problem in snapshot.problems]
     ailing = sickness(snapshot, now)
     if ailing and not snapshot.problems and snapshot.role is not Role.FAULT:
         found.append(("problem", ailing))
     return found
+
+
+def _file(snapshot: Snapshot) -> tuple[str, ...]:
+    """What is to be said of the operator's file: nothing where it is in force."""
+    if not snapshot.file_errors:
+        return ()
+    return (
+        f"{snapshot.config} is not in force: this node goes on by what it took up before, and could "
+        "not be started anew; mend the file, then `vgw apply`",
+        *snapshot.file_errors,
+    )
 
 
 def _ready(snapshot: Snapshot) -> str:

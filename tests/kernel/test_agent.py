@@ -176,16 +176,24 @@ def test_a_broken_file_is_not_taken_up_and_a_good_one_is(
         file.write_text(cases["01-standard"].read_text())
         with running(file) as process:
             good, text = listing(), file.read_text()
-            for before, after in (("priority: 90", "priority: none"), ("  master:", "  other:")):
+            for bad in (
+                text.replace("priority: 90", "priority: none").encode(),
+                text.replace("  master:", "  other:").encode(),
+                b"\xff\xfe",
+            ):
                 LOG.write_text("")
-                file.write_text(text.replace(before, after))
+                file.write_bytes(bad)
                 process.send_signal(1)
                 within(2, lambda: "kept the former configuration" in LOG.read_text())
                 assert listing() == good
+                within(2, lambda: told()["file_errors"])
+                assert RUN_DIR.accepted.read_text() == text
             file.write_text(cases["05-everything"].read_text())
             process.send_signal(1)
             within(2, lambda: "8080" in (listing() or ""))
+            within(2, lambda: told()["file_errors"] == [])
             assert told()["repairs"] == 0, "a change of the file is no drift"
+            assert RUN_DIR.accepted.read_text() == file.read_text()
 
     namespace(body)
 

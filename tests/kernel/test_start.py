@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from appliance.drivers import firewall
 from appliance.planning.wanted import Plan
 from appliance.processes import programs
 from appliance.processes.deaths import BY_ITSELF
 from appliance.run_dir import RunDir
+from appliance.status import status_file
 from tests.kernel.wanted import state
 
 RUN_DIR = RunDir()
@@ -58,15 +60,15 @@ def started(file: Path) -> Iterator["subprocess.Popen[bytes]"]:
             process.terminate()
 
 
-def ours() -> list[int]:
-    """The processes of this gateway, by what their commands name."""
+def ours() -> list[str]:
+    """The commands of this gateway's processes, by what they name."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             same_net = (entry / "ns" / "net").samefile("/proc/self/ns/net")
             command = (entry / "cmdline").read_bytes()
             if same_net and any(name in command for name in OURS):
-                found.append(int(entry.name))
+                found.append(f"{entry.name}: {command.decode().replace(chr(0), ' ')}")
     return found
 
 
@@ -106,12 +108,12 @@ def test_nothing_is_applied_beside_an_agent_of_another_version(
             os.kill(agent, signal.SIGSTOP)
             try:
                 RUN_DIR.status.write_text('{"schema": 3}')
-                refused = vgw("apply", str(cases["01-standard"]))
+                file_errors = vgw("apply", str(cases["01-standard"]))
             finally:
                 os.kill(agent, signal.SIGCONT)
-            assert refused.returncode == 1
+            assert file_errors.returncode == 1
             assert "written by another version of VGW (schema 3, this one reads 1)" in (
-                refused.stderr
+                file_errors.stderr
             )
 
     namespace(body)
@@ -129,6 +131,69 @@ def test_nothing_outlives_a_killed_supervisord(namespace: Namespace, cases: Case
         assert ours() == []
 
     namespace(body)
+
+
+def test_a_node_outlives_a_broken_file_and_says_so_until_it_is_mended(
+    namespace: Namespace, cases: Cases, tmp_path: Path
+) -> None:
+    def body() -> None:
+        file = tmp_path / "gateway.yaml"
+        good = cases["01-standard"].read_text()
+        file.write_text(good)
+        with started(file):
+            within(20, lambda: vgw("health").returncode == 0)
+            assert RUN_DIR.accepted.read_text() == good
+            rules = firewall.of(RUN_DIR)
+            for break_it in (
+                lambda: file.write_text(good.replace("priority: 100", "priority: none")),
+                file.unlink,
+            ):
+                break_it()
+                kill_agent()
+                assert status_file.read(RUN_DIR).file_errors
+                told = vgw("status").stdout
+                assert f"file      {file} is not in force" in told
+                assert f"file      {file}:" in told
+                assert "goes on by what it took up last" in Path("/run/log").read_text()
+                within(20, lambda: vgw("health").returncode == 0)
+                subprocess.run(["nft", "delete", "table", "inet", "vgw"], check=True)
+                within(20, rules.in_force)
+                started_anew = vgw("start", str(file))
+                assert started_anew.returncode == 2, "it asks for the file that it is given"
+            file.write_text(good)
+            assert vgw("apply", str(file)).returncode == 0
+            within(20, lambda: not status_file.read(RUN_DIR).file_errors)
+        assert not RUN_DIR.accepted.exists(), "a node that has ended has taken nothing up"
+
+    namespace(body)
+
+
+def test_a_node_with_neither_a_good_file_nor_an_accepted_one_ends_within_15_s(
+    namespace: Namespace, cases: Cases, tmp_path: Path
+) -> None:
+    def body() -> None:
+        before = state(Plan())
+        file = tmp_path / "gateway.yaml"
+        file.write_text(cases["01-standard"].read_text())
+        with started(file) as process:
+            file.write_text(file.read_text().replace("priority: 100", "priority: none"))
+            RUN_DIR.accepted.unlink()
+            programs.signal(RUN_DIR, "agent", "KILL")
+            assert process.wait(timeout=15) == 20
+        said = Path("/run/log").read_text()
+        assert f"vgw: the agent has no configuration to go by:\n{file}:" in said
+        assert state(Plan()) == before
+
+    namespace(body)
+
+
+def kill_agent() -> None:
+    """End the agent as a crash would, and wait for what the next one has to say."""
+    pid = programs.programs(RUN_DIR)["agent"].pid
+    programs.signal(RUN_DIR, "agent", "KILL")
+    within(5, lambda: not Path(f"/proc/{pid}").exists())
+    killed = time.time()
+    within(20, lambda: status_file.read(RUN_DIR).written > killed)
 
 
 # Longer than supervisord's `startsecs`, which takes such a start for a success.

@@ -32,6 +32,20 @@ def test_rows() -> None:
     ]
 
 
+def test_a_file_that_is_not_in_force_is_told_and_is_no_illness() -> None:
+    errors = ("/etc/vgw/gateway.yaml:3:5: vgw.x: unknown key", "/etc/vgw/gateway.yaml:4:5: …")
+    snapshot = SNAPSHOT._replace(file_errors=errors)
+    assert from_json(to_json(snapshot)) == snapshot
+    assert sickness(snapshot, 1060.0) is None
+    told, *lines = [value for name, value in rows(snapshot, 1060.0) if name == "file"]
+    assert told.startswith(
+        f"{SNAPSHOT.config} is not in force: this node goes on by what it took up"
+    )
+    assert tuple(lines) == errors
+    assert "vgw_file_in_force 0.0" in metrics.text(snapshot, 1060.0)
+    assert "vgw_file_in_force 1.0" in metrics.text(SNAPSHOT, 1060.0)
+
+
 def test_a_silent_agent_and_every_problem_are_told() -> None:
     found = rows(SNAPSHOT._replace(problems=("no way out",), programs={}), 1059.0 + 300)
     assert ("problem", "no way out") in found
