@@ -21,6 +21,7 @@ PRODUCT_ORDER = {
     "__init__": "the version, and the errors with their exit codes",
     "vrrp": "the protocol's arithmetic",
     "netlink": "the messages that the kernel is spoken to in",
+    "rtnetlink": "the one door to pyroute2, for links, addresses, routes and rules",
     "addresses": "what an address is, and of which family",
     "system": "the one door to programs, files and the clock",
     "run_dir": "the name of every file that a node keeps",
@@ -36,7 +37,7 @@ PRODUCT_ORDER = {
     "pair": "the two nodes: beats, judgement, replicas",
     "agent": "the loop that decides the role and keeps the plan",
     "commands": "what an operator types",
-    "__main__": "`python -m appliance`",
+    "__main__": "`vgw`: how a command begins and ends",
 }
 # The lab's, low to high; above all of the product but its commands.
 LAB_ORDER = {
@@ -128,9 +129,7 @@ DOORS = {
         "vgw_lab.worlds.world": "starts a process tree of its own and talks to it while it lives",
     },
     "pyroute2": {
-        "appliance.drivers.links": "makes the links that bear virtual MACs",
-        "appliance.drivers.routes": "the door to netlink for all else",
-        "appliance.wires.neighbours": "keeps a peer's place on the LAN known",
+        "appliance.rtnetlink": "enters the part of it that is used, for the rest is large"
     },
     "docker": {"vgw_lab.worlds.engine": "the one door to the container engine"},
     "yaml": {
@@ -143,7 +142,8 @@ DOORS = {
         "vgw_lab.reports.drill_plots": "draws the course of drills, for their report",
     },
     "importlib": {
-        "appliance.commands.lab_door": "finds the lab where there is one, when it is asked for"
+        "appliance.commands.lab_door": "finds the lab where there is one, when it is asked for",
+        "appliance.rtnetlink": "finds pyroute2 without importing all of it",
     },
 }
 

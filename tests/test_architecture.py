@@ -213,7 +213,8 @@ def test_what_is_allowed_stays_allowed() -> None:
     assert planted(vgw_lab__worlds__world="import subprocess") == ""
     assert (
         planted(
-            appliance__drivers__routes="from pyroute2 import IPRoute\nfrom ..config.model import X"
+            appliance__rtnetlink="from pyroute2.iproute.linux import IPRoute",
+            appliance__drivers__routes="from ..rtnetlink import IPRoute\nfrom ..config.model import X",
         )
         == ""
     )

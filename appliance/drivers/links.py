@@ -5,12 +5,10 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from appliance import CommandFailed
 from appliance.config.reserved_names import NAMES
 from appliance.planning.wanted import Change, VirtualLink
+from appliance.rtnetlink import IPRoute, NetlinkError
 
 _UP = 1  # IFF_UP
 _NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE

@@ -1,4 +1,4 @@
-"""Links, addresses, routes and routing rules by netlink (rtnetlink(7)); the one door to pyroute2."""
+"""Links, addresses, routes and routing rules by netlink (rtnetlink(7))."""
 
 import contextlib
 import errno
@@ -7,12 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from appliance import CommandFailed
 from appliance.addresses import Address, AddressAndLength, Prefix
 from appliance.planning.wanted import BLACKHOLE, PROTOCOL, Change, Route, RouteRule
+from appliance.rtnetlink import IPRoute, NetlinkError
 
 _ONLINK = 4  # RTNH_F_ONLINK: the gateway is on this link although no address says so
 _LOOKUP = 1  # FR_ACT_TO_TBL

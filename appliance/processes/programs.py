@@ -1,13 +1,13 @@
 """The programs that supervisord runs: their states, signals to them, and the node's end."""
 
 import contextlib
+import http.client
 import os
 import signal as signals
+import socket
 import xmlrpc.client
 from dataclasses import dataclass
 from typing import Any
-
-from supervisor.xmlrpc import SupervisorTransport
 
 from appliance import CommandFailed, system
 from appliance.run_dir import RunDir
@@ -15,8 +15,32 @@ from appliance.run_dir import RunDir
 
 def supervisor(run_dir: RunDir) -> Any:
     """supervisord's XML-RPC interface by its unix socket; calls raise OSError where nobody listens."""
-    transport = SupervisorTransport(None, None, f"unix://{run_dir.supervisor_socket}")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+    transport = _UnixTransport(str(run_dir.supervisor_socket))
+    return xmlrpc.client.ServerProxy("http://localhost", transport).supervisor
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC by a unix socket. supervisor has one too, and with it the agent would have its whole web server."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(headers=[("Connection", "close")])
+        self.path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        """A connection for one call; the transport closes it where the call fails."""
+        connection = _UnixConnection(self.path)
+        self._connection = host, connection
+        return connection
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self.path)
 
 
 def signal(run_dir: RunDir, name: str, number: str) -> bool:

@@ -3,10 +3,8 @@
 import contextlib
 import socket
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from appliance.addresses import Address
+from appliance.rtnetlink import IPRoute, NetlinkError
 
 _REACHABLE = 0x02  # NUD_REACHABLE
 _VALID = 0xDE  # NUD_VALID: all states in which the entry's MAC is used
