@@ -3,12 +3,14 @@
 VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
+# How many functional tests run at a time: most of them wait most of the time.
+WORKERS := 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test check lint types fast kernel lab containers drills golden release lock clean setup-demo setup-bench setup-test setup-check
+.PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden release lock clean setup-demo setup-bench setup-test setup-check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup-demo ## the whole gateway pair on this machine, with a takeover, in one go (needs root or user namespaces)
 	@$(VENV)/vgw demo
@@ -16,14 +18,18 @@ demo: setup-demo ## the whole gateway pair on this machine, with a takeover, in 
 bench: setup-bench ## the pair beside other people's recipes, measured and drawn (an hour; BENCH='--quick' for two minutes)
 	@$(VENV)/vgw bench $(BENCH)
 
-test: setup-test ## lint, types and all tiers of tests but the drills; says why a tier could not run
+test: setup-test ## lint, types and all tests but the drills, in two lanes; says why a tier could not run
 	@failed=; \
-	for step in lint types; do \
+	for step in lint types functional timed; do \
 		$(MAKE) --no-print-directory $$step || failed="$$failed $$step"; \
 	done; \
-	[ -z "$$failed" ] || echo "make test: failed, the messages are above:$$failed"; \
-	$(PYTEST) -m "not drills" tests || failed="$$failed tests"; \
-	[ -z "$$failed" ]
+	[ -z "$$failed" ] || { echo "make test: failed, the messages are above:$$failed"; false; }
+
+functional: setup-test ## the first lane: all tests but the drills, side by side (WORKERS=4)
+	@$(PYTEST) --lane functional --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder -m 'not drills' tests
+
+timed: setup-test ## the second lane: what did not hold its times beside the others, alone
+	@$(PYTEST) --lane timed -m 'not drills' tests
 
 check: lint types fast ## the inner loop: lint, types, unit, golden, architecture (no root, seconds)
 
@@ -49,7 +55,7 @@ containers: setup-test ## the pair in containers, by an engine that answers or a
 	@$(PYTEST) -m containers tests
 
 drills: setup-test ## every drill of the lab, on both engines (a quarter of an hour)
-	@$(PYTEST) -m drills tests
+	@$(PYTEST) -m 'drills or repeated' --times 10 tests
 
 golden: setup-check ## rewrite the expected outputs, and the design's list of packages, and show what changed
 	@$(PYTEST) -q -m 'golden or architecture' --update tests || true

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.containers import engine
-from tests.containers.pair import Pair, eventually
+from tests.containers.pair import Pair
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def pair(whole_pair: Pair) -> Pair:
     """The pair in its usual state, whatever the test before has done to it."""
     if not whole_pair.settled():
         whole_pair.up()
-    assert eventually(whole_pair.settled, 60), [
+    assert eventually(whole_pair.settled), [
         (node, whole_pair.status(node), whole_pair.logs(node)[-2000:])
         for node in ("master", "backup")
     ]

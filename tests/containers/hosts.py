@@ -19,6 +19,7 @@ import docker
 
 from tests.containers import engine
 from tests.containers.pair import VGW
+from tests.waiting import PATIENCE
 from vgw_lab.worlds import topology
 from vgw_lab.worlds.namespaces import NamespaceLab
 from vgw_lab.worlds.nodes import NamespaceNode
@@ -49,7 +50,7 @@ class Host:
         """Run a compose command of the documents to its end."""
         files = [word for file in way.files for word in ("-f", f"compose/{file}")]
         argv = ["docker", "compose", *files, "--env-file", str(self.settings), *words]
-        return engine.run(*argv, url=self.url, seconds=120)
+        return engine.run(*argv, url=self.url, seconds=300)
 
     def shell(self, script: str) -> None:
         """What the host's own administrator does."""
@@ -138,7 +139,7 @@ class SpreadPair:
         try:
             yield result
         finally:
-            told, _ = running.communicate(timeout=30)
+            told, _ = running.communicate(timeout=PATIENCE)
         result |= json.loads(told)
 
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,21 +14,12 @@ from docker.models.containers import Container
 from docker.models.images import Image
 
 from tests.containers import engine
+from tests.waiting import PATIENCE, eventually
 
 PROJECT = "vgwtest"
 NODES = ("master", "backup")
 MACHINES = ("noeud1", "noeud2")
 VGW = "192.168.100.99"
-
-
-def eventually(condition: Callable[[], object], seconds: float = 10) -> bool:
-    """Whether a condition came true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 class Pair:
@@ -48,7 +39,7 @@ class Pair:
 
     def compose(self, *words: str, overlays: Sequence[Path] = ()) -> str:
         """What a compose command that has to succeed printed."""
-        done = engine.run(*self.argv(*words, overlays=overlays), url=self.url, seconds=180)
+        done = engine.run(*self.argv(*words, overlays=overlays), url=self.url, seconds=300)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -130,7 +121,7 @@ class Pair:
         """Note when 8.8.8.8 first answers each machine."""
         began = max(self.started(service) for service in (*NODES, *MACHINES))
         for machine in MACHINES:
-            if eventually(lambda machine=machine: self.pings(machine), 30):  # type: ignore[misc]
+            if eventually(lambda machine=machine: self.pings(machine)):  # type: ignore[misc]
                 self.first_answers[machine] = time.time() - began
 
     def logs(self, service: str) -> str:
@@ -157,7 +148,7 @@ class Pair:
         try:
             yield result
         finally:
-            told, _ = running.communicate(timeout=30)
+            told, _ = running.communicate(timeout=PATIENCE)
         result |= json.loads(told)
 
     def capture(self) -> dict[str, int]:

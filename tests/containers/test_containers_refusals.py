@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.pair import Pair, eventually
+from tests.conftest import Bound
+from tests.containers.pair import Pair
+from tests.waiting import waited
 
 
 @pytest.mark.parametrize(
@@ -22,13 +24,23 @@ from tests.containers.pair import Pair, eventually
     ],
 )
 def test_what_is_missing_is_named(
-    whole_pair: Pair, tmp_path: Path, change: str, code: int, named: str, line: str
+    whole_pair: Pair,
+    tmp_path: Path,
+    change: str,
+    code: int,
+    named: str,
+    line: str,
+    bound: Bound,
 ) -> None:
     pair = whole_pair  # in whatever state; the next test that needs the usual one has it mended
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f'services:\n  backup:\n    restart: "no"\n    {change}\n')
     pair.up("--no-deps", "backup", overlays=[overlay])
-    assert eventually(lambda: pair.container("backup").status == "exited", 5), pair.logs("backup")
+    took = waited(
+        lambda: pair.container("backup").status == "exited", told=lambda: pair.logs("backup")
+    )
     assert pair.container("backup").attrs["State"]["ExitCode"] == code, pair.logs("backup")
     assert named in pair.logs("backup")
     assert line in pair.logs("backup")
+    with bound:
+        assert took <= 5

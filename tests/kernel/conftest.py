@@ -1,12 +1,14 @@
 """Namespaces of a test's own: its code runs in a child that the kernel has given a network to itself."""
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,27 +17,28 @@ MS_REC, MS_PRIVATE = 0x4000, 0x40000
 GOLDEN = Path(__file__).parents[1] / "golden"
 LINKS = ("eth0", "eth1", "eth2", "eth3")
 
-Body = Callable[[], None]
+Body = Callable[[], Any]
+Namespace = Callable[[Body], Any]
 
 
 @pytest.fixture
-def namespace() -> Callable[[Body], None]:
-    """Run a function in namespaces of its own; what it raises, or prints, fails the test."""
+def namespace() -> Namespace:
+    """Run a function in namespaces of its own and give what it returns (as JSON can); what it raises fails the test."""
     if not _allowed():
         pytest.skip("no network namespaces here: run as root, or allow user namespaces")
     return _run
 
 
 @pytest.fixture
-def tracked(namespace: Callable[[Body], None]) -> Callable[[Body], None]:
+def tracked(namespace: Namespace) -> Namespace:
     """The same, where the kernel reports what happens to connections, as the gateway's settings ask."""
 
-    def run(body: Body) -> None:
-        def prepared() -> None:
+    def run(body: Body) -> Any:
+        def prepared() -> Any:
             Path("/proc/sys/net/netfilter/nf_conntrack_events").write_text("1")
-            body()
+            return body()
 
-        namespace(prepared)
+        return namespace(prepared)
 
     return run
 
@@ -53,25 +56,26 @@ def _allowed() -> bool:
     return tried.returncode == 0
 
 
-def _run(body: Body) -> None:
+def _run(body: Body) -> Any:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        said = ""
+        status = 0
         try:
             _enter()
-            body()
+            said = json.dumps(body())
         except BaseException:  # noqa: BLE001 - whatever it is, the parent reports it
-            said = traceback.format_exc()
+            said, status = traceback.format_exc(), 1
         os.write(writer, said.encode()[:60_000])
         sys.stdout.flush()
-        os._exit(1 if said else 0)
+        os._exit(status)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         said = pipe.read()
     _, status = os.waitpid(child, 0)
     assert status == 0, said or f"the child ended with status {status}"
+    return json.loads(said)
 
 
 def _enter() -> None:

@@ -3,12 +3,12 @@
 import contextlib
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.conntrack import ctnetlink, table
 from appliance.conntrack.ctnetlink import CONFIRMED, UDP, Entry, Flow
+from tests.waiting import PATIENCE, waited
 
 NETFILTER = 12  # NETLINK_NETFILTER
 
@@ -17,12 +17,9 @@ def setting(name: str, value: int) -> None:
     Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}").write_text(str(value))
 
 
-def until(true: Callable[[], bool], seconds: float, what: str) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Wait until something is so; fail when the time is up."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not so after {seconds:g} s: {what}"
-        time.sleep(0.05)
+    waited(true, seconds, every=0.05, told=lambda: what)
 
 
 def insert(text: str) -> None:

@@ -1,15 +1,13 @@
 """The daemons themselves accept the files of the set-ups that VGW is measured beside."""
 
-from collections.abc import Callable
-
 import pytest
 
 from appliance import system
+from tests.kernel.conftest import Namespace
 from vgw_lab.bench import gateway, recipes, silence
 from vgw_lab.bench.setups import SETUPS
 
 OTHERS = [name for name, setup in SETUPS.items() if not setup.ours]
-Namespace = Callable[[Callable[[], None]], None]
 
 
 @pytest.mark.parametrize("name", OTHERS)

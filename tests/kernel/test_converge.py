@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,11 @@ from appliance import converge
 from appliance.planning.wanted import Change, Plan
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
+from tests.kernel.conftest import Namespace
 from tests.kernel.wanted import forwarding, hold_addresses, listing, plan_of, state
 
 RUN_DIR = RunDir()
 ROLES = (Role.MASTER, Role.BACKUP)
-Namespace = Callable[[Callable[[], None]], None]
 Cases = dict[str, Path]
 
 
@@ -118,12 +117,15 @@ def test_apply_killed_at_each_step_heals_and_never_forwards_unguarded(
 def test_apply_killed_at_any_moment_heals(namespace: Namespace, cases: Cases) -> None:
     def body() -> None:
         apply = [sys.executable, "-m", "appliance", "apply", str(cases["01-standard"])]
+        began = time.monotonic()
+        subprocess.run(apply, check=True, capture_output=True)
+        whole = time.monotonic() - began
         interrupted = 0
         for percent in range(0, 100, 8):
             converge.converge_fully(Plan(), RUN_DIR)
             with subprocess.Popen(apply, stdout=subprocess.DEVNULL) as process:
                 # Not a wait for something: the moment of the kill is what is tried.
-                time.sleep(0.9 * percent / 100)
+                time.sleep(whole * percent / 100)
                 interrupted += process.poll() is None
                 process.kill()
             assert not forwarding() or listing(), f"{percent} %: forwards without rules"

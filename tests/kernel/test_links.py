@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from appliance.drivers import links
 from appliance.planning.wanted import Plan, VirtualLink
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
+from tests.kernel.conftest import Namespace
 from tests.kernel.wanted import plan_of
 
 RUN_DIR = RunDir()
@@ -21,7 +21,6 @@ WANTED = (
     VirtualLink("vgw-wan", "eth0", "02:5e:cb:00:71:63"),
 )
 ORDER = ("table inet vgw", "link vgw-lan", "vgw-lan.send_redirects", "vgw-lan.forwarding")
-Namespace = Callable[[Callable[[], None]], None]
 
 
 def ip(words: str) -> None:

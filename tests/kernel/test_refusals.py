@@ -2,15 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from appliance.planning.wanted import Plan
+from tests.kernel.conftest import Namespace
 from tests.kernel.wanted import state
 
-Namespace = Callable[[Callable[[], None]], None]
 VGW = f"{sys.executable} -m appliance"
 
 READ_ONLY = "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.conntrack import table
+from tests.kernel.conftest import Namespace
 from tests.kernel.connections import setting, until, whole_table
 
-Namespace = Callable[[Callable[[], None]], None]
 IN_PEER = ["ip", "netns", "exec", "peer"]
 VGW = "192.168.100.99"
 TIMER = 6  # seconds, of UDP and of established TCP here
@@ -85,7 +85,7 @@ def pair() -> Iterator[None]:
         commands.append([*enter, "conntrackd", "-C", str(directory / "conf")])
     with running(commands[0]), running(commands[1]):
         for name in ("here", "peer"):
-            until(lambda name=name: Path(f"/run/{name}/control").exists(), 10, f"{name} is up")  # type: ignore[misc]
+            until(lambda name=name: Path(f"/run/{name}/control").exists(), f"{name} is up")  # type: ignore[misc]
         yield
 
 
@@ -135,21 +135,21 @@ def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) ->
 
         with pair(), flows() as send:
 
-            def with_traffic(true: Callable[[list[int]], bool], seconds: float, what: str) -> None:
+            def with_traffic(true: Callable[[list[int]], bool], what: str) -> None:
                 def sent() -> bool:
                     send()
                     return true(replicas())
 
-                until(sent, seconds, what)
+                until(sent, what)
 
             # What is wrong without a refresh: the flows live, their replicas do not.
-            with_traffic(lambda left: min(left) > 0, 10, "the replicas have arrived")
-            with_traffic(lambda left: max(left) <= TIMER - 4, 10, "traffic does not arm them")
+            with_traffic(lambda left: min(left) > 0, "the replicas have arrived")
+            with_traffic(lambda left: max(left) <= TIMER - 4, "traffic does not arm them")
             # One touch arms them again (a message has whole seconds, rounded down; so has a view).
             for kind in timers:
                 stale = table.rearmed(kind, timers, time.monotonic() - 2)
                 assert table.touch(stale, rate=100) == (1, 0)
-            with_traffic(lambda left: min(left) >= TIMER - 2, 2, "the touches armed the replicas")
+            with_traffic(lambda left: min(left) >= TIMER - 2, "the touches armed the replicas")
             # The program does so for as long as there is traffic, and no longer.
             with running(refresh):
                 end = time.monotonic() + 2 * TIMER
@@ -158,7 +158,7 @@ def test_a_replica_lives_as_long_as_its_flow_is_refreshed(tracked: Namespace) ->
                     # A third of the timer, a second to look at what is due, and the rounding.
                     assert min(replicas()) >= 1
                     time.sleep(0.1)
-                until(lambda: max(replicas()) == 0, 2 * TIMER, "replicas of quiet flows expire")
+                until(lambda: max(replicas()) == 0, "replicas of quiet flows expire")
 
     tracked(body)
 
@@ -174,6 +174,6 @@ def test_the_canary_arrives_at_the_peer(tracked: Namespace) -> None:
         with pair():
             assert not seen()
             table.plant(42)
-            until(seen, 5, "the peer sees the canary")
+            until(seen, "the peer sees the canary")
 
     tracked(body)

@@ -5,13 +5,14 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from appliance.conntrack import ctnetlink, table
 from appliance.conntrack.ctnetlink import TCP, Entry
+from tests.kernel.conftest import Namespace
 from tests.kernel.connections import setting, until, updates, whole_table
+from tests.waiting import PATIENCE
 
-Namespace = Callable[[Callable[[], None]], None]
 VGW, SERVER = "192.168.100.99", ("192.168.100.2", 5000)
 REFRESH = [sys.executable, "-m", "appliance.conntrack.replica_refresh", "--address", VGW]
 SAID = bytes(1000)
@@ -111,13 +112,13 @@ def test_a_new_master_forgets_and_the_connection_goes_on(tracked: Namespace) -> 
         try:
             with returned() as client, updates() as heard:
                 subprocess.run(["ip", "addr", "add", f"{VGW}/24", "dev", "eth1"], check=True)
-                until(lambda: not any(table.strict()), 10, "the program has forgotten")
+                until(lambda: not any(table.strict()), "the program has forgotten")
                 assert heard()
                 reset(client)
                 assert [seen.state for seen in heard()] == [CLOSE]
         finally:
             program.terminate()
-            program.wait(timeout=5)
+            program.wait(timeout=PATIENCE)
 
     tracked(body)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.drivers import firewall
@@ -16,7 +16,10 @@ from appliance.processes import programs
 from appliance.processes.deaths import BY_ITSELF
 from appliance.run_dir import RunDir
 from appliance.status import status_file
+from tests.conftest import Bound
+from tests.kernel.conftest import Namespace
 from tests.kernel.wanted import state
+from tests.waiting import PATIENCE, waited
 
 RUN_DIR = RunDir()
 PROGRAMS = ("agent", "conntrackd", "keepalived", "refresh")
@@ -26,20 +29,12 @@ OURS = (
     b"conntrackd",
     b"keepalived",
 )
-Namespace = Callable[[Callable[[], None]], None]
 Cases = dict[str, Path]
 
 
 def vgw(*words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "appliance", *words]
     return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
-def within(seconds: float, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
 
 
 def all_run() -> bool:
@@ -54,7 +49,7 @@ def started(file: Path) -> Iterator["subprocess.Popen[bytes]"]:
         subprocess.Popen(command, stdout=log, stderr=log) as process,
     ):
         try:
-            within(10, all_run)
+            waited(all_run)
             yield process
         finally:
             process.terminate()
@@ -78,7 +73,7 @@ def test_a_clean_stop_ends_with_0_and_takes_everything_away(
     def body() -> None:
         before = state(Plan())
         with started(cases["01-standard"]) as process:
-            within(5, lambda: vgw("health").returncode == 0)
+            waited(lambda: vgw("health").returncode == 0)
             for verb in ("start", "teardown"):
                 again = vgw(verb, str(cases["01-standard"])) if verb == "start" else vgw(verb)
                 assert again.returncode == 1
@@ -88,7 +83,7 @@ def test_a_clean_stop_ends_with_0_and_takes_everything_away(
             assert str(cases["01-standard"]) in other.stderr
             assert vgw("apply", str(cases["01-standard"])).stdout == "nothing to do\n"
             process.terminate()
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=PATIENCE) == 0
         assert state(Plan()) == before
         assert ours() == []
         told = vgw("health")
@@ -103,7 +98,7 @@ def test_nothing_is_applied_beside_an_agent_of_another_version(
 ) -> None:
     def body() -> None:
         with started(cases["01-standard"]):
-            within(5, lambda: vgw("health").returncode == 0)
+            waited(lambda: vgw("health").returncode == 0)
             agent = programs.programs(RUN_DIR)["agent"].pid
             os.kill(agent, signal.SIGSTOP)
             try:
@@ -124,10 +119,10 @@ def test_nothing_outlives_a_killed_supervisord(namespace: Namespace, cases: Case
         with started(cases["01-standard"]) as process:
             assert len(ours()) >= len(PROGRAMS)
             process.send_signal(signal.SIGKILL)
-            process.wait(timeout=5)
-            within(5, lambda: not ours())
+            process.wait(timeout=PATIENCE)
+            waited(lambda: not ours())
         with started(cases["01-standard"]):
-            within(5, lambda: vgw("health").returncode == 0)
+            waited(lambda: vgw("health").returncode == 0)
         assert ours() == []
 
     namespace(body)
@@ -141,7 +136,7 @@ def test_a_node_outlives_a_broken_file_and_says_so_until_it_is_mended(
         good = cases["01-standard"].read_text()
         file.write_text(good)
         with started(file):
-            within(20, lambda: vgw("health").returncode == 0)
+            waited(lambda: vgw("health").returncode == 0)
             assert RUN_DIR.accepted.read_text() == good
             rules = firewall.of(RUN_DIR)
             for break_it in (
@@ -155,45 +150,50 @@ def test_a_node_outlives_a_broken_file_and_says_so_until_it_is_mended(
                 assert f"file      {file} is not in force" in told
                 assert f"file      {file}:" in told
                 assert "goes on by what it took up last" in Path("/run/log").read_text()
-                within(20, lambda: vgw("health").returncode == 0)
+                waited(lambda: vgw("health").returncode == 0)
                 subprocess.run(["nft", "delete", "table", "inet", "vgw"], check=True)
-                within(20, rules.in_force)
+                waited(rules.in_force)
                 started_anew = vgw("start", str(file))
                 assert started_anew.returncode == 2, "it asks for the file that it is given"
             file.write_text(good)
             assert vgw("apply", str(file)).returncode == 0
-            within(20, lambda: not status_file.read(RUN_DIR).file_errors)
+            waited(lambda: not status_file.read(RUN_DIR).file_errors)
         assert not RUN_DIR.accepted.exists(), "a node that has ended has taken nothing up"
 
     namespace(body)
 
 
 def test_a_node_with_neither_a_good_file_nor_an_accepted_one_ends_within_15_s(
-    namespace: Namespace, cases: Cases, tmp_path: Path
+    namespace: Namespace, cases: Cases, tmp_path: Path, bound: Bound
 ) -> None:
-    def body() -> None:
+    def body() -> float:
         before = state(Plan())
         file = tmp_path / "gateway.yaml"
         file.write_text(cases["01-standard"].read_text())
         with started(file) as process:
             file.write_text(file.read_text().replace("priority: 100", "priority: none"))
             RUN_DIR.accepted.unlink()
+            killed = time.monotonic()
             programs.signal(RUN_DIR, "agent", "KILL")
-            assert process.wait(timeout=15) == 20
+            assert process.wait(timeout=PATIENCE) == 20
+            took = time.monotonic() - killed
         said = Path("/run/log").read_text()
         assert f"vgw: the agent has no configuration to go by:\n{file}:" in said
         assert state(Plan()) == before
+        return took
 
-    namespace(body)
+    took = namespace(body)
+    with bound:
+        assert took <= 15
 
 
 def kill_agent() -> None:
     """End the agent as a crash would, and wait for what the next one has to say."""
     pid = programs.programs(RUN_DIR)["agent"].pid
     programs.signal(RUN_DIR, "agent", "KILL")
-    within(5, lambda: not Path(f"/proc/{pid}").exists())
+    waited(lambda: not Path(f"/proc/{pid}").exists())
     killed = time.time()
-    within(20, lambda: status_file.read(RUN_DIR).written > killed)
+    waited(lambda: status_file.read(RUN_DIR).written > killed)
 
 
 # Longer than supervisord's `startsecs`, which takes such a start for a success.
@@ -212,7 +212,7 @@ def test_a_program_that_fails_after_each_start_ends_the_node_however_late_it_fai
             place = shutil.which("conntrackd")
             subprocess.run(["mount", "--bind", str(fails), str(place)], check=True)
             programs.signal(RUN_DIR, "conntrackd", "KILL")
-            assert process.wait(timeout=30) == 20
+            assert process.wait(timeout=PATIENCE) == 20
         said = Path("/run/log").read_text()
         assert "conntrackd could not be kept alive: it ended by itself 5 times within 60 s" in said
         assert state(Plan()) == before
@@ -228,7 +228,7 @@ def test_a_program_that_is_killed_over_and_over_comes_back(
             for _ in range(BY_ITSELF.deaths + 1):
                 former = programs.programs(RUN_DIR)["conntrackd"].pid
                 programs.signal(RUN_DIR, "conntrackd", "KILL")
-                within(10, lambda pid=former: runs_anew("conntrackd", pid))  # type: ignore[misc]
+                waited(lambda pid=former: runs_anew("conntrackd", pid))  # type: ignore[misc]
 
     namespace(body)
 

@@ -3,11 +3,12 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
+from tests.kernel.conftest import Namespace
 from tests.kernel.connections import insert, until
 from tests.kernel.wanted import hold_addresses, plan_of
 
@@ -17,7 +18,6 @@ IN = (
     "-p udp -t 100 -s 198.51.100.7 -d 203.0.113.99 --sport 5001 --dport 80 --dst-nat 192.168.100.10"
 )
 OWN = "-p udp -t 100 -s 203.0.113.2 -d 8.8.8.8 --sport 5002 --dport 53"
-Namespace = Callable[[Callable[[], None]], None]
 Cases = dict[str, Path]
 
 
@@ -39,9 +39,9 @@ def started(file: Path) -> Iterator[None]:
     with subprocess.Popen(command) as process:
         try:
             name = Path(f"/proc/{process.pid}/comm")
-            until(lambda: name.read_text() == "conntrackd\n", 5, "it has become conntrackd")
+            until(lambda: name.read_text() == "conntrackd\n", "it has become conntrackd")
             print(f"conntrackd begins {(time.monotonic() - began) * 1000:.0f} ms after its start")
-            until(RUN_DIR.conntrackd_socket.is_socket, 5, "conntrackd takes orders")
+            until(RUN_DIR.conntrackd_socket.is_socket, "conntrackd takes orders")
             yield
         finally:
             process.terminate()

@@ -3,16 +3,15 @@
 import errno
 import os
 import subprocess
-from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from appliance.drivers import xfrm
 from appliance.planning.wanted import Block
+from tests.kernel.conftest import Namespace
 
 MARK = 0x10000
 WANTED = (Block(IPv4Address("203.0.113.99"), MARK),)
 STRANGER = "src 10.0.0.0/8 dst 203.0.113.99/32 dir in action block priority 7"
-Namespace = Callable[[Callable[[], None]], None]
 
 
 def ip_xfrm(words: str) -> str:

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import eventually
+from vgw_lab.reports import report
+from vgw_lab.worlds import labs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # So that neither a lab of the user's nor another run of the tests is met.
@@ -29,7 +32,7 @@ class Lab:
         return [*vgw, verb, "--name", self.name, *words]
 
     def __call__(
-        self, verb: str, *words: str, seconds: float = 120, text: str = ""
+        self, verb: str, *words: str, seconds: float = 300, text: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self.argv(verb, *words),
@@ -41,21 +44,45 @@ class Lab:
             check=False,
         )
 
-    def must(self, verb: str, *words: str, seconds: float = 120) -> str:
+    def must(self, verb: str, *words: str, seconds: float = 300) -> str:
         """What a verb that has to succeed printed."""
         done = self(verb, *words, seconds=seconds)
         assert done.returncode == 0, f"{verb} {words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def json(self, verb: str, *words: str, seconds: float = 120) -> Any:
+    def json(self, verb: str, *words: str, seconds: float = 300) -> Any:
         """What a verb printed as JSON, whatever its exit code."""
         done = self(verb, *words, "--json", seconds=seconds)
         assert done.stdout.startswith("{"), done.stdout + done.stderr
         return json.loads(done.stdout)
 
+    def drilled(self, drill: str, *words: str) -> dict[str, Any]:
+        """The verdict of one drill, which must have moved the VGW and let nothing out; its times are not judged."""
+        (verdict,) = self.json("drill", drill, *words)["verdicts"]
+        assert (verdict["before"], verdict["after"]) == ("master", "backup"), verdict
+        assert verdict["untranslated"] == 0, verdict
+        found: dict[str, Any] = verdict
+        return found
+
     def exec(self, node: str, *command: str) -> "subprocess.CompletedProcess[str]":
-        """Run a program on a node."""
-        return self("exec", node, "--", *command)
+        """Run a program on a node, as `vgw lab exec` does, without a process of its own for the way there."""
+        if self.prefix:
+            return self("exec", node, "--", *command)
+        way = labs.open_lab(self.name).enter(node, command)
+        return subprocess.run(
+            way.argv,
+            env=way.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """How each node is doing, as `vgw lab status --json` says."""
+        found: dict[str, dict[str, Any]] = report.status(labs.open_lab(self.name))["nodes"]
+        return found
 
     def processes(self) -> dict[int, str]:
         """All processes that carry the lab's tag, whoever's child they are, with their command."""
@@ -71,14 +98,10 @@ class Lab:
         return found
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10) -> bool:
-    """Whether a condition came true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def told(lab: Lab, node: str) -> dict[str, Any]:
+    """A node's own status, as it is this moment."""
+    found: dict[str, Any] = json.loads(lab.exec(node, "cat", "/run/vgw/status.json").stdout)
+    return found
 
 
 def judged(lab: Lab) -> Iterator[Lab]:

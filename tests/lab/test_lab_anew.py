@@ -1,26 +1,21 @@
 """An interface that is made anew under its old name, and a keepalived that hangs: the pair still takes over."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
+from tests.conftest import Bound
+from tests.waiting import PATIENCE, eventually, waited
 from vgw_lab.worlds.namespaces import NamespaceLab
 
-from .conftest import Lab, eventually
+from .conftest import Lab, told
 
 PROFILES = ("standard_lab", "hot_lab", "classic_lab")
 READY_SECONDS = 8.0
 TAKEOVER_SECONDS = 5.0
 # A takeover late by the margin, a look each second, and a new start of keepalived.
 HELPED_SECONDS = 12.0
-
-
-def told(lab: Lab, node: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(lab.exec(node, "cat", "/run/vgw/status.json").stdout)
-    return found
 
 
 def is_well(lab: Lab, node: str) -> bool:
@@ -40,7 +35,7 @@ def power_off(lab: Lab, wires: NamespaceLab, node: str) -> Iterator[None]:
         yield
     finally:
         lab.must("start", node)
-    wires.wait_healthy()
+    wires.wait_healthy(PATIENCE)
 
 
 def make_anew(lab: Lab, wires: NamespaceLab, node: str, bridge: str) -> None:
@@ -54,18 +49,22 @@ def make_anew(lab: Lab, wires: NamespaceLab, node: str, bridge: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("bridge", ["lan", "wan"])
 def test_a_standby_whose_interface_was_made_anew_takes_over(
-    request: pytest.FixtureRequest, profile: str, bridge: str
+    request: pytest.FixtureRequest, profile: str, bridge: str, bound: Bound
 ) -> None:
     lab: Lab = request.getfixturevalue(profile)
     wires = NamespaceLab(lab.name)
-    wires.wait_healthy()
+    wires.wait_healthy(PATIENCE)
     make_anew(lab, wires, "backup", bridge)
-    assert eventually(lambda: told(lab, "backup")["role"] == "BACKUP", READY_SECONDS)
-    wires.wait_healthy(READY_SECONDS)
+    follows = waited(lambda: told(lab, "backup")["role"] == "BACKUP")
+    healthy = waited(lambda: wires.wait_healthy(PATIENCE))
     assert "made anew, and keepalived does not know the new one" in wires.log("backup", 60)
     with power_off(lab, wires, "master"):
-        assert eventually(lambda: pings(lab), TAKEOVER_SECONDS), wires.log("backup", 40)
+        leads = waited(lambda: pings(lab), told=lambda: wires.log("backup", 40))
         assert wires.holders() == ("backup",)
+    with bound:
+        assert follows <= READY_SECONDS
+        assert healthy <= READY_SECONDS
+        assert leads <= TAKEOVER_SECONDS
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -74,33 +73,37 @@ def test_a_master_whose_lan_was_made_anew_leads_again_and_follows_again(
 ) -> None:
     lab: Lab = request.getfixturevalue(profile)
     wires = NamespaceLab(lab.name)
-    wires.wait_healthy()
+    wires.wait_healthy(PATIENCE)
     make_anew(lab, wires, "master", "lan")
     # At rest is a pair that is led by the node of the higher priority.
-    wires.wait_healthy()
+    wires.wait_healthy(PATIENCE)
     with power_off(lab, wires, "backup"):
         assert pings(lab)
         assert wires.holders() == ("master",)
 
 
-def test_both_nodes_one_after_the_other(standard_lab: Lab) -> None:
+def test_both_nodes_one_after_the_other(standard_lab: Lab, bound: Bound) -> None:
     wires = NamespaceLab(standard_lab.name)
-    wires.wait_healthy()
+    wires.wait_healthy(PATIENCE)
     for node in ("backup", "master"):
         make_anew(standard_lab, wires, node, "lan")
-        assert eventually(lambda: pings(standard_lab), TAKEOVER_SECONDS)
-    wires.wait_healthy()
+        leads = waited(lambda: pings(standard_lab))
+        with bound:
+            assert leads <= TAKEOVER_SECONDS
+    wires.wait_healthy(PATIENCE)
 
 
 def test_a_vgw_that_nobody_holds_is_told_and_a_frozen_keepalived_started_anew(
-    standard_lab: Lab,
+    standard_lab: Lab, bound: Bound
 ) -> None:
     wires = NamespaceLab(standard_lab.name)
-    wires.wait_healthy()
+    wires.wait_healthy(PATIENCE)
     frozen = "kill -STOP $(cat /run/vgw/vrrp.pid)"
     assert standard_lab.exec("backup", "sh", "-ec", frozen).returncode == 0
     with power_off(standard_lab, wires, "master"):
         assert eventually(lambda: not is_well(standard_lab, "backup"))
-        assert eventually(lambda: pings(standard_lab), HELPED_SECONDS), wires.log("backup", 40)
+        helped = waited(lambda: pings(standard_lab), told=lambda: wires.log("backup", 40))
         assert "nobody holds the VGW for" in wires.log("backup", 60)
         assert eventually(lambda: is_well(standard_lab, "backup"))
+    with bound:
+        assert helped <= HELPED_SECONDS

@@ -10,46 +10,52 @@ from typing import Any
 
 import pytest
 
-from .conftest import REPOSITORY, Lab, eventually
+from tests.conftest import Bound
+from tests.waiting import PATIENCE, eventually
+
+from .conftest import REPOSITORY, Lab
 
 ANNOUNCED = ["clean-stop", "stop-keepalived", "wan-down"]
 SILENT = ["lan-down", "kill-keepalived"]
 
 
-def judge(found: dict[str, Any], drill: str, seconds: float) -> None:
-    figures = found["summary"][drill]
-    assert figures["gap"]["median"] <= seconds * 1000, figures
+def judge(found: dict[str, Any], drill: str, seconds: float, bound: Bound) -> None:
     for verdict in found["verdicts"]:
         assert verdict["untranslated"] == 0, verdict
         assert verdict["duplicates"] == 0, verdict
         if drill != "kill-keepalived":
             assert (verdict["before"], verdict["after"]) == ("master", "backup"), verdict
+    figures = found["summary"][drill]
+    with bound:
+        assert figures["gap"]["median"] <= seconds * 1000, figures
 
 
 @pytest.mark.parametrize(
     ("fixture", "bar"), [("standard_lab", 0.40), ("fast_lab", 0.15), ("classic_lab", 3.7)]
 )
 def test_a_power_cut_costs_no_more_than_the_profile_allows(
-    request: pytest.FixtureRequest, fixture: str, bar: float
+    request: pytest.FixtureRequest, fixture: str, bar: float, times: int, bound: Bound
 ) -> None:
     lab: Lab = request.getfixturevalue(fixture)
-    found = lab.json("drill", "power-off", "--times", "10", seconds=280)
-    judge(found, "power-off", bar)
+    found = lab.json("drill", "power-off", "--times", str(times))
+    judge(found, "power-off", bar, bound)
     takeovers = [verdict["takeover"] for verdict in found["verdicts"]]
     assert all(takeover is not None for takeover in takeovers), "the witness saw no new MASTER"
 
 
 @pytest.mark.parametrize("drill", ANNOUNCED)
-def test_a_release_that_is_announced_costs_the_skew(standard_lab: Lab, drill: str) -> None:
+def test_a_release_that_is_announced_costs_the_skew(
+    standard_lab: Lab, drill: str, bound: Bound
+) -> None:
     found = standard_lab.json("drill", drill, "--times", "3")
     skew = found["verdicts"][0]["prediction"] / 1000
     assert skew == pytest.approx(0.1 * (256 - 90) / 256, abs=0.001)
-    judge(found, drill, 1.5 * skew)
+    judge(found, drill, 1.5 * skew, bound)
 
 
 @pytest.mark.parametrize("drill", SILENT)
-def test_a_silent_fault_costs_three_adverts(standard_lab: Lab, drill: str) -> None:
-    judge(standard_lab.json("drill", drill, "--times", "3"), drill, 0.40)
+def test_a_silent_fault_costs_three_adverts(standard_lab: Lab, drill: str, bound: Bound) -> None:
+    judge(standard_lab.json("drill", drill, "--times", "3"), drill, 0.40, bound)
 
 
 def test_the_course_sheet_as_written(classic_lab: Lab) -> None:
@@ -63,11 +69,14 @@ def test_the_course_sheet_as_written(classic_lab: Lab) -> None:
     assert "FAIL" not in said
 
 
-def test_a_drill_for_people_is_a_table(standard_lab: Lab) -> None:
-    said = standard_lab.must("drill", "stop-keepalived")
+def test_a_drill_for_people_is_a_table(standard_lab: Lab, bound: Bound) -> None:
+    done = standard_lab("drill", "stop-keepalived")
+    said = done.stdout
     assert re.search(r"stop-keepalived +backup +\d+/\d+ ", said), said
     assert "backup is MASTER; master is put right" in said
-    assert "held" in said
+    with bound:
+        assert "held" in said
+        assert done.returncode == 0
 
 
 @pytest.mark.parametrize("delay", [0, 0.6, 1.0])
@@ -87,8 +96,8 @@ def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(
     assert "power is cut" in drill.stdout.readline()
     time.sleep(delay)
     os.killpg(drill.pid, signal.SIGINT)
-    _, complaints = drill.communicate(timeout=30)
+    _, complaints = drill.communicate(timeout=PATIENCE)
     assert drill.returncode == 130
     assert "Traceback" not in complaints
     assert "Ctrl-C ended it in power-off" in page.read_text()
-    assert eventually(lambda: standard_lab.json("status")["nodes"]["master"]["holds_vgw"])
+    assert eventually(lambda: standard_lab.nodes()["master"]["holds_vgw"])

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Bound
+from tests.waiting import waited
 from vgw_lab.measures import load
 from vgw_lab.worlds import topology
 
-from .conftest import Lab, eventually, judged
+from .conftest import Lab, judged
 
 SCALE = 0.1
 KINDS = {kind for mode in load.USUAL for kind in (mode, f"{mode}, same port")}
@@ -27,33 +29,32 @@ def open_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     yield from judged(lab)
 
 
-def drilled(lab: Lab, fault: str, *words: str) -> dict[str, Any]:
-    """The verdict of one drill with flows, which all were open when it began."""
-    found = lab.json("drill", fault, "--flows", "--scale", str(SCALE), *words)
-    verdict: dict[str, Any] = found["verdicts"][0]
-    assert (verdict["before"], verdict["after"]) == ("master", "backup"), verdict
+def drilled(lab: Lab, bound: Bound, fault: str, *words: str) -> dict[str, Any]:
+    """The verdict of one drill with flows, which all were open when it began, and none of which stood still."""
+    verdict = lab.drilled(fault, "--flows", "--scale", str(SCALE), *words)
     assert set(verdict["flows"]) == {"takeover", "return"}
     for tallies in verdict["flows"].values():
         for kind in KINDS:
             assert tallies[kind]["flows"] > 0, tallies
-            assert tallies[kind]["stall_ms"] < 5000, tallies
+            with bound:
+                assert tallies[kind]["stall_ms"] < 5000, tallies
     return verdict
 
 
-def judge(verdict: dict[str, Any]) -> None:
+def judge(verdict: dict[str, Any], bound: Bound) -> None:
     for phase, tallies in verdict["flows"].items():
         for kind, tally in tallies.items():
             assert (tally["broken"], tally["changed"]) == ({}, 0), (phase, kind, tally)
             assert tally["alive"] == tally["flows"], (phase, kind, tally)
     assert verdict["refused"] == 0, verdict["broken"]
-    assert verdict["untranslated"] == 0
     unkept = [sentence for sentence in verdict["broken"] if "longest gap" not in sentence]
-    assert not unkept, "a gap is for the drills without load to judge"
+    with bound:
+        assert not unkept, "a gap is for the drills without load to judge"
 
 
 @pytest.mark.parametrize("fault", ["power-off", "kill-all", "clean-stop", "lan-down"])
-def test_no_flow_breaks_and_none_moves(standard_lab: Lab, fault: str) -> None:
-    judge(drilled(standard_lab, fault))
+def test_no_flow_breaks_and_none_moves(standard_lab: Lab, fault: str, bound: Bound) -> None:
+    judge(drilled(standard_lab, bound, fault), bound)
 
 
 def kept(lab: Lab) -> set[tuple[str, ...]]:
@@ -68,23 +69,25 @@ def kept(lab: Lab) -> set[tuple[str, ...]]:
 
 @pytest.mark.parametrize("fault", ["lan-down", "switchover"])
 def test_flows_that_are_reset_after_a_return_are_kept_by_no_node(
-    standard_lab: Lab, fault: str
+    standard_lab: Lab, fault: str, bound: Bound
 ) -> None:
     before = kept(standard_lab)
-    drilled(standard_lab, fault)
-    # What ends unnoticed on one node leaves by itself after 10 s, and after hours on the other.
-    assert eventually(lambda: not kept(standard_lab) - before, 4)
+    drilled(standard_lab, bound, fault)
+    took = waited(lambda: not kept(standard_lab) - before)
+    with bound:
+        # What ends unnoticed on one node leaves by itself after 10 s, and after hours on the other.
+        assert took <= 4
 
 
-def test_no_flow_from_outside_breaks(open_lab: Lab) -> None:
-    verdict = drilled(open_lab, "power-off")
+def test_no_flow_from_outside_breaks(open_lab: Lab, bound: Bound) -> None:
+    verdict = drilled(open_lab, bound, "power-off")
     assert verdict["flows"]["takeover"]["inbound"]["flows"] == load.INBOUND
-    judge(verdict)
+    judge(verdict, bound)
 
 
-def test_no_flow_breaks_when_the_table_is_full_of_others(standard_lab: Lab) -> None:
-    verdict = drilled(standard_lab, "power-off", "--background", "20000")
-    judge(verdict)
+def test_no_flow_breaks_when_the_table_is_full_of_others(standard_lab: Lab, bound: Bound) -> None:
+    verdict = drilled(standard_lab, bound, "power-off", "--background", "20000")
+    judge(verdict, bound)
     for gateway in ("master", "backup"):
         assert int(standard_lab.exec(gateway, "conntrack", "-C").stdout) >= 20000, gateway
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPOSITORY, Lab, eventually
+from tests.conftest import Bound
+from tests.waiting import PATIENCE, eventually
+
+from .conftest import REPOSITORY, Lab
 
 # What runs on a gateway as long as it does, by its command.
 PROGRAMS = re.compile(r"appliance\.(agent|conntrack|processes)\.|keepalived|conntrackd\.conf $")
@@ -33,12 +36,15 @@ def first_process(lab: Lab, node: str) -> int:
     raise AssertionError(f"{node} has no first process")
 
 
-def test_up_says_who_is_master_and_what_to_try_and_down_leaves_nothing(free_lab: Lab) -> None:
+def test_up_says_who_is_master_and_what_to_try_and_down_leaves_nothing(
+    free_lab: Lab, bound: Bound
+) -> None:
     before = machine()
     said = free_lab.must("up")
     seconds = re.search(r"is up after ([\d.]+) s: master is MASTER", said)
     assert seconds, said
-    assert float(seconds[1]) < 5
+    with bound:
+        assert float(seconds[1]) < 5
     assert f"vgw lab exec --name {free_lab.name} noeud1 -- ping 8.8.8.8" in said
     assert machine() == before
     assert free_lab.exec("noeud1", "ping", "-c", "1", "8.8.8.8").returncode == 0
@@ -64,9 +70,9 @@ def test_down_twice_says_that_there_is_nothing(free_lab: Lab) -> None:
 def test_exec_passes_input_output_and_the_exit_code(standard_lab: Lab) -> None:
     done = standard_lab("exec", "noeud2", "--", "cat", text="through\n")
     assert (done.returncode, done.stdout) == (0, "through\n")
-    assert standard_lab.exec("master", "sh", "-c", "exit 7").returncode == 7
-    assert standard_lab.exec("backup", "hostname").stdout == "backup\n"
-    done = standard_lab.exec("noeud1", "no-such-program")
+    assert standard_lab("exec", "master", "--", "sh", "-c", "exit 7").returncode == 7
+    assert standard_lab("exec", "backup", "--", "hostname").stdout == "backup\n"
+    done = standard_lab("exec", "noeud1", "--", "no-such-program")
     assert done.returncode == 127
     assert "no-such-program" in done.stderr
 
@@ -83,13 +89,13 @@ def test_exec_gives_a_terminal_to_a_shell(standard_lab: Lab) -> None:
     )
     os.close(inner)
     os.write(outer, b"tty; test -t 0 && echo 'is a' terminal; exit 5\n")
-    assert shell.wait(timeout=20) == 5
+    assert shell.wait(timeout=PATIENCE) == 5
     assert b"is a terminal" in os.read(outer, 65536)
     os.close(outer)
 
 
 def test_a_node_that_does_not_exist_is_answered_with_those_that_do(standard_lab: Lab) -> None:
-    done = standard_lab.exec("nosuch", "true")
+    done = standard_lab("exec", "nosuch", "--", "true")
     assert done.returncode == 1
     assert done.stderr == (
         "vgw: nosuch: no such node in the lab; there are master, backup, noeud1, noeud2, internet\n"
@@ -155,18 +161,18 @@ def test_a_world_that_is_killed_leaves_nothing(free_lab: Lab, victim: str) -> No
 def test_a_gateway_that_is_killed_is_off_and_the_lab_stays(free_lab: Lab) -> None:
     free_lab.must("up")
     os.kill(first_process(free_lab, "backup"), signal.SIGKILL)
-    assert eventually(lambda: free_lab.json("status")["nodes"]["backup"]["role"] == "off")
-    assert "the node is off" in free_lab.exec("backup", "true").stderr
+    assert eventually(lambda: free_lab.nodes()["backup"]["role"] == "off")
+    assert "the node is off" in free_lab("exec", "backup", "--", "true").stderr
     assert free_lab.exec("noeud1", "ping", "-c", "1", "8.8.8.8").returncode == 0
     free_lab.must("start", "backup")
-    assert eventually(lambda: free_lab.json("status")["nodes"]["backup"]["role"] == "BACKUP")
+    assert eventually(lambda: free_lab.nodes()["backup"]["role"] == "BACKUP")
     free_lab.must("stop", "backup")
-    assert free_lab.json("status")["nodes"]["backup"]["role"] == "off"
+    assert free_lab.nodes()["backup"]["role"] == "off"
 
 
 def test_two_labs_live_side_by_side(standard_lab: Lab, free_lab: Lab) -> None:
     free_lab.must("up", "--no-node-wan")
-    addresses = free_lab.json("status")["nodes"]["master"]["addresses"]
+    addresses = free_lab.nodes()["master"]["addresses"]
     assert not any(address.startswith("203.") for address in addresses)
     for lab in (standard_lab, free_lab):
         assert lab.exec("noeud1", "ping", "-c", "1", "8.8.8.8").returncode == 0
@@ -236,13 +242,13 @@ def test_a_config_that_the_gateway_refuses_ends_with_its_own_words(
     file = tmp_path / "bad.yaml"
     good = free_lab_yaml()
     file.write_text(good.replace("virtual_router_id: 51", "virtual_router_id: 51, colour: red"))
-    done = free_lab("up", "--config", str(file), seconds=60)
+    done = free_lab("up", "--config", str(file))
     assert done.returncode == 2
     assert f"{file}:1:" in done.stderr
     assert "colour" in done.stderr
     assert not free_lab.processes(), "nothing is made of a file that is wrong"
     file.write_bytes(b'vgw: {address: "\xe9"}\n')
-    done = free_lab("up", "--config", str(file), seconds=60)
+    done = free_lab("up", "--config", str(file))
     assert done.returncode == 2
     assert "not UTF-8" in done.stderr
 
@@ -253,7 +259,7 @@ def test_a_file_without_machines_gets_the_usual_two(free_lab: Lab, tmp_path: Pat
     free_lab.must("up", "--config", str(file))
     for machine in ("noeud1", "noeud2"):
         assert free_lab.exec(machine, "ping", "-c", "1", "8.8.8.8").returncode == 0
-    free_lab.must("drill", "stop-keepalived")
+    free_lab.drilled("stop-keepalived")
 
 
 def free_lab_yaml() -> str:

@@ -3,7 +3,9 @@
 import json
 import re
 
-from .conftest import Lab, eventually
+from tests.waiting import eventually
+
+from .conftest import Lab
 
 PORT, SIBLINGS = 5000, 100
 # One datagram to each of some servers, all from one port.
@@ -43,5 +45,5 @@ def test_a_flow_keeps_its_outside_port_beside_a_sibling_that_was_moved(standard_
     assert moved == [("192.168.100.10", "8.8.8.8")]
     standard_lab.must("stop", "backup")
     standard_lab.must("start", "backup")
-    assert eventually(lambda: caught_up(standard_lab, "backup"), 20), standard_lab.must("status")
+    assert eventually(lambda: caught_up(standard_lab, "backup")), standard_lab.must("status")
     assert outside(standard_lab, "backup") == here

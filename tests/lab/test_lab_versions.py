@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE, eventually
 from vgw_lab.instruments import service
 
-from .conftest import REPOSITORY, Lab, eventually, judged
-from .test_lab_replication import at_rest, must, pair, told
+from .conftest import REPOSITORY, Lab, judged, told
+from .test_lab_replication import AT_REST, at_rest, must, pair
 
 EARLIER = "01f73eb"
 FLOWS = 40  # of each kind
@@ -58,7 +59,7 @@ def flowing(lab: Lab, first_port: int) -> Iterator["subprocess.Popen[str]"]:
         assert flows.stdout.readline() == f"flowing {3 * FLOWS}\n"
         yield flows
     finally:
-        flows.communicate(timeout=20)
+        flows.communicate(timeout=PATIENCE)
 
 
 def all_live(flows: "subprocess.Popen[str]") -> None:
@@ -86,7 +87,7 @@ def test_flows_are_replicated_both_ways_and_a_switchover_each_way_loses_none(
     mixed_lab: Lab,
 ) -> None:
     lab = mixed_lab
-    assert eventually(lambda: at_rest(lab), 30), (told(lab, "master"), told(lab, "backup"))
+    assert eventually(lambda: at_rest(lab), AT_REST), (told(lab, "master"), told(lab, "backup"))
     assert "schema" in told(lab, "master")
     assert "schema" not in told(lab, "backup"), "it does not run the earlier version"
     with flowing(lab, 20000) as first:
@@ -103,12 +104,12 @@ def test_flows_are_replicated_both_ways_and_a_switchover_each_way_loses_none(
             assert said.startswith("master is MASTER and backup is BACKUP"), said
             all_live(first)
             all_live(second)
-    assert eventually(lambda: at_rest(lab), 30)
+    assert eventually(lambda: at_rest(lab), AT_REST)
 
 
 def test_each_tells_of_the_other_what_it_can(mixed_lab: Lab) -> None:
     lab = mixed_lab
-    assert eventually(lambda: at_rest(lab), 30)
+    assert eventually(lambda: at_rest(lab), AT_REST)
     for node, peer in (
         ("master", "backup is BACKUP (an older VGW): all is well"),
         # It knows no word for a version, and passes over ours.

@@ -1,14 +1,16 @@
 """What the lab says when it cannot do what was asked: the reason, and the words that help."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE, eventually
 from vgw_lab.worlds import topology
 
-from .conftest import REPOSITORY, Lab, eventually
+from .conftest import REPOSITORY, Lab
 
 
 def refused(lab: Lab, verb: str, *words: str) -> str:
@@ -29,7 +31,7 @@ def test_a_node_that_was_switched_off_is_told_with_the_word_that_switches_it_on(
         assert sentence in refused(free_lab, "drill", "stop-keepalived")
         assert sentence in refused(free_lab, "course")
         free_lab.must("start", node)
-    free_lab.must("drill", "stop-keepalived")
+    free_lab.drilled("stop-keepalived")
 
 
 def test_a_second_drill_on_a_lab_is_refused(standard_lab: Lab) -> None:
@@ -46,8 +48,8 @@ def test_a_second_drill_on_a_lab_is_refused(standard_lab: Lab) -> None:
         for verb in ("drill", "course"):
             assert "another drill or course is under way" in refused(standard_lab, verb)
     finally:
-        told, _ = first.communicate(timeout=60)
-    assert first.returncode == 0, told
+        told, _ = first.communicate(timeout=PATIENCE)
+    assert re.search("stop-keepalived +backup ", told), told
 
 
 def test_a_lab_that_is_up_is_not_taken_for_another(standard_lab: Lab, tmp_path: Path) -> None:
