@@ -1,0 +1,188 @@
+"""What an operator types, what it answers, and with which code it ends; as a plain user, with no gateway here."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance import system
+from appliance.__main__ import main
+from appliance.run_dir import RunDir
+from appliance.status import ledger, node_status
+from appliance.status.ledger import Event
+from tests.unit.snapshots import STANDBY
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+FILE = str(GOLDEN / "01-standard" / "gateway.yaml")
+Vgw = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
+    monkeypatch.setenv("VGW_RUN_DIR", str(tmp_path))
+    monkeypatch.setenv("VGW_NODE", "master")
+    monkeypatch.delenv("VGW_CONFIG", raising=False)
+    return RunDir(tmp_path)
+
+
+@pytest.fixture
+def vgw(
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Vgw:
+    """`vgw` with these words: its exit code, and what it printed on either stream."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vgw", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def node(run_dir: RunDir) -> None:
+    """A node runs here, and its agent has just written what it is."""
+    now = system.wall()
+    snapshot = STANDBY._replace(since=now - 60, written=now)
+    system.replace(run_dir.status, node_status.to_json(snapshot))
+
+
+def test_a_good_file_is_valid(vgw: Vgw) -> None:
+    code, out, err = vgw("validate", FILE)
+    assert (code, err) == (0, "")
+    assert out == (
+        f"{FILE}: valid: 192.168.100.99, profile standard, nodes master (100) and backup (90)\n"
+    )
+
+
+def test_each_error_of_a_file_has_its_place(vgw: Vgw) -> None:
+    bad = GOLDEN / "bad-99-many-at-once" / "gateway.yaml"
+    code, out, err = vgw("validate", str(bad))
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) > 3
+    assert all(line.startswith((f"{bad}:", " ")) for line in err.splitlines())
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "check", "apply", "start"])
+def test_a_file_that_is_not_there_is_named_with_the_remedy(vgw: Vgw, verb: str) -> None:
+    code, _, err = vgw(verb, "/nowhere/gateway.yaml")
+    assert code == 2
+    assert err == (
+        "vgw: /nowhere/gateway.yaml: No such file or directory; "
+        "name the file as argument, or in VGW_CONFIG\n"
+    )
+
+
+@pytest.mark.parametrize("verb", ["plan", "check", "apply"])
+def test_a_machine_that_is_no_node_of_the_pair_is_told_how_to_say_which(
+    vgw: Vgw, verb: str
+) -> None:
+    code, _, err = vgw(verb, FILE, "--node", "third")
+    assert code == 1
+    assert err.startswith(
+        "vgw: this node calls itself third, and the file knows master and backup;"
+    )
+
+
+def test_the_schema_is_json(vgw: Vgw) -> None:
+    code, out, _ = vgw("schema")
+    assert code == 0
+    assert json.loads(out)["required"] == ["vgw", "lan", "wan", "sync", "nodes", "nat"]
+
+
+def test_a_machine_behind_gets_its_netplan_file(vgw: Vgw) -> None:
+    code, out, _ = vgw("netplan", "noeud1", str(GOLDEN / "05-everything" / "gateway.yaml"))
+    assert code == 0
+    assert "192.168.100.10/24" in out
+    assert "via: 192.168.100.99" in out
+    code, _, err = vgw("netplan", "noeud9", str(GOLDEN / "05-everything" / "gateway.yaml"))
+    assert code == 1
+    assert "there is no noeud9; the file knows " in err
+
+
+@pytest.mark.parametrize("verb", ["status", "metrics", "health", "switchover"])
+def test_without_a_gateway_a_command_says_how_to_run_one(
+    vgw: Vgw, run_dir: RunDir, verb: str
+) -> None:
+    assert vgw(verb) == (
+        1,
+        "",
+        f"vgw: no gateway runs here: there is no {run_dir.status}; `vgw start` runs one\n",
+    )
+
+
+def test_the_status_for_people_and_for_programs(vgw: Vgw, node: None) -> None:
+    code, out, _ = vgw("status")
+    assert code == 0
+    assert out.splitlines()[:2] == ["node      master", "role      BACKUP for 60 s"]
+    code, out, _ = vgw("status", "--json")
+    assert json.loads(out)["pair"]["peer"]["node"] == "backup"
+
+
+def test_the_metrics(vgw: Vgw, node: None) -> None:
+    code, out, _ = vgw("metrics")
+    assert code == 0
+    assert 'vgw_role{role="BACKUP"} 1.0' in out.splitlines()
+
+
+def test_a_healthy_node(vgw: Vgw, node: None) -> None:
+    assert vgw("health") == (0, "master is BACKUP and healthy\n", "")
+
+
+def test_a_switchover_belongs_to_the_master(vgw: Vgw, node: None) -> None:
+    code, out, err = vgw("switchover")
+    assert (code, out) == (1, "")
+    assert "only the MASTER can hand over; backup is: run `vgw switchover` there" in err
+
+
+def test_events_one_a_line(vgw: Vgw, run_dir: RunDir) -> None:
+    assert vgw("events") == (0, "", "")
+    told = Event(
+        1000.0, "master", "role", "BACKUP", "MASTER", "found by looking", "now MASTER", flows=3
+    )
+    ledger.append(run_dir, told)
+    code, out, _ = vgw("events")
+    assert code == 0
+    assert out.endswith(" now MASTER [3 entries in the table]\n")
+    code, out, _ = vgw("events", "--json")
+    assert json.loads(out)["now"] == "MASTER"
+
+
+def test_wrong_words_are_a_mistake_of_the_command_line(vgw: Vgw) -> None:
+    code, _, err = vgw("statsu")
+    assert code == 2
+    assert "No such command 'statsu'" in err
+    assert vgw("status", "--colour")[0] == 2
+    assert vgw("plan", FILE, "--role", "king")[0] == 2
+
+
+def test_the_version(vgw: Vgw) -> None:
+    code, out, _ = vgw("--version")
+    assert code == 0
+    assert out.startswith("vgw ")
+
+
+def test_ctrl_c_and_a_closed_pipe_end_without_a_traceback(
+    vgw: Vgw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed:
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None: ...
+
+    class Interrupted(Closed):
+        def write(self, _: str) -> int:
+            raise KeyboardInterrupt
+
+    for stream, code in ((Closed(), 141), (Interrupted(), 130)):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stream)
+            assert vgw("schema")[0] == code
