@@ -97,7 +97,7 @@ def bound(
 
 
 @pytest.fixture
-def times(request: pytest.FixtureRequest) -> int:
+def repetitions(request: pytest.FixtureRequest) -> int:
     """How often to do what is judged by its median; whoever asks for it is among `make drills` too."""
     return int(request.config.getoption("times"))
 
@@ -118,8 +118,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[DESELECTED] = Counter()
-    # A script's `make test &` has Ctrl-C ignored, and a program inherits that; but what a test starts and
-    # interrupts has a user. A handler of ours, unlike the ignoring, ends where a program begins.
+    have_children_hear_ctrl_c()
+
+
+def have_children_hear_ctrl_c() -> None:
+    """A script's `make test &` has Ctrl-C ignored, and a program inherits that; what a test interrupts must hear it.
+
+    A handler, unlike the ignoring, ends where another program begins; ours goes on ignoring it here.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda *_: None)
 
@@ -139,7 +145,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 f"{item.path}: a test belongs to a tier; move it to one of {known}"
             )
         item.add_marker(tier)
-        if "times" in getattr(item, "fixturenames", ()):
+        if "repetitions" in getattr(item, "fixturenames", ()):
             item.add_marker("repeated")
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIERS[tier]))

@@ -17,9 +17,9 @@ echo "Keepalived v2.3.3 (01/01,2025)"
 """
 
 
-def test_docker_kill(pair: Pair, times: int, figure: Figure, bound: Bound) -> None:
+def test_docker_kill(pair: Pair, repetitions: int, figure: Figure, bound: Bound) -> None:
     gaps = []
-    for _ in range(times):
+    for _ in range(repetitions):
         with pair.probe(every_ms=2) as train:
             time.sleep(0.3)
             pair.container("master").kill()

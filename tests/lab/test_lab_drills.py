@@ -34,10 +34,10 @@ def judge(found: dict[str, Any], drill: str, seconds: float, bound: Bound) -> No
     ("fixture", "bar"), [("standard_lab", 0.40), ("fast_lab", 0.15), ("classic_lab", 3.7)]
 )
 def test_a_power_cut_costs_no_more_than_the_profile_allows(
-    request: pytest.FixtureRequest, fixture: str, bar: float, times: int, bound: Bound
+    request: pytest.FixtureRequest, fixture: str, bar: float, repetitions: int, bound: Bound
 ) -> None:
     lab: Lab = request.getfixturevalue(fixture)
-    found = lab.json("drill", "power-off", "--times", str(times))
+    found = lab.json("drill", "power-off", "--times", str(repetitions))
     judge(found, "power-off", bar, bound)
     takeovers = [verdict["takeover"] for verdict in found["verdicts"]]
     assert all(takeover is not None for takeover in takeovers), "the witness saw no new MASTER"

@@ -111,3 +111,23 @@ def test_what_was_not_judged_is_an_outcome_of_its_own() -> None:
     assert status("passed", ("figure", "3 ms")) is None
     assert status("passed", ("not judged", "busy")) == ("not judged", "n", "NOT JUDGED")
     assert status("failed", ("not judged", "busy")) is None, "what failed besides is a failure"
+
+
+@pytest.mark.parametrize(
+    ("prepared", "ignores"), [("", True), ("have_children_hear_ctrl_c()", False)]
+)
+def test_a_program_that_a_test_starts_hears_ctrl_c_where_a_script_has_it_ignored(
+    prepared: str, ignores: bool
+) -> None:
+    child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    script = (
+        "import subprocess, sys; from tests.conftest import have_children_hear_ctrl_c; "
+        f"{prepared or 'pass'}; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    done = subprocess.run(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{ignores}\n", done.stderr
