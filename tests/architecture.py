@@ -78,12 +78,20 @@ PURE = (
     "appliance.site.preflight",
     "appliance.processes.deaths",
     "appliance.pair.beat",
+    "appliance.pair.canaries",
+    "appliance.pair.deeds",
     "appliance.pair.degraded",
     "appliance.pair.election",
-    "appliance.pair.steps",
+    "appliance.pair.facts",
+    "appliance.pair.judgement",
+    "appliance.pair.mac_frames",
     "appliance.pair.peer",
     "appliance.pair.readiness",
+    "appliance.pair.replication",
+    "appliance.pair.replication_state",
     "appliance.pair.resync",
+    "appliance.pair.steps",
+    "appliance.pair.terms",
 )
 
 # What a pure module has no business with: the clock, the machine, other processes, the network.

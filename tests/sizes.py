@@ -9,10 +9,6 @@ from collections.abc import Iterator
 MAX_ATTRIBUTES, MAX_BRANCHES, MAX_FUNCTION_LINES = 12, 16, 60
 # What is over one of the three today, and by its figure. It may fall, and then the line goes.
 OVER = {
-    "appliance.agent.loop.Agent": 14,
-    "appliance.pair.readiness.judge": 22,
-    "appliance.pair.replicas.Replicas": 24,
-    "appliance.pair.side.Pair": 26,
     "vgw_lab.bench.command._options": 17,
     "vgw_lab.drills.drill.drill": 65,
     "vgw_lab.instruments.flows.Flow": 16,

@@ -39,11 +39,16 @@ class Keepalived:
         self.problem = ""
 
     def judge(
-        self, pair: Pair, interfaces: Interfaces, program: Program | None, now: float
+        self,
+        pair: Pair,
+        config: Config,
+        interfaces: Interfaces,
+        program: Program | None,
+        now: float,
     ) -> None:
         """Judge what is known now, and have keepalived do what it needs."""
         running = program if program and program.state == "RUNNING" else None
-        sight = _sight(pair, interfaces, self.links, running)
+        sight = _sight(pair, config, interfaces, self.links, running)
         judged = election.judge(self.state, sight, now)
         self.state, self.problem = judged.state, judged.problem
         if judged.why:
@@ -55,22 +60,26 @@ class Keepalived:
 
 
 def _sight(
-    pair: Pair, interfaces: Interfaces, links: Mapping[str, Link], running: Program | None
+    pair: Pair,
+    config: Config,
+    interfaces: Interfaces,
+    links: Mapping[str, Link],
+    running: Program | None,
 ) -> Sight:
-    config, advert = pair.config, pair.adverts.read()
+    advert = pair.last_advert
     vgw, homes = config.vgw, virtual_macs.homes(config, interfaces)
     needed = {interfaces.lan, interfaces.wan, homes.vgw, homes.wan_vip}
     works_on = needed | {own.interface for own in vgw.track_interfaces}
     own = config.nodes[pair.node].lan
     usable = carry(config, interfaces, links) and needed <= links.keys()
     return Sight(
-        role=pair.role,
+        role=pair.own.role,
         usable=usable and own in links[interfaces.lan].addresses,
         interfaces={name: links[name].index for name in sorted(works_on & links.keys())},
         lan=interfaces.lan,
         process=running.pid if running else 0,
         sockets=adverts.sockets(programs.vrrp_process(pair.run_dir)),
-        peer=pair.peer.beat,
+        peer=pair.ears.peer.beat,
         advert=(advert.at, advert.priority) if advert else None,
         promise=vrrp.master_down_interval(vgw.vrrp_version, _LEAST_PRIORITY, vgw.advert_interval),
     )

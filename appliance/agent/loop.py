@@ -38,11 +38,21 @@ log = logging.getLogger("vgw")
 
 
 @dataclass(frozen=True)
-class Repairs:
-    """How many changes were made because the machine had drifted from the plan, and the last ones."""
+class LastChange:
+    """The last change of role: why, when by the wall clock, and the milliseconds until the routes were right."""
 
-    count: int = 0
-    last: tuple[str, ...] = ()
+    sentence: str = "just started"
+    at: float = 0.0
+    moved_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was put right because the machine had drifted from the plan, and what could not be put right."""
+
+    repairs: int = 0
+    repaired: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,11 +63,8 @@ class Agent:
     site: Site
     pair: Pair
     state: roles.State = field(default_factory=roles.State)
-    sentence: str = "just started"
-    repairs: Repairs = field(default_factory=Repairs)
-    problems: tuple[str, ...] = ()
-    moved_ms: float | None = None
-    since: float = 0.0
+    last: LastChange = field(default_factory=LastChange)
+    upkeep: Upkeep = field(default_factory=Upkeep)
     unprotected_since: float | None = None
     programs: Mapping[str, Program] = field(default_factory=dict)
     keepalived: Keepalived = field(default_factory=Keepalived)
@@ -134,7 +141,7 @@ def run(agent: Agent) -> None:
             notices = [found for line in fifo.lines() if (found := roles.notice(line))]
             cause = f"keepalived said {notices[-1].state}" if notices else cause
         elif agent.pair.serve(began):
-            cause = agent.pair.verdict.reason
+            cause = agent.pair.memory.verdict.reason
         elif began < next_tick and heard.isdisjoint(local):
             continue
         for source in sources:
@@ -167,8 +174,9 @@ def look(agent: Agent, cause: str, began: float) -> None:
     _ask_programs(agent)
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = system.monotonic()
-    agent.pair.settle(conntrackd.pid if conntrackd else 0, now)
-    agent.keepalived.judge(agent.pair, agent.site.interfaces, keepalived, now)
+    generation = conntrackd.pid if conntrackd else 0
+    agent.pair.settle(now, electable=_electable(agent), generation=generation)
+    agent.keepalived.judge(agent.pair, agent.config, agent.site.interfaces, keepalived, now)
     lasting = [agent.pair.trouble, agent.keepalived.problem]
     _tell_problems(agent, (*problems, *filter(None, lasting)))
     system.replace(agent.run_dir.status, node_status.to_json(_snapshot(agent)), mode=0o644)
@@ -176,8 +184,12 @@ def look(agent: Agent, cause: str, began: float) -> None:
 
 def _ask_programs(agent: Agent) -> None:
     agent.programs = programs.programs(agent.run_dir)
+
+
+def _electable(agent: Agent) -> bool:
+    """Whether keepalived runs; it counts as running where supervisord does not tell."""
     keepalived = agent.programs.get("keepalived")
-    agent.pair.electable = not keepalived or keepalived.state in ("RUNNING", "STARTING")
+    return not keepalived or keepalived.state in ("RUNNING", "STARTING")
 
 
 def _let_go(agent: Agent) -> None:
@@ -186,7 +198,7 @@ def _let_go(agent: Agent) -> None:
     One that was killed leaves them behind until supervisord has started the next.
     """
     _ask_programs(agent)
-    if not agent.pair.electable:
+    if not _electable(agent):
         log.warning("let the VGW go: the peer is MASTER, and keepalived does not run here")
         routes.drop((agent.config.vgw.address.ip, agent.config.wan.address.ip))
 
@@ -196,16 +208,16 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
     agent.state, sentence = roles.decide(agent.state, sight, cause, began)
     if sentence:
-        role = roles.role_of(sight)
-        agent.sentence, agent.since = sentence, system.wall()
-        _move_routes(agent, began)
+        role, at = roles.role_of(sight), system.wall()
+        moved_ms = _move_routes(agent, began)
+        agent.last = LastChange(sentence, at, moved_ms)
         agent.pair.become(role, began)
         log.info(sentence)
         words = (str(was or ""), str(role), cause, sentence)
-        event = Event(agent.since, agent.node, "role", *words, moved_ms=agent.moved_ms)
+        event = Event(at, agent.node, "role", *words, moved_ms=moved_ms)
         if agent.takeover:
             agent.takeover.end()
-        last, interval = agent.pair.adverts.read(), agent.config.vgw.advert_interval
+        last, interval = agent.pair.last_advert, agent.config.vgw.advert_interval
         agent.takeover = Takeover(agent.run_dir, event, began, last, interval)
     with converge.only_one(agent.run_dir):
         reloaded = agent.reload and _reload(agent)
@@ -241,30 +253,31 @@ def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
     return carry(agent.config, found, links)
 
 
-def _move_routes(agent: Agent, began: float) -> None:
+def _move_routes(agent: Agent, began: float) -> float:
     """The shortest way to what the new role asks for: put the routes, without a look first.
 
-    Whatever fails here is tried again at once, and then told.
+    Returns the milliseconds since `began`. Whatever fails here is tried again at once, and then told.
     """
     with contextlib.suppress(ApplianceError):
         routes.put(agent.plan().routes)
-    agent.moved_ms = round((system.monotonic() - began) * 1000, 2)
+    return round((system.monotonic() - began) * 1000, 2)
 
 
 def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:
-    agent.repairs = Repairs(agent.repairs.count + len(changes), tuple(map(str, changes)))
+    repairs = agent.upkeep.repairs + len(changes)
+    agent.upkeep = replace(agent.upkeep, repairs=repairs, repaired=tuple(map(str, changes)))
     for change in changes:
         log.warning("repaired: %s", change)
 
 
 def _tell_problems(agent: Agent, problems: tuple[str, ...]) -> None:
     for problem in problems:
-        if problem not in agent.problems:
+        if problem not in agent.upkeep.problems:
             log.error(problem)
-    for problem in agent.problems:
+    for problem in agent.upkeep.problems:
         if problem not in problems:
             log.info("over: %s", problem)
-    agent.problems = problems
+    agent.upkeep = replace(agent.upkeep, problems=problems)
 
 
 def _guard(agent: Agent) -> None:
@@ -274,14 +287,13 @@ def _guard(agent: Agent) -> None:
     except ApplianceError:
         protected = False
     now = system.monotonic()
-    agent.pair.ruleset = protected
-    agent.pair.judge(now)
+    agent.pair.guard(now, ruleset=protected)
     if protected:
         agent.unprotected_since = None
     elif agent.unprotected_since is None:
         agent.unprotected_since = now
     elif now - agent.unprotected_since > PATIENCE:
-        reason = f"no ruleset in force for {PATIENCE:.0f} s: {'; '.join(agent.problems)}"
+        reason = f"no ruleset in force for {PATIENCE:.0f} s: {'; '.join(agent.upkeep.problems)}"
         programs.bring_down(agent.run_dir, reason)
 
 
@@ -308,9 +320,9 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         node=agent.node,
         config=str(agent.site.config_path),
         role=agent.state.role or Role.FAULT,
-        since=agent.since,
+        since=agent.last.at,
         written=system.wall(),
-        sentence=agent.sentence,
+        sentence=agent.last.sentence,
         vgw=str(vgw.address),
         wan_vip=str(agent.config.wan.address),
         profile=vgw.profile,
@@ -318,14 +330,14 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         promise=pair_status.promise(agent.config),
         ready=notes.is_ready(agent.run_dir),
         role_changes=agent.state.changes,
-        repairs=agent.repairs.count,
-        repaired=agent.repairs.last,
-        problems=agent.problems,
+        repairs=agent.upkeep.repairs,
+        repaired=agent.upkeep.repaired,
+        problems=agent.upkeep.problems,
         file_errors=agent.accepted.file_errors,
-        moved_ms=agent.moved_ms,
+        moved_ms=agent.last.moved_ms,
         resident_mb=system.resident_mb(),
         programs={name: program.state for name, program in agent.programs.items()},
-        pair=pair_status.of(agent.pair, system.monotonic()),
+        pair=pair_status.of(agent.pair),
         version=__version__,
     )
 

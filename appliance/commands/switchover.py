@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from appliance import ApplianceError, NotConverged, system
-from appliance.pair.replicas import CANARY_STEP
+from appliance.pair.canaries import CANARY_STEP
 from appliance.processes import notes
 from appliance.run_dir import RunDir
 from appliance.status import health, status_file

@@ -5,10 +5,10 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from appliance import ApplianceError, system
-from appliance.conntrack.orders import Order, Outcome
+from appliance.conntrack.orders import Order, Outcome, Queues
+from appliance.processes import programs
 from appliance.run_dir import RunDir
 
 # conntrackd's own options (conntrackd(8)); an order of several commands ends with the last.
@@ -45,7 +45,7 @@ class Conntrackd:
     """The door to conntrackd: one order at a time, which nobody waits for; it may take seconds to answer."""
 
     def __init__(self, run_dir: RunDir) -> None:
-        self.config = run_dir.conntrackd_conf
+        self.run_dir = run_dir
         self.order: Order | None = None
         self.commands: list[list[str]] = []
         self.said: list[str] = []
@@ -59,7 +59,11 @@ class Conntrackd:
 
     def give(self, order: Order, now: float) -> None:
         """Begin to carry out an order; the former one's outcome has been taken."""
-        self.order, self.commands, self.said = order, commands(order, self.config), []
+        self.order, self.commands, self.said = (
+            order,
+            commands(order, self.run_dir.conntrackd_conf),
+            [],
+        )
         self._start(now)
 
     def outcome(self, now: float) -> Outcome | None:
@@ -82,6 +86,26 @@ class Conntrackd:
             self._start(now)
             return None
         return self._end("")
+
+    def queues(self, port: int) -> Queues:
+        """What waits for it in the kernel now; `port` is where the peer's messages come in."""
+        try:
+            netlink, udp = (path.read_text(encoding="ascii") for path in (_EVENTS, _MESSAGES))
+        except OSError:
+            return NO_QUEUES
+        return waiting(netlink, udp, port)
+
+    def calm(self, process: int) -> None:
+        """Let it run as any process does; by itself it takes the highest realtime priority.
+
+        A bulk update would then keep keepalived and the agent from running for seconds.
+        """
+        with contextlib.suppress(OSError):  # it is gone already
+            os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
+
+    def restart(self) -> None:
+        """Kill it, so that supervisord starts it anew."""
+        programs.signal(self.run_dir, "conntrackd", "KILL")
 
     @property
     def _command(self) -> str:
@@ -115,24 +139,7 @@ def counters(said: str) -> dict[str, int]:
     }
 
 
-class Queues(NamedTuple):
-    """What waits for conntrackd in the kernel, in bytes, and how many events found no room there."""
-
-    events: int
-    messages: int
-    dropped: int
-
-
 NO_QUEUES = Queues(0, 0, 0)
-
-
-def queues(port: int) -> Queues:
-    """The queues now; `port` is where the peer's messages come in."""
-    try:
-        netlink, udp = (path.read_text(encoding="ascii") for path in (_EVENTS, _MESSAGES))
-    except OSError:
-        return NO_QUEUES
-    return waiting(netlink, udp, port)
 
 
 def waiting(netlink: str, udp: str, port: int) -> Queues:
@@ -145,12 +152,3 @@ def waiting(netlink: str, udp: str, port: int) -> Queues:
         if int(local.partition(":")[2], 16) == port:
             messages += int(waits.partition(":")[2], 16)
     return Queues(events, messages, dropped)
-
-
-def calm(pid: int) -> None:
-    """Let conntrackd run as any process does; by itself it takes the highest realtime priority.
-
-    A bulk update would then keep keepalived and the agent from running for seconds.
-    """
-    with contextlib.suppress(OSError):  # it is gone already
-        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))

@@ -1,8 +1,9 @@
-"""What conntrackd and the connection table can be told, and what came of it, in neutral words. Pure."""
+"""What conntrackd can be told, what came of it, and what waits for it: in neutral words. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Order(StrEnum):
@@ -29,3 +30,11 @@ class Outcome:
     order: Order
     problem: str = ""
     counters: Mapping[str, int] = field(default_factory=dict)
+
+
+class Queues(NamedTuple):
+    """What waits for conntrackd in the kernel, in bytes, and how many events found no room there."""
+
+    events: int
+    messages: int
+    dropped: int

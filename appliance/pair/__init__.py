@@ -1,7 +1,8 @@
-"""The two nodes as a pair: what this node hears of its peer, and what follows for its own readiness.
+"""The two nodes as a pair: what this node hears, what follows of it, and what it says and does.
 
-Read in this order: `beat` (what the agents tell each other), `peer`, `readiness` (may this node be
-MASTER?), `election` (does keepalived take part?), `degraded` (could a takeover lose flows?), `steps` (what conntrackd has to be told), `resync`
-(a request for all entries), `replicas` (do flows arrive?), `lan_presence` (frames), `side` (all of it
-together), `pair_status`.
+Heard: `beat` (what the agents tell each other), `peer`, `terms` (what the file says), `facts` (all that is known at one
+moment), `ears` (they make the facts). Follows, pure: `judgement` (all of it by one function), `readiness` (may this node be MASTER?),
+`degraded` (could a takeover lose flows?), `replication` with `replication_state`, `steps` (who owns the entries), `resync` (a request for all
+of them) and `canaries`; `mac_frames`, and beside them `election` (does keepalived take part?). Done: `deeds` (as data), `voice` (it carries them out).
+`doors` is what is outside the process; `side` puts ears, judgement and voice together; `pair_status` tells of it.
 """

@@ -9,22 +9,24 @@ from appliance.status.node_status import Counters, PairStatus, PeerStatus, Promi
 from appliance.vrrp import Role
 
 
-def of(pair: Pair, now: float) -> PairStatus:
+def of(pair: Pair) -> PairStatus:
     """The verdict, the way out, the tables, the replication, and the peer's last beat."""
+    memory, ears = pair.memory, pair.ears
+    canaries, pings, said = memory.replication.canaries, ears.wires.pings, ears.peer.beat
     return PairStatus(
-        reason=pair.verdict.reason,
-        aside=pair.verdict.aside,
-        uplink=pair.uplink.works() if pair.uplink else None,
+        reason=memory.verdict.reason,
+        aside=memory.verdict.aside,
+        uplink=pings.works() if pings else None,
         entries=table.count(),
         entries_limit=table.limit(),
         refused=table.refused(),
-        canary=pair.replicas.number,
-        lag_ms=pair.replicas.lag_ms,
-        degraded=pair.degraded or pair.unheard,
-        behind=pair.behind,
-        behind_s=round(pair.waited(now), 1),
-        counters=Counters(**pair.replicas.orders.counters),
-        peer=peer(pair.peer.beat) if pair.peer.beat else None,
+        canary=canaries.number,
+        lag_ms=canaries.lag_ms,
+        degraded=memory.degraded or memory.unheard,
+        behind=memory.behind,
+        behind_s=round(memory.waited, 1),
+        counters=Counters(**ears.counters),
+        peer=peer(said) if said else None,
     )
 
 

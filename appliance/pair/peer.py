@@ -23,6 +23,11 @@ class Peer:
         """Whether it says that it is MASTER."""
         return self.beat is not None and self.beat.role == Role.MASTER
 
+    @property
+    def in_fault(self) -> bool:
+        """Whether it says that it is in FAULT."""
+        return self.beat is not None and self.beat.role == Role.FAULT
+
     def goes_by(self, digest: str, legacy_digest: str) -> bool:
         """Whether it has the file with this digest; by the other one where it knows no more than that."""
         if self.beat is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from appliance.pair.beat import Beat
+from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
@@ -27,44 +27,6 @@ DEAF = 3.0  # seconds after its cables are back for which a node waits for the M
 CUT = "an interface of the gateway is down"
 UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
 GIVEN = "a switchover gave the VGW to the peer"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known at one moment.
-
-    `plain`: VRRP preempts by itself and no file holds it back. `never`: it never preempts, so that
-    only a node that is not ready lets go. `electable`: keepalived runs. `carries`: the LAN and the way out
-    have their carriers. `deaf`: for how many seconds they have them again without an advert of the peer's,
-    None where one has come since. `quiet`: for how many seconds nothing outside has
-    answered here, None where it cannot be asked, and `peers_quiet` the same of the peer. `peer`: its last beat, None when it has fallen silent.
-    `parted`: the peer says that it is MASTER, and the LAN does not: this node
-    is one too, or hears no adverts. `still`: for how many seconds nothing has come in by the LAN, and `peers_still` the
-    same of the peer.
-    `fresh`: a canary that the peer planted since this node's replication started has arrived.
-    `advertised`: the peer's VRRP adverts are heard. `outranks`: this node has the higher priority.
-    `asked`: a switchover asked it to stand by. `hold`: seconds before a failback.
-    """
-
-    plain: bool
-    never: bool
-    electable: bool
-    carries: bool
-    deaf: float | None
-    ruleset: bool
-    quiet: float | None
-    peers_quiet: float | None
-    parted: bool
-    still: float | None
-    peers_still: float | None
-    role: Role
-    peer: Beat | None
-    advertised: bool
-    entries: int
-    fresh: bool
-    outranks: bool
-    asked: bool
-    hold: float
 
 
 @dataclass(frozen=True)
@@ -93,32 +55,23 @@ class Verdict:
     degraded: str = ""
 
 
-def judge(state: State, facts: Facts, now: float) -> tuple[State, Verdict]:
-    """The verdict, and what to remember."""
+def judge(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[State, Verdict]:
+    """The verdict, and what to remember. `fresh`: what the peer had when it was asked is here."""
     if not facts.ruleset:
         return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
     if facts.plain:
-        state, _ = _catch_up(state, facts, now)
+        state, _ = _catch_up(state, facts, now, fresh=fresh)
         return state, Verdict(True, False, "the ruleset is in force", state.late)
     if not facts.electable:
         return replace(state, well_since=None), Verdict(False, True, "keepalived does not run here")
-    state, waiting = _catch_up(state, facts, now)
-    if waiting:
-        return replace(state, well_since=None), Verdict(False, True, waiting)
-    if not facts.carries:
-        # keepalived is in FAULT. Once the cable is back a failback begins to wait: not before.
-        return replace(state, well_since=None), Verdict(not _is_led(facts), True, CUT)
-    if facts.deaf is not None and facts.deaf < DEAF and _is_led(facts):
-        # A bridge, or a neighbour's question, may keep the first adverts back for a second.
-        return replace(state, well_since=None), Verdict(False, True, UNHEARD)
-    if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
-        state = replace(state, dark=now)
-    if alone := _alone(facts):
-        return replace(state, well_since=None), Verdict(False, True, alone)
-    if facts.role is not Role.MASTER or (facts.peer and facts.peer.ready):
-        dead = _way_out(state, facts, now)
-        if dead:
-            return replace(state, well_since=None), Verdict(False, True, dead)
+    state, waiting = _catch_up(state, facts, now, fresh=fresh)
+    bar = _bar(facts, waiting)
+    if bar is None:
+        if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
+            state = replace(state, dark=now)
+        bar = _worse(state, facts, now)
+    if bar:
+        return replace(state, well_since=None), bar
     if facts.never and facts.asked and facts.role is Role.MASTER and facts.peer:
         return state, Verdict(not facts.peer.ready, True, GIVEN)
     state = replace(state, well_since=now if state.well_since is None else state.well_since)
@@ -152,10 +105,10 @@ def learned(before: State, state: State, facts: Facts, now: float) -> str:
     return f"caught up with {peer.node} after {waited:.1f} s: {facts.entries} entries are here"
 
 
-def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
+def _catch_up(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[State, str]:
     """Whether the replicas are there, or the sentence that tells what they are waited for."""
     peer = facts.peer
-    whole = peer and facts.fresh and facts.entries + SPARE >= ENOUGH * peer.entries
+    whole = peer and fresh and facts.entries + SPARE >= ENOUGH * peer.entries
     if state.caught_up or facts.role is Role.MASTER:
         over = whole or facts.role is Role.MASTER
         return replace(state, caught_up=True, late="" if over else state.late), ""
@@ -172,12 +125,35 @@ def _catch_up(state: State, facts: Facts, now: float) -> tuple[State, str]:
     if whole:
         return replace(state, caught_up=True, late=""), ""
     missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
-    if not facts.fresh:
+    if not fresh:
         missing += ", and no new one has come yet"
     if waited < PATIENCE:
         return state, f"catching up with the peer: {missing}"
     late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"
     return replace(state, caught_up=True, late=late), ""
+
+
+def _bar(facts: Facts, waiting: str) -> Verdict | None:
+    """What keeps this node from being MASTER, whatever its peer's way out; None where nothing does."""
+    if waiting:
+        return Verdict(False, True, waiting)
+    if not facts.carries:
+        # keepalived is in FAULT. Once the cable is back a failback begins to wait: not before.
+        return Verdict(not _is_led(facts), True, CUT)
+    if facts.deaf is not None and facts.deaf < DEAF and _is_led(facts):
+        # A bridge, or a neighbour's question, may keep the first adverts back for a second.
+        return Verdict(False, True, UNHEARD)
+    return None
+
+
+def _worse(state: State, facts: Facts, now: float) -> Verdict | None:
+    """Why the peer is the better MASTER by what is heard of the networks; None where it is not."""
+    if alone := _alone(facts):
+        return Verdict(False, True, alone)
+    if facts.role is not Role.MASTER or (facts.peer and facts.peer.ready):
+        dead = _way_out(state, facts, now)
+        return Verdict(False, True, dead) if dead else None
+    return None
 
 
 def _is_led(facts: Facts) -> bool:

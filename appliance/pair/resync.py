@@ -1,4 +1,4 @@
-"""A request for all of the peer's entries, and the MASTER's preparation of its answer.
+"""A request for all of the peer's entries, and the MASTER's preparation of its answer. Pure.
 
 conntrackd tells a port only where it was moved. The kernel that takes a flow in without it asks what
 port the flow's siblings have, those that begin at the same port of the same machine: if a moved one is
@@ -8,52 +8,87 @@ the whole table is sent, which has no order.
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from appliance.pair.beat import Beat
 from appliance.vrrp import Role
 
 ALONE = 3.0  # seconds for which a request waits while no MASTER is heard
 PATIENCE = 20.0  # seconds for which it waits for a MASTER at most
+# Seconds from a request to the first canary that was surely planted after the peer had heard of it.
+REQUEST_SPARE = 1.0
 
 
-@dataclass
-class Request:
-    """The standby's part: what it asks for, by a number, and since when it waits; None if it does not."""
+class Stage(StrEnum):
+    """How far a standby is with fetching all of the peer's entries."""
+
+    NONE = "none"  # nothing is fetched: what is here came by itself
+    FLUSHING = "flushing"  # the old replicas are dropped; the request comes after that
+    PREPARING = "preparing"  # the MASTER is asked to tell first of flows that kept their port
+    ASKING = "asking"  # conntrackd is told to ask for all entries
+    ASKED = "asked"  # it has asked
+    BROKEN_OFF = "broken off"  # it could not, and nothing is proved before the next request
+
+    @property
+    def going_on(self) -> bool:
+        """Whether there is more to come of it."""
+        return self in (Stage.FLUSHING, Stage.PREPARING, Stage.ASKING)
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """The standby's part: the number of its last request, the stage, and since when it lasts."""
 
     number: int
-    since: float | None = None
+    stage: Stage = Stage.NONE
+    since: float = 0.0
 
-    def ask(self, now: float) -> None:
-        """Ask the MASTER to prepare."""
-        self.number, self.since = self.number + 1, now
+    def at(self, stage: Stage, now: float) -> "Fetch":
+        """At another stage; each preparation is a new request."""
+        return Fetch(self.number + (stage is Stage.PREPARING), stage, now)
+
+    def broken_off(self, now: float) -> "Fetch":
+        """As it is when nothing more is done for it."""
+        return self.at(Stage.BROKEN_OFF, now) if self.stage.going_on else self
 
     @property
     def open(self) -> int:
-        """The number while it waits, else 0."""
-        return 0 if self.since is None else self.number
+        """The number of the request that the MASTER is to prepare, else 0."""
+        return self.number if self.stage is Stage.PREPARING else 0
 
     def due(self, peer: Beat | None, now: float) -> bool:
         """Whether conntrackd may ask now: all is prepared, or nobody prepares anything."""
-        if self.since is None:
+        if self.stage is not Stage.PREPARING:
             return False
         if peer is None or peer.role != Role.MASTER:
             return now - self.since > ALONE
         return peer.prepared == self.number or now - self.since > PATIENCE
 
+    def proved_by(self, announced: float) -> bool:
+        """Whether a canary of that moment was planted after the request: what it brought is here too."""
+        if self.stage is Stage.ASKED:
+            return announced >= self.since + REQUEST_SPARE
+        return self.stage is Stage.NONE
 
-@dataclass
+
+@dataclass(frozen=True)
 class Preparation:
-    """The MASTER's part: for which request, and which of its canaries comes after all that it told."""
+    """The MASTER's part: for which request, and which of its canaries comes after all that it told.
+
+    The barrier is infinite until all is told; number 0 is no request.
+    """
 
     number: int = 0
     barrier: float = math.inf
 
-    def begin(self, peer: Beat | None) -> bool:
-        """Whether the peer asks for something new, which is then to be prepared."""
-        if peer is None or peer.asks in (0, self.number):
-            return False
-        self.number, self.barrier = peer.asks, math.inf
-        return True
+    def wanted(self, peer: Beat | None) -> int:
+        """The number of a request that is to be prepared anew, else 0."""
+        return 0 if peer is None or peer.asks == self.number else peer.asks
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is under way."""
+        return self.number > 0 and math.isinf(self.barrier)
 
     def arrived(self, peer: Beat | None) -> int:
         """The request for which all has arrived at the peer, else 0."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from appliance.conntrack.orders import Order
 from appliance.vrrp import Role
 
+UNSETTLED = "-"
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -31,3 +33,17 @@ def steps(settled: Settled | None, role: Role, generation: int) -> tuple[Order, 
     if known is None:
         return (Order.DISOWN, Order.REQUEST)
     return (Order.DISOWN,) if known is Role.MASTER else ()
+
+
+def to_text(settled: Settled) -> str:
+    """A line for the next agent, as in `MASTER 4711`; a minus stands for no role."""
+    return f"{settled.role or UNSETTLED} {settled.generation}\n"
+
+
+def from_text(text: str) -> Settled | None:
+    """What an earlier agent had settled; None where the text is none of `to_text`."""
+    try:
+        role, generation = text.split()
+        return Settled(None if role == UNSETTLED else Role(role), int(generation))
+    except ValueError:
+        return None

@@ -15,16 +15,18 @@ def packets(interface: str, listing: str) -> int | None:
 
 
 class LanTraffic:
-    """Remembers when the count last rose. `interface` may become another one at any time."""
+    """Remembers when the count last rose."""
 
     def __init__(self) -> None:
-        self.interface = ""
         self.count: int | None = None
         self.rose = 0.0
 
-    def still(self, now: float) -> float | None:
-        """For how many seconds nothing has come in; None where that cannot be told."""
-        count = packets(self.interface, _COUNTS.read_text(encoding="ascii"))
+    def still(self, interface: str, now: float) -> float | None:
+        """For how many seconds nothing has come in by it; None where that cannot be told.
+
+        The interface may become another one at any time.
+        """
+        count = packets(interface, _COUNTS.read_text(encoding="ascii"))
         if count is None:
             self.count = None
             return None

@@ -2,24 +2,25 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.pair import beat, degraded, pair_status, readiness
+from appliance.pair import beat, degraded, judgement, pair_status, readiness
 from appliance.pair.beat import Beat
 from appliance.pair.peer import Peer
+from appliance.pair.replication_state import Progress
 from appliance.status import metrics
 from appliance.status.node_status import from_json, to_json
 from appliance.status.rows import rows
 from appliance.vrrp import Role
 
+from .facts import FACTS
 from .snapshots import STANDBY
 from .test_beat import BEATS, PEER
-from .test_degraded import WELL
-from .test_readiness import FACTS
 
 NOW = 1_767_225_600  # the first second of 2026: canaries and requests begin at the time of day
 # What an attacker would write, for hypothesis seldom finds it.
@@ -45,17 +46,19 @@ def datagram(**changed: object) -> bytes:
 def read_everywhere(peer: Beat) -> None:
     """Have all that reads a beat read this one."""
     for role in Role:
-        for fresh in (True, False):
-            facts = replace(FACTS, role=role, peer=peer, fresh=fresh, peers_quiet=peer.quiet)
-            facts = replace(facts, peers_still=peer.still, parted=True)
-            for now in (1.0, readiness.PATIENCE + 1):
-                before = readiness.State(0.0)
-                state, _ = readiness.judge(before, facts, now)
-                readiness.learned(before, state, facts, now)
-        sight = replace(WELL, role=role, peer=peer, waited=9.0, settling=True)
-        for one in (sight, replace(sight, overrun=True)):
-            degraded.why(one)
-            degraded.behind(one)
+        facts = replace(FACTS, role=role, peer=peer, peers_quiet=peer.quiet)
+        facts = replace(facts, peers_still=peer.still, parted=True)
+        for fresh, now in product((True, False), (1.0, readiness.PATIENCE + 1)):
+            before = readiness.State(0.0)
+            state, _ = readiness.judge(before, facts, now, fresh=fresh)
+            readiness.learned(before, state, facts, now)
+        for overrun in (False, True):
+            progress = Progress(fresh=True, waited=9.0, settling=True, overrun=overrun)
+            degraded.why(facts, progress, "")
+            degraded.behind(facts, progress)
+        memory = judgement.begin(None, ready=True, even=True, seconds=NOW, now=0.0)
+        for now in (1.0, 2.0):
+            memory, _ = judgement.follow(memory, facts, now)
     snapshot = STANDBY._replace(pair=STANDBY.pair._replace(peer=pair_status.peer(peer)))
     text = to_json(snapshot)
     json.loads(text, parse_constant=pytest.fail)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.conntrack.conntrackd import Conntrackd, Queues, commands, waiting
-from appliance.conntrack.orders import Order, Outcome
+from appliance.conntrack.conntrackd import Conntrackd, commands, waiting
+from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.run_dir import RunDir
 
 NETLINK = """\

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.pair.replicas import RESTART_INTERVAL
+from appliance.pair.replication import RESTART_INTERVAL
 from appliance.processes.deaths import BY_ITSELF, BY_SIGNAL, Death, given_up
 
 

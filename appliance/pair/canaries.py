@@ -1,0 +1,99 @@
+"""Canaries: entries that no traffic has, planted by the MASTER to see whether they arrive. Pure."""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+from appliance.pair.beat import Beat
+from appliance.vrrp import Role
+
+# A canary's number tells who planted it: those of one node are even, those of the other odd.
+CANARY_STEP = 2
+CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
+_KEPT = 30  # of those on their way; one that is older has expired in either table
+_Times = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """Numbers and times, in seconds on the monotonic clock.
+
+    Numbers begin at the time of day, so that an agent that starts anew repeats none.
+    """
+
+    # The last that this node planted.
+    number: int
+    # The last one of the peer's that has arrived here.
+    seen: int = 0
+    # When each that may be on its way was planted here, or announced by the peer.
+    planted: _Times = field(default_factory=dict)
+    awaited: _Times = field(default_factory=dict)
+    # How long the last one of the peer's took from its announcement.
+    lag_ms: float | None = None
+    # When the last was planted; the next is due at once where none was.
+    last: float = -math.inf
+
+    def following(self, *, even: bool) -> int:
+        """The number of the next one that this node plants."""
+        ours = self.number % CANARY_STEP == (0 if even else 1)
+        return self.number + (CANARY_STEP if ours else 1)
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for the next."""
+        return now - self.last >= CANARY_INTERVAL
+
+    def hastened(self) -> "Canaries":
+        """With the next due at once."""
+        return replace(self, last=-math.inf)
+
+    def plant(self, now: float, *, even: bool) -> "Canaries":
+        """With the next one planted."""
+        number = self.following(even=even)
+        recent = {n: then for n, then in self.planted.items() if n > number - _KEPT * CANARY_STEP}
+        return replace(self, number=number, last=now, planted={**recent, number: now})
+
+    def looked_for(self, peer: Beat | None, role: Role) -> tuple[int, ...]:
+        """Those of the peer's to look for in the table now, the oldest first."""
+        return tuple(sorted(self._expected(peer, role, 0.0)))
+
+    def look_out(
+        self, peer: Beat | None, role: Role, arrived: AbstractSet[int], now: float
+    ) -> tuple["Canaries", float | None]:
+        """With what has arrived; and when the newest that did was announced, None where none did."""
+        awaited = self._expected(peer, role, now)
+        here = max(awaited.keys() & arrived, default=None)
+        if here is None:
+            return replace(self, awaited=awaited), None
+        since = awaited[here]
+        left = {number: then for number, then in awaited.items() if number > here}
+        lag = round((now - since) * 1000, 1)
+        return replace(self, seen=here, lag_ms=lag, awaited=left), since
+
+    def waited(self, peer: Beat, role: Role, now: float) -> float:
+        """Age in seconds of the oldest one that has not arrived.
+
+        On the MASTER of those that it planted and the peer has not acknowledged; on a standby of those that
+        the peer announced.
+        """
+        if role is not Role.MASTER:
+            return now - min(self.awaited.values(), default=now)
+        due = [then for number, then in self.planted.items() if number > peer.seen]
+        return now - min(due, default=now)
+
+    def imminent(self, now: float) -> bool:
+        """Whether one was announced just now and is looked out for."""
+        newest = max(self.awaited.values(), default=None)
+        return newest is not None and now - newest < CANARY_INTERVAL / 2
+
+    def forgotten(self) -> "Canaries":
+        """Without those that are on their way."""
+        return replace(self, planted={}, awaited={})
+
+    def _expected(self, peer: Beat | None, role: Role, now: float) -> dict[int, float]:
+        """The peer's that have not arrived, with the one that it announces now."""
+        if peer is None:
+            return dict(self.awaited)
+        if peer.role != Role.MASTER or role is Role.MASTER:
+            return {}
+        return ({peer.canary: now} if peer.canary > self.seen else {}) | dict(self.awaited)

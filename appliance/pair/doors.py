@@ -1,0 +1,175 @@
+"""The doors of a node to what is outside the process: a test brings its own. Nothing is decided here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from appliance import system
+from appliance.addresses import Address
+from appliance.config import reserved_names
+from appliance.config.model import Config
+from appliance.conntrack import table
+from appliance.conntrack.conntrackd import Conntrackd
+from appliance.conntrack.orders import Order, Outcome, Queues
+from appliance.planning import virtual_macs
+from appliance.run_dir import RunDir
+from appliance.wires import frames
+from appliance.wires.adverts import Advert, Adverts
+from appliance.wires.frames import Frames
+from appliance.wires.heartbeat import Heart
+from appliance.wires.lan import LanTraffic
+from appliance.wires.neighbours import Neighbour
+from appliance.wires.uplink import Uplink
+
+
+class BeatSocket(Protocol):
+    """Carries beats; never raises."""
+
+    def fileno(self) -> int:
+        """For select."""
+
+    def send(self, datagram: bytes) -> None:
+        """Send one."""
+
+    def receive(self) -> Sequence[bytes]:
+        """All that have come."""
+
+
+class AdvertSource(Protocol):
+    """Gives the peer's adverts."""
+
+    def read(self) -> Advert | None:
+        """The last one until now."""
+
+
+class Pings(Protocol):
+    """Asks targets outside again and again."""
+
+    def fileno(self) -> int:
+        """For select."""
+
+    def sample(self, now: float) -> None:
+        """Begin the next sample."""
+
+    def receive(self, now: float) -> None:
+        """Read the answers that have come."""
+
+    def quiet(self, now: float) -> float:
+        """Seconds since the last answer."""
+
+    def works(self) -> bool | None:
+        """Whether the way out works; None before that is known."""
+
+
+class FrameSource(Protocol):
+    """Hears the frames of one virtual MAC on one interface."""
+
+    interface: str
+    mac: str
+
+    def read(self, now: float) -> float | None:
+        """When the last one was there."""
+
+
+class LanCounter(Protocol):
+    """Counts what comes in by the LAN."""
+
+    def still(self, interface: str, now: float) -> float | None:
+        """For how many seconds nothing has; None where that cannot be told."""
+
+
+class Table(Protocol):
+    """The kernel's connection table (`conntrack.table`); all raise ApplianceError."""
+
+    def count(self) -> int:
+        """How many entries there are."""
+
+    def limit(self) -> int:
+        """How many there may be."""
+
+    def planted(self, number: int) -> bool:
+        """Whether the canary of this number is there."""
+
+    def plant(self, number: int) -> None:
+        """Make it."""
+
+
+class ConntrackdDoor(Protocol):
+    """Gives conntrackd one order at a time (`conntrack.conntrackd`)."""
+
+    def give(self, order: Order, now: float) -> None:
+        """Begin to carry it out."""
+
+    def outcome(self, now: float) -> Outcome | None:
+        """How the order under way ended, if it has."""
+
+    def queues(self, port: int) -> Queues:
+        """What waits for conntrackd in the kernel; `port` is where the peer's messages come in."""
+
+    def calm(self, process: int) -> None:
+        """Take the realtime priority from it."""
+
+    def restart(self) -> None:
+        """End it, so that supervisord starts it anew."""
+
+
+class LanVoice(Protocol):
+    """Tells the networks where addresses are; never raises."""
+
+    def announce(self, interface: str, address: Address) -> None:
+        """Send a gratuitous ARP."""
+
+    def keep(self, interface: str) -> None:
+        """Have the kernel go on sending to the peer's last known MAC on the LAN."""
+
+
+@dataclass(frozen=True)
+class Wires:
+    """The sockets that one file asks for."""
+
+    beats: BeatSocket
+    adverts: AdvertSource
+    pings: Pings | None
+    macs: tuple[FrameSource, ...]
+    voice: LanVoice
+
+
+class Announcer:
+    """The real one: frames of our own, and the kernel's table of neighbours."""
+
+    def __init__(self, peer: Address) -> None:
+        self.neighbour = Neighbour(peer)
+
+    def announce(self, interface: str, address: Address) -> None:
+        """Send a gratuitous ARP."""
+        frames.announce(interface, address)
+
+    def keep(self, interface: str) -> None:
+        """Have the kernel go on sending to the peer's last known MAC on the LAN."""
+        self.neighbour.keep(interface)
+
+
+def open_wires(config: Config, node: str, now: float) -> Wires:
+    """The sockets of this node, by this file; some need CAP_NET_RAW."""
+    me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
+    targets = {config.wan.gateway, *config.wan.probes}
+    names = (reserved_names.LAN, reserved_names.WAN)
+    macs = zip(names, virtual_macs.macs(config), strict=True) if config.vgw.virtual_mac else ()
+    return Wires(
+        Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1),
+        Adverts(peer.lan.ip, config.vgw.virtual_router_id),
+        Uplink(me.wan.ip, targets, now) if me.wan else None,
+        tuple(Frames(name, mac) for name, mac in macs),
+        Announcer(peer.lan.ip),
+    )
+
+
+@dataclass(frozen=True)
+class Doors:
+    """All doors of a node."""
+
+    wires: Callable[[Config, str, float], Wires] = open_wires
+    table: Table = table
+    conntrackd: Callable[[RunDir], ConntrackdDoor] = Conntrackd
+    lan: LanCounter = field(default_factory=LanTraffic)
+    wall: Callable[[], float] = system.wall

@@ -1,0 +1,162 @@
+"""What the node hears: beats, adverts, answers, the connection table and conntrackd; and the facts of it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from appliance import ApplianceError
+from appliance.config.model import Failback
+from appliance.pair import readiness
+from appliance.pair.doors import ConntrackdDoor, Doors, Wires
+from appliance.pair.facts import Facts
+from appliance.pair.judgement import Memory
+from appliance.pair.mac_frames import MacHeard
+from appliance.pair.peer import Peer
+from appliance.pair.terms import Terms
+from appliance.vrrp import Role
+from appliance.wires.adverts import Advert
+from appliance.wires.uplink import INTERVAL as SAMPLE_INTERVAL
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the agent has seen of its own node. Times on the monotonic clock."""
+
+    role: Role = Role.BACKUP
+    # When it came to that role, and when its cables came back last.
+    became: float = 0.0
+    back: float = 0.0
+    # LAN and WAN have their carriers.
+    carries: bool = True
+    # The name of the LAN interface.
+    lan: str = ""
+    ruleset: bool = False
+    # keepalived runs.
+    electable: bool = True
+    # conntrackd's process id; 0 where it does not run.
+    generation: int = 0
+
+    def cabled(self, now: float, *, carries: bool, lan: str) -> "Own":
+        """With what was seen of the cables."""
+        came = carries and not self.carries
+        return replace(self, carries=carries, lan=lan, back=now if came else self.back)
+
+    def in_role(self, role: Role, now: float) -> "Own":
+        """With a new role."""
+        return replace(self, role=role, became=now)
+
+    def guarded(self, *, ruleset: bool) -> "Own":
+        """With what was seen of the ruleset."""
+        return replace(self, ruleset=ruleset)
+
+    def with_programs(self, *, electable: bool, generation: int) -> "Own":
+        """With what was seen of keepalived and conntrackd."""
+        return replace(self, electable=electable, generation=generation)
+
+
+class Ears:
+    """Everything that comes in, and what of it has to be kept to tell how long ago it was."""
+
+    def __init__(self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, now: float):
+        self.terms, self.wires, self.began = terms, wires, now
+        self.table, self.conntrackd, self.lan, self.wall = doors.table, door, doors.lan, doors.wall
+        self.peer = Peer(terms.peer)
+        self.sampled = -math.inf
+        # Why something could not be looked at, or an order was refused; empty where nothing failed.
+        self.trouble = ""
+        # What went wrong since conntrackd started, as it told last.
+        self.counters: Mapping[str, int] = {}
+
+    def take_up(self, terms: Terms, wires: Wires) -> None:
+        """Go by another file."""
+        if terms.peer != self.peer.name:
+            self.peer = Peer(terms.peer)
+        self.terms, self.wires = terms, wires
+
+    def filenos(self) -> tuple[int, ...]:
+        """What to wait on."""
+        pings = self.wires.pings
+        return (self.wires.beats.fileno(), *([pings.fileno()] if pings else []))
+
+    def hear(self, now: float) -> bool:
+        """Take in beats and answers; whether the peer has said that it is no MASTER any more, but in FAULT."""
+        left = False
+        for datagram in self.wires.beats.receive():
+            was_master = self.peer.is_master
+            if self.peer.take(datagram, now):
+                left = left or (was_master and self.peer.in_fault)
+        self.peer.fell_silent(now)
+        if pings := self.wires.pings:
+            pings.receive(now)
+            if now >= self.next_sample():
+                self.sampled = now
+                pings.sample(now)
+        return left
+
+    def next_sample(self) -> float:
+        """When the way out is to be asked again."""
+        return self.sampled + SAMPLE_INTERVAL
+
+    def facts(
+        self, own: Own, memory: Memory, now: float, *, asked: bool, looking: bool, leisure: bool
+    ) -> Facts:
+        """What is known now.
+
+        `asked`: a switchover's note is there. `looking`: conntrackd's queues are to be looked at, which costs as much as all
+        else together. Raises MissingKernelFeature without connection tracking.
+        """
+        terms, peer = self.terms, self.peer
+        self.trouble = ""
+        advert, passed = self._advert()
+        last = now - passed if advert else self.began
+        recent = 4 * terms.advert_interval + 1
+        caught_up = memory.readiness.caught_up
+        outcome = self.conntrackd.outcome(now) if leisure else None
+        if outcome:
+            self.trouble, self.counters = outcome.problem, outcome.counters or self.counters
+        return Facts(
+            plain=terms.failback is Failback.PLAIN,
+            never=terms.failback is Failback.NEVER,
+            outranks=terms.outranks,
+            hold=terms.hold,
+            even=terms.even,
+            role=own.role,
+            carries=own.carries,
+            ruleset=own.ruleset,
+            electable=own.electable,
+            asked=asked,
+            listened=now - self.began > readiness.GRACE,
+            quiet=self.wires.pings.quiet(now) if self.wires.pings else None,
+            still=self.lan.still(own.lan, now),
+            deaf=None if last >= own.back else now - own.back,
+            advertised=bool(advert and advert.priority and passed < recent),
+            missed=not advert or passed > 1.5 * terms.advert_interval,
+            outranked=bool(advert and advert.priority > terms.priority),
+            macs=tuple(MacHeard(one.interface, one.mac, one.read(now)) for one in self.wires.macs),
+            parted=peer.parted(own.role, own.became, last, terms.patience),
+            peer=peer.beat,
+            peers_quiet=peer.quiet(now),
+            peers_still=peer.still(now),
+            same_file=peer.goes_by(terms.digest, terms.legacy_digest),
+            entries=self.table.count(),
+            limit=self.table.limit(),
+            arrived=self._arrived(own, memory),
+            generation=own.generation,
+            queues=self.conntrackd.queues(terms.sync_port) if looking or not caught_up else None,
+            outcome=outcome,
+            leisure=leisure,
+        )
+
+    def _advert(self) -> tuple[Advert | None, float]:
+        """The peer's last advert, and how long ago it came: it is stamped by the wall clock."""
+        advert = self.wires.adverts.read()
+        return advert, self.wall() - advert.at if advert else math.inf
+
+    def _arrived(self, own: Own, memory: Memory) -> frozenset[int]:
+        """Those of the peer's canaries that are in the table, of all that are awaited."""
+        awaited = memory.replication.canaries.looked_for(self.peer.beat, own.role)
+        try:
+            return frozenset(number for number in awaited if self.table.planted(number))
+        except ApplianceError as error:
+            self.trouble = str(error)
+            return frozenset()

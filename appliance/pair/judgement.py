@@ -1,0 +1,163 @@
+"""What follows of what is known: readiness, degraded and replication by one pure function."""
+
+from dataclasses import dataclass, replace
+
+from appliance import __version__
+from appliance.pair import degraded, mac_frames, readiness, replication, replication_state
+from appliance.pair.beat import SCHEMA, Beat
+from appliance.pair.deeds import (
+    CallMaster,
+    Deed,
+    Inform,
+    KeepPeersPlace,
+    Record,
+    TellKeepalived,
+    WithdrawNote,
+)
+from appliance.pair.facts import Facts
+from appliance.pair.readiness import Verdict
+from appliance.pair.steps import Settled
+from appliance.pair.terms import Terms
+from appliance.vrrp import Role
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered from one moment to the next, and what was concluded last."""
+
+    readiness: readiness.State
+    replication: replication_state.State
+    verdict: Verdict
+    role: Role = Role.BACKUP
+    # Since when frames of the virtual MACs should come in; None where they need not.
+    listening: float | None = None
+    # What keeps them from this node; empty where nothing does.
+    unheard: str = ""
+    # Why a takeover could lose flows, and which a crash of the MASTER would lose; empty where none.
+    degraded: str = ""
+    behind: str = ""
+    # Seconds for which no flow has passed between the two conntrackds.
+    waited: float = 0.0
+    # This node and its peer both say that they are MASTER.
+    contested: bool = False
+
+    def news(self) -> tuple[bool, ...]:
+        """What the agent must look at the world for when it changes."""
+        lacking = (bool(self.degraded), bool(self.behind))
+        return (self.verdict.ready, self.verdict.aside, *lacking, self.contested)
+
+    def told_at_once(self, peer: Beat | None) -> tuple[int, ...]:
+        """What the peer is told of as soon as it changes."""
+        known = self.replication
+        canaries = (known.canaries.number, known.canaries.seen)
+        return (*canaries, known.fetch.open, known.preparation.arrived(peer))
+
+
+def begin(settled: Settled | None, *, ready: bool, even: bool, seconds: int, now: float) -> Memory:
+    """The memory of an agent that starts.
+
+    What the one before had settled with conntrackd, and whether it called the node ready: an agent that was killed
+    left a node that goes on, so what was true then still is. `seconds` since 1970; `even`: its canaries have even numbers.
+    """
+    return Memory(
+        readiness.State(now, caught_up=ready),
+        replication_state.begin(settled, seconds, now, even=even),
+        Verdict(ready, False, "just started"),
+    )
+
+
+def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed, ...]]:
+    """What to remember, and what to do, in this order: keepalived is told first."""
+    facts, note = _heeded(memory, facts)
+    state, caught_up = memory.readiness, memory.readiness.caught_up
+    known, orders = replication.decide(memory.replication, facts, now, caught_up=caught_up)
+    if memory.role is Role.MASTER and facts.role is not Role.MASTER:
+        state = readiness.left_mastership(state, now)
+    if known.began != memory.replication.began:
+        state = readiness.replication_restarted(state, now)
+    progress = replication.progress(known, facts, now, caught_up=state.caught_up)
+    former = state
+    state, verdict = readiness.judge(state, facts, now, fresh=progress.fresh)
+    led = _led(facts)
+    listening = (now if memory.listening is None else memory.listening) if led else None
+    after = Memory(
+        readiness=state,
+        replication=known,
+        verdict=verdict,
+        role=facts.role,
+        listening=listening,
+        unheard=mac_frames.unheard(facts.macs, listening, now),
+        degraded=degraded.why(facts, progress, state.late),
+        behind=degraded.behind(facts, progress),
+        waited=progress.waited,
+        contested=facts.role is Role.MASTER and _is_master(facts.peer),
+    )
+    keepalived = TellKeepalived(verdict.ready, verdict.aside)
+    learned = _learned(readiness.learned(former, state, facts, now), facts)
+    health = _health(memory.degraded, after.degraded)
+    return after, (*note, keepalived, *learned, *health, *_presence(facts, led=led), *orders)
+
+
+def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
+    """What this node has to say of itself."""
+    known, master = memory.replication, memory.role is Role.MASTER
+    return Beat(
+        node=terms.node,
+        role=str(memory.role if facts.carries else Role.FAULT),
+        ready=memory.verdict.ready,
+        reason=memory.verdict.reason,
+        priority=terms.priority,
+        entries=facts.entries,
+        quiet=facts.quiet,
+        still=facts.still,
+        generation=known.generation,
+        canary=known.canaries.number if master else 0,
+        seen=known.canaries.seen,
+        replicas=memory.readiness.caught_up and not memory.degraded,
+        asks=known.fetch.open,
+        prepared=known.preparation.arrived(facts.peer),
+        config=terms.legacy_digest,
+        schema=SCHEMA,
+        version=__version__,
+        digest=terms.digest,
+    )
+
+
+def _heeded(memory: Memory, facts: Facts) -> tuple[Facts, tuple[Deed, ...]]:
+    """The facts without a switchover's note that has done its work: the VGW is at the peer, or came back."""
+    given = facts.role is Role.BACKUP and facts.outranked
+    returned = facts.role is Role.MASTER and memory.role is not Role.MASTER
+    if not facts.asked or not (given or returned):
+        return facts, ()
+    return replace(facts, asked=False), (WithdrawNote(),)
+
+
+def _is_master(peer: Beat | None) -> bool:
+    return peer is not None and peer.role == Role.MASTER
+
+
+def _led(facts: Facts) -> bool:
+    return facts.role is not Role.MASTER and _is_master(facts.peer)
+
+
+def _learned(sentence: str, facts: Facts) -> tuple[Deed, ...]:
+    if not sentence:
+        return ()
+    record = Record("catching up", "caught up", sentence, facts.entries)
+    return (Inform(sentence, grave=False), record)
+
+
+def _health(before: str, after: str) -> tuple[Deed, ...]:
+    if bool(before) is bool(after):
+        return ()
+    sentence = f"replication is degraded: {after}"
+    if not after:
+        sentence = f"replication works again, it was degraded: {before}"
+    words = ("degraded", "works") if before else ("works", "degraded")
+    return (Inform(sentence), Record(*words, sentence))
+
+
+def _presence(facts: Facts, *, led: bool) -> tuple[Deed, ...]:
+    if facts.role is Role.MASTER:
+        return (KeepPeersPlace(),)
+    return (CallMaster(),) if led and facts.missed else ()

@@ -1,0 +1,333 @@
+"""State replication as one pure function: what is known, what follows of it, and what is to be done.
+
+No takeover waits for any of it: a MASTER is whoever holds the VGW.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from appliance.conntrack.orders import Order, Outcome
+from appliance.pair.deeds import (
+    CalmConntrackd,
+    Deed,
+    Inform,
+    PlantCanary,
+    Remember,
+    RestartConntrackd,
+    Tell,
+)
+from appliance.pair.degraded import CANARY_PATIENCE
+from appliance.pair.facts import Facts
+from appliance.pair.replication_state import (
+    Account,
+    BeingTold,
+    Progress,
+    Queue,
+    Replicas,
+    State,
+    Told,
+    Untold,
+)
+from appliance.pair.resync import Preparation, Stage
+from appliance.pair.steps import Settled, steps
+from appliance.vrrp import Role
+
+# Bytes before conntrackd, about a thousand messages: with more it is taking in a bulk update.
+BACKLOG = 1 << 20
+RESTART_INTERVAL = 60.0  # seconds between two new starts of a conntrackd that nothing passes
+RETRY_INTERVAL = 1.0  # seconds from an order that failed to the next attempt
+REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
+OVERRUN_INTERVAL = 30.0  # seconds between two announcements of everything after events were lost
+COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
+
+
+Decision = tuple[State, tuple[Deed, ...]]
+Turn = Callable[[State, Facts, float], Decision]
+
+
+def decide(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decision:
+    """What to remember, and what to do, in this order. `caught_up`: the replicas once came in full.
+
+    Where there is no leisure only notes are taken.
+    """
+    state = _look_out(_noted(state, facts, now), facts, now)
+    if not facts.leisure:
+        return state, ()
+    before = state
+    if facts.outcome:
+        state = _ended(state, facts.outcome, facts, now)
+    follow = partial(_follow, caught_up=caught_up)
+    part: Turn = _lead if facts.role is Role.MASTER else follow
+    turns: tuple[Turn, ...] = (_process, _settle, part, _count, _mend)
+    deeds: tuple[Deed, ...] = ()
+    for turn in turns:
+        state, more = turn(state, facts, now)
+        deeds += more
+    state, order = _next(state)
+    return state, (*deeds, *_remember(before, state), *order)
+
+
+def progress(state: State, facts: Facts, now: float, *, caught_up: bool) -> Progress:
+    """How far it is."""
+    told = isinstance(state.part, Told) and state.part.settled.role is Role.MASTER
+    barrier = state.part.barrier if isinstance(state.part, Told) else 0
+    seen = facts.peer.seen if facts.peer else 0
+    return Progress(
+        fresh=state.replicas.arrive and (caught_up or _drained(facts)),
+        waited=_waited(state, facts, now),
+        settling=not told or seen < barrier,
+        overrun=state.account is Account.SHORT,
+    )
+
+
+def _drained(facts: Facts) -> bool:
+    """Whether conntrackd has read what the peer sent, and what that made the kernel report.
+
+    A flow that begins here would have to wait behind either.
+    """
+    queues = facts.queues
+    return queues is not None and max(queues.events, queues.messages) <= BACKLOG
+
+
+def _waited(state: State, facts: Facts, now: float) -> float:
+    peer = facts.peer
+    if not (peer and facts.same_file and peer.generation and facts.generation):
+        return 0.0
+    return state.canaries.waited(peer, facts.role, now)
+
+
+def _noted(state: State, facts: Facts, now: float) -> State:
+    """With the role, and the peer's coming and going."""
+    if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
+        # What was to be done for the former role is not done for this one.
+        state = replace(
+            _dropped(state, now),
+            fetch=state.fetch.at(Stage.NONE, now),
+            canaries=state.canaries.forgotten(),
+            account=Account.FOREIGN,
+            clocks=replace(state.clocks, failed=-math.inf),
+        )
+    heard = facts.peer is not None
+    if heard and not state.peer_heard:
+        # It cannot have seen what was planted before.
+        state = replace(state, canaries=replace(state.canaries, planted={}))
+    if state.peer_heard and not heard:
+        state = replace(state, gap=True, canaries=state.canaries.forgotten())
+    return replace(state, role=facts.role, peer_heard=heard)
+
+
+def _look_out(state: State, facts: Facts, now: float) -> State:
+    """With the canaries that have arrived."""
+    canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
+    proved = since is not None and state.fetch.proved_by(since)
+    replicas = state.replicas.proved() if proved else state.replicas
+    return replace(state, canaries=canaries, replicas=replicas)
+
+
+def _dropped(state: State, now: float) -> State:
+    """Without all that was under way."""
+    part = Untold() if isinstance(state.part, BeingTold) else state.part
+    fetch = state.fetch.broken_off(now)
+    return replace(state, queue=state.queue.dropped(), part=part, fetch=fetch)
+
+
+def _ended(state: State, outcome: Outcome, facts: Facts, now: float) -> State:
+    """With what came of the order that was under way."""
+    meant = not state.queue.abandoned
+    state = replace(state, queue=Queue(state.queue.waiting))
+    if not meant:
+        return state
+    if outcome.problem:
+        return _failed(state, outcome.order, now)
+    barrier = state.canaries.following(even=facts.even)
+    if outcome.order is Order.REQUEST:
+        state = replace(state, fetch=state.fetch.at(Stage.ASKED, now))
+    elif outcome.order is Order.FLUSH:
+        state = _asking(state, now)
+    elif outcome.order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
+        # The next canary, which is planted at once, shows that all has arrived.
+        prepared = replace(state.preparation, barrier=barrier)
+        state = replace(state, preparation=prepared, canaries=state.canaries.hastened())
+    if isinstance(state.part, BeingTold) and outcome.order is state.part.last:
+        # The next canary shows that what was ordered is done.
+        told = Told(Settled(state.part.role, state.generation), barrier)
+        state = replace(state, part=told, canaries=state.canaries.hastened())
+    return state
+
+
+def _failed(state: State, order: Order, now: float) -> State:
+    """With what an order that was refused leaves undone; all that is still wanted is begun anew."""
+    if order is Order.COUNT:
+        return state
+    stage = state.fetch.stage
+    # Who is being told its part is told, and asks, from the beginning.
+    unasked = stage.going_on and isinstance(state.part, Told)
+    return replace(
+        _dropped(state, now),
+        replicas=Replicas.OUTDATED if stage is Stage.FLUSHING else state.replicas,
+        gap=state.gap or unasked,
+        clocks=replace(state.clocks, failed=now),
+    )
+
+
+def _process(state: State, facts: Facts, now: float) -> Decision:
+    """Take note of conntrackd's process: with another one nothing holds."""
+    if facts.generation == state.generation:
+        return state, ()
+    deeds: tuple[Deed, ...] = ()
+    if facts.generation:
+        deeds = (CalmConntrackd(facts.generation),)
+        if state.generation:
+            deeds = (Inform(f"conntrackd runs anew, as process {facts.generation}"), *deeds)
+    # What was awaited still is: a start that mends nothing must not look like a cure.
+    doubted = state.replicas.doubted()
+    clocks = replace(state.clocks, failed=-math.inf)
+    state = replace(_dropped(state, now), replicas=doubted, clocks=clocks)
+    return replace(state, generation=facts.generation, began=now), deeds
+
+
+def _settle(state: State, facts: Facts, now: float) -> Decision:
+    """Have conntrackd told its part in this role; nobody waits for it."""
+    if isinstance(state.part, BeingTold) or now - state.clocks.failed < RETRY_INTERVAL:
+        return state, ()
+    settled = state.part.settled if isinstance(state.part, Told) else None
+    due = steps(settled, facts.role, state.generation)
+    if not due:
+        return state, ()
+    asks = due[-1] is Order.REQUEST
+    state = replace(
+        _dropped(state, now),
+        part=BeingTold(facts.role, due[-1]),
+        # The request itself waits until the MASTER has prepared its answer.
+        fetch=state.fetch.at(Stage.PREPARING if asks else Stage.NONE, now),
+        preparation=Preparation(),
+        clocks=replace(state.clocks, request=now),
+    )
+    return replace(state, queue=state.queue.with_(*(due[:-1] if asks else due))), ()
+
+
+def _lead(state: State, facts: Facts, now: float) -> Decision:
+    """What a MASTER owes its peer: an answer, events that were lost, and a canary each second."""
+    state = replace(state, peers_generation=0, replicas=state.replicas.kept())
+    state = replace(state, gap=state.gap and facts.peer is None)
+    if state.generation and (number := state.preparation.wanted(facts.peer)):
+        queue = state.queue.with_(Order.TOUCH_KEPT_PORTS)
+        state = replace(state, preparation=Preparation(number), queue=queue)
+    state, deeds = _make_good(state, facts, now)
+    if state.canaries.due(now):
+        canaries = state.canaries.plant(now, even=facts.even)
+        state, deeds = replace(state, canaries=canaries), (*deeds, PlantCanary(canaries.number))
+    return state, deeds
+
+
+def _make_good(state: State, facts: Facts, now: float) -> Decision:
+    """Tell the peer of everything anew where events were lost of entries that are this node's."""
+    if facts.queues is None:
+        return state, ()
+    lost = facts.queues.dropped - state.dropped
+    state = replace(state, dropped=facts.queues.dropped)
+    part = state.part
+    if not isinstance(part, Told) or part.settled != Settled(Role.MASTER, state.generation):
+        return replace(state, account=Account.FOREIGN), ()
+    if state.account is Account.FOREIGN:
+        # What was lost before it came to own its table, it has found there since.
+        return replace(state, account=Account.COMPLETE), ()
+    account = Account.SHORT if lost > 0 else state.account
+    state = replace(state, account=account)
+    waited = now - state.clocks.announcement >= OVERRUN_INTERVAL
+    if account is Account.COMPLETE or state.queue.busy or not waited:
+        return state, ()
+    return replace(
+        state,
+        account=Account.COMPLETE,
+        queue=state.queue.with_(Order.OWN, Order.TOUCH_KEPT_PORTS, Order.ANNOUNCE),
+        clocks=replace(state.clocks, announcement=now),
+    ), (Inform("conntrackd was too slow for some flows: the peer is told of all anew"),)
+
+
+def _follow(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decision:
+    """What a standby needs of its peer: all entries, once the MASTER has prepared that, and again."""
+    if facts.queues:
+        state = replace(state, dropped=facts.queues.dropped)
+    if state.generation and state.fetch.due(facts.peer, now):
+        queue = state.queue.with_(Order.REQUEST)
+        state = replace(state, fetch=state.fetch.at(Stage.ASKING, now), queue=queue)
+    return _renew(state, facts, now, caught_up=caught_up)
+
+
+def _renew(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decision:
+    """Ask again for entries that do not come, and drop those that the peer lost track of."""
+    peer, queues = facts.peer, facts.queues
+    if peer is None or peer.role != Role.MASTER:
+        # There are no replicas of a peer that is not MASTER: its conntrackd may start anew.
+        kept = state.replicas.kept()
+        return replace(state, peers_generation=0, replicas=kept, gap=state.gap and not peer), ()
+    both_run = peer.generation and state.generation
+    if not both_run or queues is None or state.queue.busy or state.fetch.open:
+        return state, ()
+    if state.peers_generation not in (0, peer.generation):
+        state = replace(state, replicas=Replicas.OUTDATED)
+    state = replace(state, peers_generation=peer.generation)
+    if state.replicas is Replicas.REPLACEABLE:
+        # What the peer tells first would be dropped with the rest, so the request comes after that.
+        return replace(
+            state,
+            queue=state.queue.with_(Order.DISOWN, Order.FLUSH),
+            fetch=state.fetch.at(Stage.FLUSHING, now),
+            replicas=Replicas.UNPROVED,
+            began=now,
+        ), (Inform("the peer's conntrackd runs anew: all replicas are fetched afresh"),)
+    if queues.messages > BACKLOG:
+        # It is still taking in what came; one bulk update behind another takes twice as long.
+        return replace(state, clocks=replace(state.clocks, request=now)), ()
+    due = now - state.clocks.request >= REQUEST_INTERVAL
+    return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
+
+
+def _asking(state: State, now: float) -> State:
+    """Asking the peer for all entries, once it has prepared that."""
+    clocks = replace(state.clocks, request=now)
+    return replace(state, fetch=state.fetch.at(Stage.PREPARING, now), clocks=clocks, gap=False)
+
+
+def _count(state: State, _facts: Facts, now: float) -> Decision:
+    """Asking for conntrackd's counters, when it is time."""
+    due = now - state.clocks.count >= COUNT_INTERVAL
+    if not due or not state.generation or state.queue.busy:
+        return state, ()
+    clocks = replace(state.clocks, count=now)
+    return replace(state, queue=state.queue.with_(Order.COUNT), clocks=clocks), ()
+
+
+def _mend(state: State, facts: Facts, now: float) -> Decision:
+    """Have conntrackd started anew, where nothing has passed it for long; not too often.
+
+    The MASTER's first: it loses nothing by a new start, a standby's its replicas.
+    """
+    patience = (2 if facts.role is Role.MASTER else 3) * CANARY_PATIENCE
+    waited = _waited(state, facts, now)
+    if waited <= patience or now - state.clocks.restart < RESTART_INTERVAL:
+        return state, ()
+    sentence = f"replication is stuck for {waited:.0f} s: conntrackd is started anew"
+    clocks = replace(state.clocks, restart=now)
+    return replace(state, clocks=clocks), (Inform(sentence), RestartConntrackd())
+
+
+def _remember(before: State, state: State) -> tuple[Deed, ...]:
+    """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
+    if state.part == before.part or isinstance(state.part, Untold):
+        return ()
+    if isinstance(state.part, Told):
+        return (Remember(state.part.settled),)
+    return (Remember(Settled(None, state.generation)),)
+
+
+def _next(state: State) -> Decision:
+    """Give conntrackd the next order, where it carries none out."""
+    queue = state.queue
+    if queue.under_way or not queue.waiting:
+        return state, ()
+    order, *others = queue.waiting
+    return replace(state, queue=Queue(tuple(others), order)), (Tell(order),)

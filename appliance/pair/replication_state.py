@@ -1,0 +1,169 @@
+"""What is remembered of state replication: its parts, each with states that have names. Pure.
+
+What the fields of State are for:
+
+- `part`: whose conntrackd believes the entries to be (Untold, BeingTold, Told);
+- `queue`: the orders that wait, and the one that conntrackd carries out;
+- `fetch`, `replicas`: a standby's request for all entries, and what its replicas are worth;
+- `account`, `preparation`: what a MASTER owes its peer;
+- `canaries`: what shows that entries arrive.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from appliance.conntrack.orders import Order
+from appliance.pair.canaries import CANARY_STEP, Canaries
+from appliance.pair.resync import Fetch, Preparation
+from appliance.pair.steps import Settled
+from appliance.vrrp import Role
+
+
+@dataclass(frozen=True)
+class Untold:
+    """Nobody knows what this conntrackd was told last."""
+
+
+@dataclass(frozen=True)
+class BeingTold:
+    """It is being told its part in this role; `last` is the order that ends it."""
+
+    role: Role
+    last: Order
+
+
+@dataclass(frozen=True)
+class Told:
+    """It has been told its part; a canary of the number `barrier`, or a later one, was planted after that."""
+
+    settled: Settled
+    barrier: int = 0
+
+
+class Replicas(StrEnum):
+    """What the replicas of a standby are worth."""
+
+    UNPROVED = "unproved"  # nothing shows that what was asked for is here
+    PROVED = "proved"  # a canary that was planted after it has arrived
+    # The peer's conntrackd is another one, and nobody told of flows that ended meanwhile. Old replicas
+    # are better than none: they go only when new ones are known to arrive.
+    OUTDATED = "outdated"
+    REPLACEABLE = "replaceable"  # outdated, and new ones arrive
+
+    @property
+    def arrive(self) -> bool:
+        """Whether new ones are known to arrive."""
+        return self in (Replicas.PROVED, Replicas.REPLACEABLE)
+
+    def proved(self) -> "Replicas":
+        """When a canary has arrived."""
+        old = self in (Replicas.OUTDATED, Replicas.REPLACEABLE)
+        return Replicas.REPLACEABLE if old else Replicas.PROVED
+
+    def doubted(self) -> "Replicas":
+        """When this node's conntrackd is another one."""
+        old = self in (Replicas.OUTDATED, Replicas.REPLACEABLE)
+        return Replicas.OUTDATED if old else Replicas.UNPROVED
+
+    def kept(self) -> "Replicas":
+        """When there is no MASTER any more that they could be outdated by."""
+        return Replicas.PROVED if self.arrive else Replicas.UNPROVED
+
+
+class Account(StrEnum):
+    """What the peer was told of the entries that are this node's."""
+
+    FOREIGN = "foreign"  # none are
+    COMPLETE = "complete"  # all that became of them
+    SHORT = "short"  # events found no room before conntrackd: the peer is to be told of all anew
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Orders that wait for their turn; the one under way; whether that one is a former plan's."""
+
+    waiting: tuple[Order, ...] = ()
+    under_way: Order | None = None
+    abandoned: bool = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to be carried out."""
+        return bool(self.waiting or self.under_way)
+
+    def with_(self, *orders: Order) -> "Queue":
+        """With more at its end."""
+        return replace(self, waiting=(*self.waiting, *orders))
+
+    def dropped(self) -> "Queue":
+        """Without those that wait; the one under way goes on, and its end will mean nothing."""
+        return Queue((), self.under_way, self.under_way is not None)
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """When each was last done, in seconds on the monotonic clock; `failed`: when an order did last."""
+
+    request: float = -math.inf
+    restart: float = -math.inf
+    count: float = -math.inf
+    announcement: float = -math.inf
+    failed: float = -math.inf
+
+
+@dataclass(frozen=True)
+class State:
+    """What is remembered between two moments.
+
+    `generation` is conntrackd's process id, 0 where none runs, and `peers_generation` the same of a MASTER
+    peer, 0 where there is none. `gap`: the peer was silent for a while, in which its conntrackd, whose link may
+    have been down, told of nothing. `dropped`: how many events had found no room. `began`: since when
+    that counts which has come, in seconds on the monotonic clock.
+    """
+
+    fetch: Fetch
+    canaries: Canaries
+    began: float
+    role: Role = Role.BACKUP
+    peer_heard: bool = False
+    generation: int = 0
+    part: Untold | BeingTold | Told = Untold()
+    queue: Queue = Queue()
+    replicas: Replicas = Replicas.UNPROVED
+    peers_generation: int = 0
+    gap: bool = False
+    account: Account = Account.FOREIGN
+    dropped: int = 0
+    preparation: Preparation = field(default_factory=Preparation)
+    clocks: Clocks = field(default_factory=Clocks)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the replication is, for the other judgements.
+
+    `fresh`: what the peer had when it was asked is here. `waited`: seconds for which no flow has passed between two
+    conntrackds that should; 0 where all do. `settling`: True until the peer has acknowledged a canary that was
+    planted after conntrackd had been told its part as MASTER; it may lack flows that began since. `overrun`:
+    events of flows were lost, and the peer has yet to be told of all anew.
+    """
+
+    fresh: bool
+    waited: float
+    settling: bool
+    overrun: bool
+
+
+def begin(settled: Settled | None, seconds: int, now: float, *, even: bool) -> State:
+    """The state of an agent that starts: what the one before had settled; `seconds` since 1970.
+
+    `even`: its canaries have even numbers.
+    """
+    return State(
+        Fetch(seconds),
+        Canaries(CANARY_STEP * seconds + (0 if even else 1)),
+        began=now,
+        generation=settled.generation if settled else 0,
+        part=Told(settled) if settled and settled.role else Untold(),
+    )

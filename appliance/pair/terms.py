@@ -1,0 +1,60 @@
+"""What the file says of the pair, as one of its nodes needs it. Pure."""
+
+from dataclasses import dataclass
+
+from appliance import vrrp
+from appliance.addresses import Address
+from appliance.config import digests
+from appliance.config.model import Config, Failback
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One node's view of the file. Times in seconds."""
+
+    node: str
+    peer: str
+    priority: int
+    # This node has the higher priority.
+    outranks: bool
+    # Its canaries have even numbers.
+    even: bool
+    failback: Failback
+    # How long a failback waits.
+    hold: float
+    # Between two adverts; and without one until this node takes over.
+    advert_interval: float
+    patience: float
+    # Where conntrackd's messages come in.
+    sync_port: int
+    # This node's address on the LAN.
+    home: Address
+    # The addresses that move with the role: the VGW and the WAN VIP.
+    floating: tuple[Address, Address]
+    # Of the file's meaning: equal on two nodes that go by the same; and by a former version's formula.
+    digest: str
+    legacy_digest: str
+
+
+def terms(config: Config, node: str) -> Terms:
+    """The terms of this node."""
+    vgw, peer = config.vgw, config.peer_of(node)
+    own = config.nodes[node]
+    return Terms(
+        node=node,
+        peer=peer,
+        priority=own.priority,
+        outranks=own.priority > config.nodes[peer].priority,
+        # By the order of the names. Priorities may be swapped in a file that one node has taken up and the
+        # other has not, and two files that mean the same may list the nodes in another order.
+        even=node > peer,
+        failback=vgw.failback,
+        hold=vgw.hold,
+        advert_interval=vgw.advert_interval,
+        patience=vrrp.master_down_interval(vgw.vrrp_version, own.priority, vgw.advert_interval),
+        sync_port=config.sync.port,
+        home=own.lan.ip,
+        floating=(vgw.address.ip, config.wan.address.ip),
+        digest=digests.digest(config),
+        legacy_digest=digests.legacy_digest(config),
+    )

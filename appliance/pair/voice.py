@@ -1,0 +1,117 @@
+"""What the node says and does: beats, keepalived's files, the ledger, frames on the LAN, orders to conntrackd."""
+
+import logging
+import math
+
+from appliance import ApplianceError, system
+from appliance.pair import beat, steps
+from appliance.pair.beat import Beat
+from appliance.pair.deeds import (
+    CallMaster,
+    CalmConntrackd,
+    Deed,
+    Inform,
+    KeepPeersPlace,
+    PlantCanary,
+    Record,
+    Remember,
+    RestartConntrackd,
+    Tell,
+    TellKeepalived,
+    WithdrawNote,
+)
+from appliance.pair.doors import ConntrackdDoor, Doors, Wires
+from appliance.pair.terms import Terms
+from appliance.processes import notes
+from appliance.run_dir import RunDir
+from appliance.status import ledger
+from appliance.status.ledger import Event
+
+CALL = 0.1  # seconds between two calls to a MASTER that is not heard
+KEEP = 1.0  # seconds between two looks of a MASTER at where its peer is
+
+log = logging.getLogger("vgw")
+
+
+class Voice:
+    """Carries out what was judged, and says what is so."""
+
+    def __init__(
+        self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, run_dir: RunDir
+    ) -> None:
+        self.terms, self.wires, self.run_dir = terms, wires, run_dir
+        self.table, self.conntrackd, self.wall = doors.table, door, doors.wall
+        # When a beat was sent, the MASTER called, and the peer's place kept, on the monotonic clock.
+        self.said = self.called = self.kept = -math.inf
+        # Why a deed could not be done; empty where all were.
+        self.trouble = ""
+
+    def take_up(self, terms: Terms, wires: Wires) -> None:
+        """Go by another file."""
+        self.terms, self.wires = terms, wires
+
+    def say(self, words: Beat, now: float) -> None:
+        """Send one beat."""
+        self.said = now
+        self.wires.beats.send(beat.pack(words))
+
+    def next_beat(self) -> float:
+        """When the next is to be sent."""
+        return self.said + beat.INTERVAL
+
+    def claim(self) -> None:
+        """Have the bridges point the virtual MACs at this node at once, by one gratuitous ARP for each.
+
+        The peer has announced a lost cable; the bridge behind its other one would go on forwarding to it until
+        VRRP times out.
+        """
+        for one, address in zip(self.wires.macs, self.terms.floating, strict=False):
+            self.wires.voice.announce(one.interface, address)
+
+    def carry_out(self, deeds: tuple[Deed, ...], lan: str, now: float) -> None:
+        """Do all of it, in this order; `lan` is the LAN interface. What fails is told in `trouble`."""
+        self.trouble = ""
+        for deed in deeds:
+            try:
+                self._do(deed, lan, now)
+            except ApplianceError as error:
+                self.trouble = str(error)
+
+    def _do(self, deed: Deed, lan: str, now: float) -> None:
+        match deed:
+            case TellKeepalived(ready, aside):
+                notes.set_ready(self.run_dir, ready=ready)
+                notes.set_aside(self.run_dir, aside=aside)
+            case WithdrawNote():
+                notes.ask_aside(self.run_dir, asked=False)
+            case PlantCanary(number):
+                self.table.plant(number)
+            case Inform(sentence, grave):
+                log.log(logging.WARNING if grave else logging.INFO, "%s", sentence)
+            case Record(was, became, sentence, flows):
+                words = ("replication", was, became, "found by looking", sentence)
+                event = Event(self.wall(), self.terms.node, *words, flows=flows)
+                ledger.append(self.run_dir, event)
+            case CallMaster():
+                if now - self.called >= CALL:
+                    self.called = now
+                    self.wires.voice.announce(lan, self.terms.home)
+            case KeepPeersPlace():
+                if now - self.kept >= KEEP:
+                    self.kept = now
+                    self.wires.voice.keep(lan)
+            case _:
+                self._tell_conntrackd(deed, now)
+
+    def _tell_conntrackd(
+        self, deed: Tell | Remember | CalmConntrackd | RestartConntrackd, now: float
+    ) -> None:
+        match deed:
+            case Tell(order):
+                self.conntrackd.give(order, now)
+            case Remember(settled):
+                system.replace(self.run_dir.settled, steps.to_text(settled))
+            case CalmConntrackd(process):
+                self.conntrackd.calm(process)
+            case RestartConntrackd():
+                self.conntrackd.restart()

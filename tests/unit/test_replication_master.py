@@ -1,0 +1,111 @@
+"""What a MASTER owes its peer: canaries, what preparation asks for, and events that were lost."""
+
+from dataclasses import replace
+from typing import Any
+
+from appliance.conntrack import table
+from appliance.conntrack.orders import Order, Outcome, Queues
+from appliance.pair import replication
+from appliance.pair.canaries import CANARY_STEP
+from appliance.pair.deeds import PlantCanary
+from appliance.pair.replication import OVERRUN_INTERVAL
+from appliance.pair.replication_state import (
+    Account,
+    Told,
+)
+from appliance.pair.steps import Settled
+from tests.unit.replication_story import (
+    ALL_ANEW,
+    BACKUP,
+    MASTER,
+    STANDBY,
+    Story,
+    master,
+    orders,
+    standby,
+)
+from tests.unit.test_beat import PEER
+
+
+def test_two_nodes_never_plant_the_same_canary() -> None:
+    # The replica of one that the peer planted before it went would pass for one that has just come.
+    ports, parities = set(), []
+    for even in (True, False):
+        story = master(even=even)
+        planted = [deed for second in range(100) for deed in story.at(2.0 * second)]
+        numbers = [deed.number for deed in planted if isinstance(deed, PlantCanary)]
+        ports |= {table.canary(number).source_port for number in numbers}
+        parities.append({number % CANARY_STEP for number in numbers})
+    assert parities == [{0}, {1}]
+    assert len(ports) == 200
+
+
+def test_a_file_that_changes_the_parity_leaves_no_number_out_of_order() -> None:
+    story, numbers = master(even=True), []
+    for second, even in enumerate((True, True, False, False, True)):
+        deeds = story.at(2.0 * second, even=even)
+        numbers += [deed.number for deed in deeds if isinstance(deed, PlantCanary)]
+    assert [number % CANARY_STEP for number in numbers] == [0, 0, 1, 1, 0]
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen() -> None:
+    story = Story(Settled(BACKUP, 7), role=MASTER, peer=STANDBY)
+
+    def settling(now: float, **changed: Any) -> bool:
+        story.at(now, **changed)
+        return replication.progress(story.state, story.facts, now, caught_up=True).settling
+
+    assert settling(1.0)
+    last = story.state.canaries.number
+    told = replace(STANDBY, seen=last)
+    assert settling(1.1, outcome=Outcome(Order.DISOWN), peer=told)
+    deeds = story.at(1.2, outcome=Outcome(Order.OWN))
+    assert PlantCanary(last + CANARY_STEP) in deeds, "the next is planted at once"
+    assert settling(1.3), "the last one was planted before the steps were taken"
+    assert not settling(1.4, peer=replace(STANDBY, seen=last + CANARY_STEP))
+
+
+def test_events_that_were_lost_are_made_good_where_the_entries_are_ours() -> None:
+    story = standby()
+
+    def heed(dropped: int, now: float, **changed: Any) -> list[Order]:
+        return story.told(now, queues=Queues(0, 0, dropped), **changed)
+
+    assert heed(5000, 1.0) == [], "those of replicas are nobody's business"
+    story.change(part=Told(Settled(MASTER, 7)))
+    assert heed(6000, 2.0, role=MASTER, peer=STANDBY) == [], "it has just read its whole table"
+    assert heed(6000, 3.0) == []
+    assert heed(6001, 4.0) == ALL_ANEW
+    assert heed(6002, 5.0) == [], "not again and again"
+    assert story.state.account is Account.SHORT
+    assert heed(6002, 4.0 + OVERRUN_INTERVAL) == ALL_ANEW
+    assert heed(6002, 5.0 + 2 * OVERRUN_INTERVAL) == []
+    assert story.told(99.0, queues=None) == [], "nobody has looked"
+
+
+def test_a_master_prepares_before_its_peer_asks_for_everything() -> None:
+    ours, theirs = master(), Story(None, caught_up=False, even=False, generation=8)
+    assert theirs.told(1.0) == [Order.DISOWN]
+    ours.at(1.0)
+    asking = replace(STANDBY, asks=theirs.state.fetch.open, seen=ours.state.canaries.number)
+    deeds = ours.at(2.0, peer=asking)
+    assert orders(deeds) == [Order.TOUCH_KEPT_PORTS]
+    last = ours.state.canaries.number
+    deeds = ours.at(2.1, outcome=Outcome(Order.TOUCH_KEPT_PORTS))
+    assert PlantCanary(last + CANARY_STEP) in deeds, "the next is planted at once"
+    assert ours.told(3.0) == [], "once is enough"
+    arrived = ours.state.preparation.arrived
+    assert not arrived(asking), "the canary that comes after it has not arrived"
+    done = replace(PEER, prepared=arrived(replace(asking, seen=last + CANARY_STEP)))
+    assert theirs.told(3.0, peer=PEER) == []
+    assert theirs.told(3.1, peer=done) == [Order.REQUEST]
+    assert theirs.state.part == Told(Settled(BACKUP, 8), theirs.state.canaries.number + 1)
+
+
+def test_a_peer_that_comes_is_not_waited_for_with_what_it_cannot_have_seen() -> None:
+    story = master(peer=None)
+    story.at(1.0)
+    assert story.state.canaries.planted
+    story.at(1.5, peer=STANDBY)
+    assert story.state.canaries.planted == {}

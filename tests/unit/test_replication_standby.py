@@ -1,0 +1,140 @@
+"""What a standby fetches: replicas go only when new ones are known to arrive, and canaries tell whether they do."""
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.conntrack.orders import Order, Outcome, Queues
+from appliance.pair import replication
+from appliance.pair.replication import (
+    BACKLOG,
+    REQUEST_INTERVAL,
+)
+from appliance.pair.replication_state import Replicas
+from appliance.pair.resync import REQUEST_SPARE
+from tests.unit.facts import FACTS, QUIET
+from tests.unit.replication_story import (
+    BACKUP,
+    FAULT,
+    MASTER,
+    STANDBY,
+    Story,
+    orders,
+    sentences,
+    standby,
+)
+from tests.unit.test_beat import PEER
+
+
+def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive() -> None:
+    story = standby()
+    assert story.told(1.0) == []
+    anew = replace(PEER, generation=PEER.generation + 1)
+    assert story.told(2.0, peer=anew) == [], "nothing has come from it yet"
+    assert story.state.replicas is Replicas.OUTDATED
+    deeds = story.at(3.0, peer=replace(anew, canary=9), arrived=frozenset({9}))
+    assert orders(deeds) == [Order.DISOWN]
+    assert sentences(deeds) == ["the peer's conntrackd runs anew: all replicas are fetched afresh"]
+    assert story.state.began == 3.0, "what is here counts no longer"
+    assert not story.state.fetch.open, "what is told first would be dropped with the rest"
+    assert orders(story.at(3.1, outcome=Outcome(Order.DISOWN))) == [Order.FLUSH]
+    assert not story.state.fetch.open
+    assert story.told(3.2, outcome=Outcome(Order.FLUSH)) == []
+    assert story.state.fetch.open, "now it asks"
+    assert story.told(4.0) == [], "one at a time"
+
+
+def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed() -> None:
+    story = standby()
+    story.at(20.0)
+    assert not story.state.fetch.open
+    story.at(28.0, peer=None)
+    story.at(30.0, peer=PEER)
+    assert story.state.fetch.open
+    asked = replace(PEER, prepared=story.state.fetch.open)
+    assert story.told(31.0, peer=asked) == [Order.REQUEST]
+    assert story.told(60.0) == []
+    assert not story.state.fetch.open
+
+
+def test_who_finds_no_master_after_a_silence_has_missed_nothing() -> None:
+    for role, peer in ((BACKUP, STANDBY), (MASTER, STANDBY), (MASTER, PEER)):
+        story = standby(role=role)
+        story.at(28.0, peer=None)
+        assert story.state.gap
+        story.at(30.0, peer=peer)
+        assert not story.state.gap
+
+
+def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_here() -> None:
+    story = Story(None, caught_up=False)
+    assert story.told(10.0) == [Order.DISOWN]
+    assert story.comes(11, 11.0) is Replicas.UNPROVED, "the peer has not heard of the request"
+    asked = replace(PEER, prepared=story.state.fetch.open)
+    deeds = story.at(12.0, peer=asked)
+    assert orders(deeds) == [Order.REQUEST]
+    story.at(12.0, outcome=Outcome(Order.REQUEST))
+    early, late = 12.0 + REQUEST_SPARE / 2, 12.0 + REQUEST_SPARE
+    assert story.comes(13, early) is Replicas.UNPROVED, (
+        "it was planted before the bulk update, perhaps"
+    )
+    assert story.comes(15, late) is Replicas.PROVED
+
+
+def test_whatever_a_standbys_role_it_waits_for_one_answer() -> None:
+    story = Story(None, caught_up=False)
+    assert story.told(10.0) == [Order.DISOWN]
+    asked = story.state.fetch
+    assert story.told(10.5, role=FAULT) == []
+    assert story.state.fetch == asked
+
+
+def test_replicas_are_here_once_conntrackd_has_nothing_to_take_in() -> None:
+    story = standby()
+    story.comes(11, 1.0)
+    for queues, caught_up, fresh in (
+        (QUIET, False, True),
+        (Queues(BACKLOG + 1, 0, 0), False, False),
+        (Queues(0, BACKLOG + 1, 0), False, False),
+        (None, False, False),
+        (Queues(0, BACKLOG + 1, 0), True, True),
+    ):
+        facts = replace(FACTS, queues=queues)
+        progress = replication.progress(story.state, facts, 1.0, caught_up=caught_up)
+        assert progress.fresh is fresh
+
+
+def test_nothing_is_asked_for_again_while_it_is_still_taken_in() -> None:
+    story = standby(caught_up=False)
+    later = 2 * REQUEST_INTERVAL
+    story.at(later, queues=Queues(0, BACKLOG + 1, 0))
+    story.at(later + REQUEST_INTERVAL / 2, queues=QUIET)
+    assert not story.state.fetch.open
+    story.at(later + REQUEST_INTERVAL)
+    assert story.state.fetch.open
+
+
+@pytest.mark.parametrize("failing", [Order.DISOWN, Order.FLUSH])
+def test_replicas_that_could_not_be_dropped_are_outdated_still(failing: Order) -> None:
+    story = standby()
+    anew = replace(PEER, generation=99)
+    story.at(1.0, peer=anew)
+    story.at(2.0, peer=replace(anew, canary=9), arrived=frozenset({9}))
+    while story.state.queue.under_way is not failing:
+        story.at(2.1, outcome=Outcome(Order.DISOWN))
+    story.at(2.2, outcome=Outcome(failing, "no socket"))
+    assert story.state.replicas is Replicas.OUTDATED
+    story.caught_up = False
+    story.at(2.2 + REQUEST_INTERVAL)
+    assert story.state.fetch.open, "and all is asked for again"
+
+
+def test_a_request_that_was_refused_is_made_again() -> None:
+    story = standby()
+    story.at(1.0, peer=None)
+    story.at(30.0, peer=PEER)
+    story.at(31.0, peer=replace(PEER, prepared=story.state.fetch.open))
+    story.at(31.1, outcome=Outcome(Order.REQUEST, "no socket"))
+    assert not story.state.fetch.open
+    story.at(31.0 + REQUEST_INTERVAL)
+    assert story.state.fetch.open
