@@ -138,8 +138,8 @@ def run(agent: Agent) -> None:
             agent.takeover = None
         cause = "found by looking"
         if fifo.fileno() in heard:
-            notices = [found for line in fifo.lines() if (found := roles.notice(line))]
-            cause = f"keepalived said {notices[-1].state}" if notices else cause
+            states = [state for line in fifo.lines() if (state := roles.announced(line))]
+            cause = f"keepalived said {states[-1]}" if states else cause
         elif agent.pair.serve(began):
             cause = agent.pair.memory.verdict.reason
         elif began < next_tick and heard.isdisjoint(local):

@@ -5,16 +5,7 @@ from dataclasses import dataclass, replace
 
 from appliance.vrrp import Role
 
-_LINE = re.compile(r'^(INSTANCE|GROUP) "([^"]*)" ([A-Z_]+) (\d+)$')
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A line of keepalived's notify FIFO: a hint that the role may have changed."""
-
-    instance: str
-    state: str
-    priority: int
+_LINE = re.compile(r'^INSTANCE "[^"]*" ([A-Z_]+) \d+$')
 
 
 @dataclass(frozen=True)
@@ -35,12 +26,13 @@ class State:
     changes: int = 0
 
 
-def notice(line: str) -> Notice | None:
-    """A FIFO line as keepalived writes it, `INSTANCE "VI_1" MASTER 100`; None if it is none."""
+def announced(line: str) -> str | None:
+    """The state that a FIFO line of keepalived's tells, `INSTANCE "VI_1" MASTER 100`; None if it tells none.
+
+    It is a hint that the role may have changed, no more.
+    """
     found = _LINE.match(line.strip())
-    if found is None or found[1] != "INSTANCE":
-        return None
-    return Notice(found[2], found[3], int(found[4]))
+    return found[1] if found else None
 
 
 def role_of(sight: Sight) -> Role:

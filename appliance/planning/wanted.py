@@ -124,14 +124,13 @@ class File:
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions of the programs that read what we render, as tuples of numbers, and what one may.
+    """The version of keepalived, which reads what we render, as numbers, and what conntrackd may.
 
     `large_buffers`: conntrackd may have socket buffers above the system's limit. It ends where it asks
     for them in vain, as in a user namespace.
     """
 
     keepalived: tuple[int, ...] = (2, 2, 7)
-    nft: tuple[int, ...] = (1, 0, 6)
     large_buffers: bool = True
 
 

@@ -10,10 +10,9 @@ _SO_RCVBUFFORCE = 33  # asm-generic/socket.h; the socket module does not name it
 
 
 def installed_versions() -> Versions:
-    """The versions of keepalived and nft on this machine, and what it allows. Raises MissingProgram."""
+    """The version of keepalived on this machine, and what it allows. Raises MissingProgram."""
     return Versions(
         keepalived=_version(system.attempt(["keepalived", "--version"]).output),
-        nft=_version(system.attempt(["nft", "--version"]).output),
         large_buffers=_may_have_large_buffers(),
     )
 

@@ -10,7 +10,6 @@ from appliance import (
     MissingInterface,
     MissingKernelFeature,
     MissingProgram,
-    ReadOnlySysctl,
 )
 from appliance.addresses import Address
 from appliance.config.model import Config
@@ -26,16 +25,14 @@ class Observed:
     """What was seen on this machine and its LAN; what is left out was not looked at.
 
     `interfaces`: name to addresses. `up`: names of those whose link is up. `capabilities`: effective,
-    by their kernel names. `programs`: name to whether it is installed. `readonly_sysctls`: settings
-    that must change and cannot. `lacking`: features that the kernel does not have. `arp`: who answers for an
-    address, as a MAC. `vrids`: virtual router ids heard, with the addresses they came from.
+    by their kernel names. `programs`: name to whether it is installed. `lacking`: features
+    that the kernel does not have. `arp`: who answers for an address, as a MAC. `vrids`: virtual router ids heard, with the addresses they came from.
     """
 
     interfaces: Addresses | None = None
     up: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
     programs: Mapping[str, bool] = field(default_factory=dict)
-    readonly_sysctls: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
     arp: Mapping[Address, str] = field(default_factory=dict)
     vrids: Mapping[int, frozenset[Address]] = field(default_factory=dict)
@@ -76,12 +73,6 @@ def _machine(observed: Observed) -> Iterator[Problem]:
             MissingKernelFeature,
             f"the kernel lacks {feature}: on the host run `modprobe {feature}`, or use a kernel "
             "that has it",
-        )
-    for setting in sorted(observed.readonly_sysctls):
-        yield Problem(
-            ReadOnlySysctl,
-            f"{setting} cannot be changed here: set it on the host with `sysctl -w`, or in compose "
-            "under `sysctls:`",
         )
     for program, there in sorted(observed.programs.items()):
         if not there:

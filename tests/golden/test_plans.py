@@ -23,8 +23,8 @@ from appliance.site import locate
 from appliance.vrrp import Role
 
 CASES = sorted(Path(__file__).parent.glob("[0-9][0-9]-*"))
-DEBIAN_12 = Versions(keepalived=(2, 2, 7), nft=(1, 0, 6))
-DEBIAN_13 = Versions(keepalived=(2, 3, 3), nft=(1, 1, 3))
+DEBIAN_12 = Versions(keepalived=(2, 2, 7))
+DEBIAN_13 = Versions(keepalived=(2, 3, 3))
 RUN_DIR = RunDir()
 LINKS = ("eth0", "eth1", "eth2", "eth3")
 

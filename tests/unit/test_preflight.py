@@ -12,7 +12,6 @@ from appliance import (
     MissingInterface,
     MissingKernelFeature,
     MissingProgram,
-    ReadOnlySysctl,
 )
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
@@ -80,12 +79,6 @@ def test_what_was_not_looked_at_is_not_judged() -> None:
             MissingKernelFeature,
             "the kernel lacks nf_conntrack: on the host run `modprobe nf_conntrack`, or use a "
             "kernel that has it",
-        ),
-        (
-            replace(FINE, readonly_sysctls=frozenset({"net.ipv4.ip_forward"})),
-            ReadOnlySysctl,
-            "net.ipv4.ip_forward cannot be changed here: set it on the host with `sysctl -w`, or "
-            "in compose under `sysctls:`",
         ),
         (
             replace(FINE, programs={"keepalived": False, "conntrackd": True}),

@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.agent.roles import Notice, Sight, State, decide, notice, role_of
+from appliance.agent.roles import Sight, State, announced, decide, role_of
 from appliance.vrrp import Role
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('INSTANCE "VI_1" MASTER 100', Notice("VI_1", "MASTER", 100)),
-        ('INSTANCE "VI_1" FAULT 90\n', Notice("VI_1", "FAULT", 90)),
-        ('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100', Notice("VI_1", "MASTER_RX_LOWER_PRI", 100)),
+        ('INSTANCE "VI_1" MASTER 100', "MASTER"),
+        ('INSTANCE "VI_1" FAULT 90\n', "FAULT"),
+        ('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100', "MASTER_RX_LOWER_PRI"),
         ('GROUP "G" MASTER 0', None),
         ('INSTANCE "VI_1" MASTER', None),
         ("INSTANCE VI_1 MASTER 100", None),
         ("", None),
     ],
 )
-def test_fifo_lines(line: str, expected: Notice | None) -> None:
-    assert notice(line) == expected
+def test_fifo_lines(line: str, expected: str | None) -> None:
+    assert announced(line) == expected
 
 
 @given(st.text())
 def test_no_line_is_too_strange(line: str) -> None:
-    notice(line)
+    announced(line)
 
 
 @pytest.mark.parametrize(
