@@ -34,13 +34,21 @@ def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
 
     Rules come before forwarding and, where everything is taken away, forwarding goes first.
     """
-    rules = firewall.of(run_dir)
+    names, rules = plan.names, firewall.of(plan.names, run_dir)
     order = (
         Stage("ruleset", lambda: rules.diff(plan.ruleset), rules.apply),
-        Stage("links", lambda: links.diff(plan.links), links.apply),
+        Stage("links", lambda: links.diff(plan.links, names.links), links.apply),
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
-        Stage("routes", lambda: routes.diff(plan.routes, plan.rules), routes.apply),
-        Stage("policies", lambda: xfrm.diff(plan.blocks, plan.closed), xfrm.apply),
+        Stage(
+            "routes",
+            lambda: routes.diff(plan.routes, plan.rules, names.protocol),
+            lambda changes: routes.apply(changes, names.protocol),
+        ),
+        Stage(
+            "policies",
+            lambda: xfrm.diff(plan.blocks, plan.closed, names.policy),
+            lambda changes: xfrm.apply(changes, names.policy),
+        ),
         Stage("files", lambda: files.diff(plan.files, run_dir), files.apply),
         Stage("forwarding", lambda: sysctl.diff(_forwarding(plan)), sysctl.apply),
     )
@@ -51,7 +59,7 @@ def _forwarding(plan: Plan) -> dict[str, str]:
     """On for the plan's interfaces; with an empty plan off for those that a gateway of ours used."""
     if plan.forwarding:
         return {sysctl.forwarding(name): "1" for name in plan.forwarding}
-    return {sysctl.forwarding(name): "0" for name in routes.interfaces()}
+    return {sysctl.forwarding(name): "0" for name in routes.interfaces(plan.names.protocol)}
 
 
 def differences(plan: Plan, run_dir: RunDir) -> tuple[Change, ...]:
@@ -72,7 +80,7 @@ def converge(
     for stage in stages(plan, run_dir):
         try:
             if stage.name == "forwarding" and plan.forwarding:
-                _interlock(plan, firewall.of(run_dir))
+                _interlock(plan, firewall.of(plan.names, run_dir))
             changes = stage.diff()
         except ApplianceError as error:
             problems.append(error)

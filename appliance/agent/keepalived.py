@@ -10,6 +10,7 @@ from appliance.pair import election
 from appliance.pair.election import Order, Sight
 from appliance.pair.side import Pair
 from appliance.planning import virtual_macs
+from appliance.planning.wanted import Site
 from appliance.processes import programs
 from appliance.processes.programs import Program
 from appliance.wires import adverts
@@ -39,16 +40,11 @@ class Keepalived:
         self.problem = ""
 
     def judge(
-        self,
-        pair: Pair,
-        config: Config,
-        interfaces: Interfaces,
-        program: Program | None,
-        now: float,
+        self, pair: Pair, config: Config, site: Site, program: Program | None, now: float
     ) -> None:
         """Judge what is known now, and have keepalived do what it needs."""
         running = program if program and program.state == "RUNNING" else None
-        sight = _sight(pair, config, interfaces, self.links, running)
+        sight = _sight(pair, config, site, self.links, running)
         judged = election.judge(self.state, sight, now)
         self.state, self.problem = judged.state, judged.problem
         if judged.why:
@@ -62,12 +58,12 @@ class Keepalived:
 def _sight(
     pair: Pair,
     config: Config,
-    interfaces: Interfaces,
+    site: Site,
     links: Mapping[str, Link],
     running: Program | None,
 ) -> Sight:
-    advert = pair.last_advert
-    vgw, homes = config.vgw, virtual_macs.homes(config, interfaces)
+    advert, interfaces = pair.last_advert, site.interfaces
+    vgw, homes = config.vgw, virtual_macs.homes(config, interfaces, site.names)
     needed = {interfaces.lan, interfaces.wan, homes.vgw, homes.wan_vip}
     works_on = needed | {own.interface for own in vgw.track_interfaces}
     own = config.nodes[pair.node].lan

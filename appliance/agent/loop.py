@@ -89,7 +89,7 @@ class Agent:
     @property
     def firewall(self) -> firewall.Firewall:
         """What holds the node's ruleset."""
-        return firewall.of(self.run_dir)
+        return firewall.of(self.site.names, self.run_dir)
 
     def plan(self) -> Plan:
         """The plan for the role the node has now."""
@@ -176,7 +176,7 @@ def look(agent: Agent, cause: str, began: float) -> None:
     now = system.monotonic()
     generation = conntrackd.pid if conntrackd else 0
     agent.pair.settle(now, electable=_electable(agent), generation=generation)
-    agent.keepalived.judge(agent.pair, agent.config, agent.site.interfaces, keepalived, now)
+    agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
     lasting = [agent.pair.trouble, agent.keepalived.problem]
     _tell_problems(agent, (*problems, *filter(None, lasting)))
     system.replace(agent.run_dir.status, node_status.to_json(_snapshot(agent)), mode=0o644)
@@ -259,7 +259,7 @@ def _move_routes(agent: Agent, began: float) -> float:
     Returns the milliseconds since `began`. Whatever fails here is tried again at once, and then told.
     """
     with contextlib.suppress(ApplianceError):
-        routes.put(agent.plan().routes)
+        routes.put(agent.plan().routes, agent.site.names.protocol)
     return round((system.monotonic() - began) * 1000, 2)
 
 

@@ -106,14 +106,15 @@ def _prepared(
 
     found = accepted.from_file(path, name)
     wanted, node = found.config, found.node
-    rules = firewall.of(this_node.run_dir())
+    names, run_dir = this_node.names(), this_node.run_dir()
     if loading:
         probes.load_modules()
-    problems = preflight_facts.problems(wanted, node, rules, listening=listening)
+    problems = preflight_facts.problems(wanted, node, names, run_dir, listening=listening)
     if problems:
         raise type(problems[0])("\n     ".join(map(str, problems)))
     site = this_node.site(wanted, node, path)
     planned = plan(wanted, node, role or this_node.role_now(wanted), site)
+    rules = firewall.of(names, run_dir)
     if planned.ruleset and (unsaid := rules.supported(planned.ruleset)):
         raise Unsupported("\n     ".join(unsaid))
     return found, site, planned
@@ -161,7 +162,7 @@ def plan_(file: Path, node: str | None, role: Role | None) -> None:
     name = this_node.node_name(wanted, node)
     site = this_node.site(wanted, name, file)
     planned = plan(wanted, name, role or this_node.role_now(wanted), site)
-    _say(plan_text.text(planned, firewall.of(site.run_dir).text))
+    _say(plan_text.text(planned, firewall.of(site.names, site.run_dir).text))
 
 
 @app.command()
@@ -226,14 +227,17 @@ def teardown() -> None:
     """Take what is ours off this machine: forwarding first, the rules last."""
     from appliance import converge
     from appliance.planning.wanted import Plan
+    from appliance.processes import claim
     from appliance.site import this_node
 
-    run_dir = this_node.run_dir()
+    run_dir, names = this_node.run_dir(), this_node.names()
     _refuse_where_one_runs(run_dir)
+    if refusal := claim.refusal(names.table, run_dir):
+        raise ApplianceError(refusal)
     for note in run_dir.notes:
         system.remove(note)
     with converge.only_one(run_dir):
-        converge.converge_fully(Plan(), run_dir, lambda change: _say(str(change)))
+        converge.converge_fully(Plan(names=names), run_dir, lambda change: _say(str(change)))
 
 
 @app.command()
@@ -245,7 +249,7 @@ def start(file: Path, node: str | None) -> None:
 
     from appliance import converge
     from appliance.agent import notify
-    from appliance.processes import notes
+    from appliance.processes import claim, notes
     from appliance.site import accepted
 
     # The kernel drops a SIGTERM for which a container's first process has no handler, but keeps one
@@ -254,6 +258,7 @@ def start(file: Path, node: str | None) -> None:
     found, site, plan = _prepared(file, node, Role.BACKUP, loading=True)
     _refuse_where_one_runs(site.run_dir)
     with converge.only_one(site.run_dir):
+        claim.take(site.names.table, found.node, site.run_dir)
         system.remove(site.run_dir.failed)
         # The agent says when this node is ready.
         notes.set_ready(site.run_dir, ready=False)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from appliance.drivers.nftables import Nftables
 from appliance.planning.ruleset import Count, Ruleset
-from appliance.planning.wanted import Change
+from appliance.planning.wanted import Change, Names
 from appliance.run_dir import RunDir
 
 
@@ -51,6 +51,6 @@ class Firewall(Protocol):
         """What the rules that count have met; none where there are none of ours."""
 
 
-def of(run_dir: RunDir) -> Firewall:
+def of(names: Names, run_dir: RunDir) -> Firewall:
     """The back end of a node: the one place that chooses. It keeps its notes in the run directory."""
-    return Nftables(run_dir.ruleset_digests)
+    return Nftables(names.table, run_dir.ruleset_digests)

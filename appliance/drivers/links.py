@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from appliance import CommandFailed
-from appliance.config.reserved_names import NAMES
 from appliance.planning.wanted import Change, VirtualLink
 from appliance.rtnetlink import IPRoute, NetlinkError
 
@@ -15,9 +14,9 @@ _NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 _KIND = "macvlan"
 
 
-def diff(wanted: Sequence[VirtualLink]) -> tuple[Change, ...]:
+def diff(wanted: Sequence[VirtualLink], ours: frozenset[str]) -> tuple[Change, ...]:
     """What differs between our virtual links and the wanted ones. Reads only. Raises CommandFailed."""
-    actual, strangers = _actual()
+    actual, strangers = _actual(ours)
     names = {link.name for link in wanted}
     changes = []
     for link in wanted:
@@ -53,7 +52,7 @@ def apply(changes: Sequence[Change]) -> None:
 
 def _apply_one(ip: IPRoute, change: Change) -> None:
     link: VirtualLink = change.payload
-    there = _actual()[0].get(link.name)
+    there = _actual(frozenset({link.name}))[0].get(link.name)
     if there and (change.sign == "-" or there[0] != link):
         ip.link("del", index=socket.if_nametoindex(link.name))
     if change.sign == "-":
@@ -76,7 +75,7 @@ def _apply_one(ip: IPRoute, change: Change) -> None:
     ip.link("set", index=index, state="up")
 
 
-def _actual() -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:
+def _actual(ours: frozenset[str]) -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:
     """Our links by name, each with whether it is up; and the names of ours that a stranger bears."""
     with IPRoute() as ip:
         items = list(ip.get_links())
@@ -84,7 +83,7 @@ def _actual() -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:
     found, strangers = {}, set()
     for item in items:
         name = item.get("IFLA_IFNAME")
-        if name not in NAMES:
+        if name not in ours:
             continue
         if _kind(item) != _KIND:
             strangers.add(name)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from appliance import ApplianceError, CommandFailed, MissingKernelFeature, netlink, system
 from appliance.planning import nft_text
-from appliance.planning.nft_text import TABLE
 from appliance.planning.ruleset import Count, Ruleset
 from appliance.planning.wanted import Change
 
@@ -16,7 +15,7 @@ _UNSUPPORTED = ("Operation not supported", "Protocol not supported", "Unable to 
 
 
 class Nftables:
-    """Our table in the kernel; `memory` is the file that remembers it, as digests.
+    """Our table in the kernel, by its name; `memory` is the file that remembers it, as digests.
 
     nft prints a table in words of its own, which change with its version; so the text that was loaded and
     what the kernel then listed are remembered. Without that file the table is loaded again: a
@@ -26,8 +25,9 @@ class Nftables:
     programs: Sequence[str] = ("nft",)
     notices: Sequence[tuple[int, int]] = ((netlink.NETFILTER, _RULES_GROUP),)
 
-    def __init__(self, memory: Path) -> None:
-        self.memory = memory
+    def __init__(self, table: str, memory: Path) -> None:
+        self.table, self.memory = table, memory
+        self.what = f"table inet {table}"
 
     def lacking(self) -> frozenset[str]:
         """Both features, where the kernel does not even tell whether our table is there."""
@@ -43,29 +43,29 @@ class Nftables:
 
     def text(self, ruleset: Ruleset) -> str:
         """The nft script that puts our table in place of the former one."""
-        return nft_text.text(ruleset)
+        return nft_text.text(ruleset, self.table)
 
     def diff(self, wanted: Ruleset | None) -> tuple[Change, ...]:
         """The whole table, or nothing: it is put, replaced or removed."""
         actual = self.listing()
         if wanted is None:
-            return () if actual is None else (Change("-", f"table {TABLE}"),)
-        script = nft_text.text(wanted)
+            return () if actual is None else (Change("-", self.what),)
+        script = nft_text.text(wanted, self.table)
         if actual is None:
-            return (Change("+", f"table {TABLE}", script),)
+            return (Change("+", self.what, script),)
         try:
             remembered = json.loads(system.read(self.memory) or "{}")
         except ValueError:
             remembered = {}
         if remembered == {"loaded": _digest(script), "listed": _digest(actual)}:
             return ()
-        return (Change("~", f"table {TABLE}", script),)
+        return (Change("~", self.what, script),)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Load or remove our table whole."""
         for change in changes:
             if change.payload is None:
-                _load(nft_text.removal())
+                _load(nft_text.removal(self.table))
                 system.remove(self.memory)
                 continue
             _load(change.payload)
@@ -78,7 +78,7 @@ class Nftables:
 
     def listing(self) -> str | None:
         """Our table as nft lists it, without counters' values; None where there is none."""
-        result = system.attempt(["nft", "--stateless", "list", "table", *TABLE.split()])
+        result = system.attempt(["nft", "--stateless", "list", "table", "inet", self.table])
         if result.returncode == 0:
             return result.stdout
         if "No such file or directory" in result.stderr:
@@ -87,7 +87,7 @@ class Nftables:
 
     def counters(self) -> tuple[Count, ...]:
         """The counting rules of our table, in its order; those of one chain and comment are one."""
-        result = system.attempt(["nft", "--json", "list", "table", *TABLE.split()])
+        result = system.attempt(["nft", "--json", "list", "table", "inet", self.table])
         return counts(result.stdout) if result.returncode == 0 else ()
 
 

@@ -1,4 +1,7 @@
-"""Links, addresses, routes and routing rules by netlink (rtnetlink(7))."""
+"""Links, addresses, routes and routing rules by netlink (rtnetlink(7)).
+
+Ours are those that bear a `protocol` number of ours.
+"""
 
 import contextlib
 import errno
@@ -9,7 +12,7 @@ from typing import Any
 
 from appliance import CommandFailed
 from appliance.addresses import Address, AddressAndLength, Prefix
-from appliance.planning.wanted import BLACKHOLE, PROTOCOL, Change, Route, RouteRule
+from appliance.planning.wanted import BLACKHOLE, Change, Route, RouteRule
 from appliance.rtnetlink import IPRoute, NetlinkError
 
 _ONLINK = 4  # RTNH_F_ONLINK: the gateway is on this link although no address says so
@@ -67,24 +70,26 @@ def drop(addresses: Collection[Address]) -> None:
                 ip.addr("del", index=item["index"], address=own, prefixlen=item["prefixlen"])
 
 
-def interfaces() -> tuple[str, ...]:
+def interfaces(protocol: int) -> tuple[str, ...]:
     """The interfaces that our routes and rules name: those that a gateway of ours uses now."""
-    routes, rules = _actual()
+    routes, rules = _actual(protocol)
     named = {route.interface for route in routes} | {rule.interface for rule in rules}
     present = {name for _, name in socket.if_nameindex()}
     return tuple(sorted((named & present) - {"lo"}))
 
 
-def _actual() -> tuple[list[Route], list[RouteRule]]:
+def _actual(protocol: int) -> tuple[list[Route], list[RouteRule]]:
     with IPRoute() as ip:
         names = {link["index"]: link.get("IFLA_IFNAME") for link in ip.get_links()}
-        routes = [_route(item, names) for item in _ours(ip.get_routes(proto=PROTOCOL))]
-        return routes, [_rule(item) for item in _ours(ip.get_rules(family=socket.AF_INET))]
+        routes = [_route(item, names) for item in _ours(ip.get_routes(proto=protocol), protocol)]
+        return routes, [
+            _rule(item) for item in _ours(ip.get_rules(family=socket.AF_INET), protocol)
+        ]
 
 
-def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, ...]:
+def diff(routes: Sequence[Route], rules: Sequence[RouteRule], protocol: int) -> tuple[Change, ...]:
     """What differs between our routes and rules and the wanted ones; additions first. Reads only."""
-    actual_routes, actual_rules = _actual()
+    actual_routes, actual_rules = _actual(protocol)
     # A route whose place is taken by a former one is replaced in one step: there is always a way.
     places = {(route.table, route.destination) for route in routes}
     unwanted = [
@@ -98,7 +103,7 @@ def diff(routes: Sequence[Route], rules: Sequence[RouteRule]) -> tuple[Change, .
     )
 
 
-def apply(changes: Sequence[Change]) -> None:
+def apply(changes: Sequence[Change], protocol: int) -> None:
     """Make the changes in their order. Raises CommandFailed with what the kernel said, at the end.
 
     A change that the kernel refuses does not stop the others.
@@ -107,7 +112,7 @@ def apply(changes: Sequence[Change]) -> None:
     with IPRoute() as ip:
         for change in changes:
             try:
-                _apply_one(ip, change)
+                _apply_one(ip, change, protocol)
             except NetlinkError as error:
                 if not _already_so(change, error):
                     refused.append(f"{change}: {error.args[1] if error.args[1:] else error}")
@@ -115,9 +120,9 @@ def apply(changes: Sequence[Change]) -> None:
         raise CommandFailed("the kernel refused " + "; ".join(refused))
 
 
-def put(routes: Sequence[Route]) -> None:
+def put(routes: Sequence[Route], protocol: int) -> None:
     """Have these routes in force, whatever there was before. Raises CommandFailed."""
-    apply([Change("+", str(route), route) for route in routes])
+    apply([Change("+", str(route), route) for route in routes], protocol)
 
 
 def _already_so(change: Change, error: NetlinkError) -> bool:
@@ -126,15 +131,15 @@ def _already_so(change: Change, error: NetlinkError) -> bool:
     return isinstance(change.payload, RouteRule) and error.code == errno.EEXIST
 
 
-def _apply_one(ip: IPRoute, change: Change) -> None:
+def _apply_one(ip: IPRoute, change: Change, protocol: int) -> None:
     wanted = change.payload
     if isinstance(wanted, RouteRule):
-        ip.rule("add" if change.sign == "+" else "del", **_rule_fields(wanted))
+        ip.rule("add" if change.sign == "+" else "del", **_rule_fields(wanted, protocol))
     else:
-        ip.route("replace" if change.sign == "+" else "del", **_route_fields(wanted))
+        ip.route("replace" if change.sign == "+" else "del", **_route_fields(wanted, protocol))
 
 
-def _route_fields(route: Route) -> dict[str, Any]:
+def _route_fields(route: Route, protocol: int) -> dict[str, Any]:
     try:
         index = socket.if_nametoindex(route.interface)
     except OSError:
@@ -144,7 +149,7 @@ def _route_fields(route: Route) -> dict[str, Any]:
         "gateway": str(route.gateway),
         "oif": index,
         "table": route.table,
-        "proto": PROTOCOL,
+        "proto": protocol,
         "flags": _ONLINK,
     }
     if route.source:
@@ -152,11 +157,11 @@ def _route_fields(route: Route) -> dict[str, Any]:
     return fields
 
 
-def _rule_fields(rule: RouteRule) -> dict[str, Any]:
+def _rule_fields(rule: RouteRule, protocol: int) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "family": socket.AF_INET,
         "priority": rule.priority,
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         "action": _DISCARD if rule.table == BLACKHOLE else _LOOKUP,
     }
     if rule.table != BLACKHOLE:
@@ -170,11 +175,11 @@ def _rule_fields(rule: RouteRule) -> dict[str, Any]:
     return fields
 
 
-def _ours(items: Any) -> list[Any]:
+def _ours(items: Any, protocol: int) -> list[Any]:
     return [
         item
         for item in items
-        if item.get("FRA_PROTOCOL") == PROTOCOL or item.get("proto") == PROTOCOL
+        if item.get("FRA_PROTOCOL") == protocol or item.get("proto") == protocol
     ]
 
 

@@ -21,8 +21,6 @@ from appliance import CommandFailed, netlink
 from appliance.addresses import Address, Family
 from appliance.planning.wanted import AllowRest, Block, BlockByDefault, Change
 
-# Ours among all policies of incoming packets that block.
-PRIORITY = 31500
 _WEAKEST = 2**32 - 1
 _NEW_POLICY, _DELETE_POLICY, _GET_POLICY = 0x13, 0x14, 0x15  # XFRM_MSG_*POLICY
 _SET_DEFAULT, _GET_DEFAULT = 0x27, 0x28  # XFRM_MSG_*DEFAULT, since Linux 5.15
@@ -54,7 +52,7 @@ def own_network() -> bool:
     return _OF_THE_MACHINE.with_name(_OF_ALL).exists() and not _OF_THE_MACHINE.exists()
 
 
-def diff(wanted: Sequence[Block], closed: bool) -> tuple[Change, ...]:
+def diff(wanted: Sequence[Block], closed: bool, priority: int) -> tuple[Change, ...]:
     """What differs between our policies and the wanted ones. Reads only. Raises CommandFailed.
 
     A kernel without IPsec policies differs in nothing; that is logged once. The order of the changes keeps
@@ -62,7 +60,7 @@ def diff(wanted: Sequence[Block], closed: bool) -> tuple[Change, ...]:
     `accept` before it is removed.
     """
     try:
-        actual = set(_actual())
+        actual = set(_actual(priority))
     except OSError as error:
         _tell(os.strerror(error.errno or 0))
         return ()
@@ -84,12 +82,13 @@ def diff(wanted: Sequence[Block], closed: bool) -> tuple[Change, ...]:
     )
 
 
-def apply(changes: Sequence[Change]) -> None:
+def apply(changes: Sequence[Change], priority: int) -> None:
     """Make the changes. Raises CommandFailed with what the kernel said."""
     for change in changes:
-        request = _addition if change.sign == "+" else _removal
+        one = change.payload
+        request = _addition(one, priority) if change.sign == "+" else _removal(one)
         try:
-            list(_ask(request(change.payload)))
+            list(_ask(request))
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOENT):
                 why = os.strerror(error.errno or 0)
@@ -119,12 +118,12 @@ def _discards() -> bool | None:
     return bool(_DEFAULTS.unpack_from(answer)[0] == _DEFAULT_BLOCK)
 
 
-def _actual() -> Iterator[Block | AllowRest]:
+def _actual(ours: int) -> Iterator[Block | AllowRest]:
     for body in _ask(netlink.message(_GET_POLICY, netlink.DUMP, b"")):
         to, _, *_, family, prefix, source_prefix, _, _, _ = _SELECTOR.unpack_from(body)
         priority, _, direction, action, _, _ = _REST.unpack_from(body, _INFO - _REST.size)
         mark = _mark(body)
-        if (priority, direction, action, prefix) == (PRIORITY, _IN, _BLOCK, 32) and mark:
+        if (priority, direction, action, prefix) == (ours, _IN, _BLOCK, 32) and mark:
             yield Block(Address(to[:4]), mark)
         elif (priority, direction, action) == (_WEAKEST, _IN, _ALLOW) and not (
             prefix or source_prefix or mark
@@ -156,10 +155,10 @@ def _absent(one: Block | AllowRest) -> bytes:
     return b"" if isinstance(one, AllowRest) else _VALUE.pack(_VALUE.size, _MARK, 0, one.mark)
 
 
-def _addition(one: _Ours) -> bytes:
+def _addition(one: _Ours, priority: int) -> bytes:
     if isinstance(one, BlockByDefault):
         return netlink.message(_SET_DEFAULT, netlink.ACK, _DEFAULTS.pack(_DEFAULT_BLOCK, 0, 0))
-    strength, action = (_WEAKEST, _ALLOW) if isinstance(one, AllowRest) else (PRIORITY, _BLOCK)
+    strength, action = (_WEAKEST, _ALLOW) if isinstance(one, AllowRest) else (priority, _BLOCK)
     rest = _REST.pack(strength, 0, _IN, action, 0, 0)
     return netlink.message(
         _NEW_POLICY, netlink.ACK, _selector(one) + _FOR_EVER + rest + _absent(one)

@@ -73,7 +73,7 @@ def keepalived(config: Config, node: str, site: Site) -> str:
         me=config.nodes[node],
         peer=config.nodes[config.peer_of(node)],
         interfaces=site.interfaces,
-        homes=virtual_macs.homes(config, site.interfaces),
+        homes=virtual_macs.homes(config, site.interfaces, site.names),
         refresh=virtual_macs.REFRESH if config.vgw.virtual_mac else GARP_REFRESH,
         run_dir=site.run_dir,
         Failback=Failback,

@@ -1,8 +1,7 @@
 """From the configuration to the firewall: who may enter, and what is forwarded."""
 
 from appliance.addresses import Prefix
-from appliance.config.model import Config, ForwardRule, Interfaces, Node
-from appliance.planning import virtual_macs
+from appliance.config.model import Config, ForwardRule, Node
 from appliance.planning.nat import (
     host,
     inside,
@@ -29,24 +28,24 @@ from appliance.planning.ruleset import (
     Ruleset,
 )
 from appliance.planning.virtual_macs import Sides
-from appliance.planning.wanted import SEEN
 
 PINGS_PER_SECOND = 50
 FRAGMENTATION_NEEDED = 4  # a code of ICMP's destination unreachable (RFC 792)
 KNOWN = (CtState.ESTABLISHED, CtState.RELATED)
 
 
-def ruleset(config: Config, name: str, interfaces: Interfaces) -> Ruleset:
+def ruleset(config: Config, name: str, sides: Sides, mark: int) -> Ruleset:
     """The firewall of one node: the same in every role, so that a takeover changes no rule.
+
+    `mark` is the bit that tells the routing rules of a packet that came by here.
 
     Its doctrine: what is not named is dropped without an answer, for a reset or an ICMP error sent
     by a node that does not know a flow yet would end a flow that its peer carries.
     """
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
-    sides = virtual_macs.sides(config, interfaces)
     return Ruleset(
         (
-            _arriving(config, peer, sides),
+            _arriving(config, peer, sides, mark),
             _departing(config, sides),
             redirected(config, sides),
             _input(config, peer, sides),
@@ -79,7 +78,7 @@ def _sync_message(config: Config, peer: Node, interfaces: Sides) -> Match:
     )
 
 
-def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
+def _arriving(config: Config, peer: Node, interfaces: Sides, mark: int) -> Chain:
     advert, sync = _advert(config, peer, interfaces), _sync_message(config, peer, interfaces)
     port = config.sync.port
     lan_sources = tuple(sorted({config.vgw.address.network, *inside(config)}))
@@ -88,7 +87,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
         Hook.PREROUTING,
         ChainKind.RAW,
         (
-            *_in_order(config, interfaces, lan_sources),
+            *_in_order(config, interfaces, lan_sources, mark),
             # A full connection table must not be able to silence VRRP or the replication.
             Rule(NoTrack(), advert, "VRRP needs no tracking"),
             Rule(Accept(), advert, "VRRP from the peer"),
@@ -108,7 +107,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
                 count=True,
             ),
             Rule(
-                Mark(SEEN),
+                Mark(mark),
                 Match(in_interface=(*interfaces.lan, *interfaces.wan, *interfaces.sync)),
                 "seen by us: may look for a way out",
             ),
@@ -140,7 +139,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides) -> Chain:
 
 
 def _in_order(
-    config: Config, interfaces: Sides, lan_sources: tuple[Prefix, ...]
+    config: Config, interfaces: Sides, lan_sources: tuple[Prefix, ...], mark: int
 ) -> tuple[Rule, Rule]:
     """Two rules that accept nearly all packets, so that such a packet is compared with one rule only.
 
@@ -151,8 +150,8 @@ def _in_order(
         in_interface=interfaces.wan, source_not=networks_within(config), protocol_not="vrrp"
     )
     return (
-        Rule(Admit(SEEN), lan, "from the LAN and in order"),
-        Rule(Admit(SEEN), wan, "from the WAN and in order"),
+        Rule(Admit(mark), lan, "from the LAN and in order"),
+        Rule(Admit(mark), wan, "from the WAN and in order"),
     )
 
 

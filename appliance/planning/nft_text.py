@@ -23,7 +23,6 @@ from appliance.planning.ruleset import (
     Snat,
 )
 
-TABLE = "inet vgw"
 # Type and priority of a base chain (nft(8), "CHAINS"); the guard comes after source NAT at 100.
 _PLACE = {
     (ChainKind.RAW, Hook.PREROUTING): ("filter", "raw"),
@@ -56,22 +55,27 @@ class _FamilyWords:
 _FAMILIES = {Family.IPV4: _FamilyWords("ip", "ttl", "icmp")}
 
 
-def text(ruleset: Ruleset) -> str:
-    """The ruleset as an nft script that puts our table in place of the former one, in one stroke.
+def text(ruleset: Ruleset, table: str) -> str:
+    """The ruleset as an nft script that puts the table of this name in place of the former one, in one stroke.
 
     Raises Unsupported, for a rule without one of its conditions would say something else.
     """
     if unsaid := problems(ruleset):
         raise Unsupported("nft cannot say our ruleset: " + "; ".join(unsaid))
-    lines = [f"table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
+    lines = [*_deletion(table), f"table inet {table} {{"]
     for chain in ruleset.chains:
         lines += [f"\t{line}".rstrip() for line in _chain(chain)]
     return "\n".join([*lines, "}", ""])
 
 
-def removal() -> str:
-    """The nft script that takes our table away."""
-    return f"table {TABLE}\ndelete table {TABLE}\n"
+def removal(table: str) -> str:
+    """The nft script that takes the table away."""
+    return "\n".join([*_deletion(table), ""])
+
+
+def _deletion(table: str) -> list[str]:
+    """nft deletes only what is there: so the table is declared first."""
+    return [f"table inet {table}", f"delete table inet {table}"]
 
 
 def problems(ruleset: Ruleset) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from appliance.planning.virtual_macs import Sides
 from appliance.planning.wanted import (
     BLACKHOLE,
     MAIN_TABLE,
-    SEEN,
     Block,
+    Names,
     Plan,
     Route,
     RouteRule,
@@ -18,43 +18,43 @@ from appliance.planning.wanted import (
 )
 from appliance.vrrp import Role
 
-# Routing tables of ours, so that the machine's main table is never touched.
-OWN_TABLE = 2010  # the node's own traffic: depends on the role
-FORWARD_TABLE = 2011  # forwarded traffic: the same in every role
 DEFAULT = Prefix(Family.IPV4.everybody)
 
 
 def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
     """The plan of node `name` in `role`. Same input, same output, byte for byte."""
-    interfaces = site.interfaces
-    links, sides = virtual_macs.links(config, interfaces), virtual_macs.sides(config, interfaces)
+    interfaces, names = site.interfaces, site.names
+    links = virtual_macs.links(config, interfaces, names)
+    sides = virtual_macs.sides(config, interfaces, names)
     settings = {**dict(sysctls(config, name, interfaces)), **_link_sysctls(links)}
     return Plan(
-        ruleset=firewall.ruleset(config, name, interfaces),
+        ruleset=firewall.ruleset(config, name, sides, names.mark),
         links=links,
         sysctls=tuple(sorted(settings.items())),
-        routes=tuple(sorted(_routes(config, name, role, interfaces))),
-        rules=_rules(sides),
+        routes=tuple(sorted(_routes(config, name, role, site))),
+        rules=_rules(sides, names),
         # While the ruleset is flushed, replies of translated flows reach this node's TCP, which would
         # answer RST. This policy drops them.
-        blocks=(Block(config.wan.address.ip, SEEN),),
+        blocks=(Block(config.wan.address.ip, names.mark),),
         # Only in a namespace of our own. The machine's own network never ends, and a default of `block`
         # would cut it off when somebody flushes its IPsec policies.
         closed=site.own_network,
         files=daemon_files.files(config, name, site),
         forwarding=tuple(sorted({*sides.lan, *sides.wan, *sides.sync})),
+        names=names,
     )
 
 
-def _routes(config: Config, name: str, role: Role, interfaces: Interfaces) -> list[Route]:
+def _routes(config: Config, name: str, role: Role, site: Site) -> list[Route]:
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
+    interfaces, names = site.interfaces, site.names
     out = (DEFAULT, config.wan.gateway, interfaces.wan)
-    routes = [Route(FORWARD_TABLE, *out)]
+    routes = [Route(names.forward_table, *out)]
     own = _own_source(config, node, role)
     if own is not None:
-        routes.append(Route(OWN_TABLE, *out, own))
+        routes.append(Route(names.own_table, *out, own))
     else:
-        routes.append(Route(OWN_TABLE, DEFAULT, peer.sync.ip, interfaces.sync, node.sync.ip))
+        routes.append(Route(names.own_table, DEFAULT, peer.sync.ip, interfaces.sync, node.sync.ip))
     return routes
 
 
@@ -65,7 +65,7 @@ def _own_source(config: Config, node: Node, role: Role) -> Address | None:
     return node.wan.ip if node.wan else None
 
 
-def _rules(sides: Sides) -> tuple[RouteRule, ...]:
+def _rules(sides: Sides, names: Names) -> tuple[RouteRule, ...]:
     """On-link routes first, then the node's own packets (`iif lo`), then marked packets; all else is discarded.
 
     The ruleset marks each packet that it has judged. An unmarked one is discarded before any route is
@@ -74,14 +74,15 @@ def _rules(sides: Sides) -> tuple[RouteRule, ...]:
     marked packets, because the kernel also looks up by `iif lo`, with the mark, the way back of a packet
     for the node itself.
     """
+    first, mark = names.first_rule, names.mark
     return (
-        RouteRule(31500, MAIN_TABLE, mark=SEEN, specific_only=True),
-        RouteRule(31501, MAIN_TABLE, "lo", specific_only=True),
-        RouteRule(31502, OWN_TABLE, "lo"),
-        RouteRule(31503, FORWARD_TABLE, mark=SEEN),
-        *(RouteRule(31504, BLACKHOLE, name) for name in sides.lan),
-        *(RouteRule(31505, BLACKHOLE, name) for name in sides.sync),
-        *(RouteRule(31506, BLACKHOLE, name) for name in sides.wan),
+        RouteRule(first, MAIN_TABLE, mark=mark, specific_only=True),
+        RouteRule(first + 1, MAIN_TABLE, "lo", specific_only=True),
+        RouteRule(first + 2, names.own_table, "lo"),
+        RouteRule(first + 3, names.forward_table, mark=mark),
+        *(RouteRule(first + 4, BLACKHOLE, name) for name in sides.lan),
+        *(RouteRule(first + 5, BLACKHOLE, name) for name in sides.sync),
+        *(RouteRule(first + 6, BLACKHOLE, name) for name in sides.wan),
     )
 
 

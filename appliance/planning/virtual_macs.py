@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from appliance.config.model import Config, Interfaces
-from appliance.config.reserved_names import LAN, WAN
-from appliance.planning.wanted import VirtualLink
+from appliance.planning.wanted import Names, VirtualLink
 
 # Seconds between two gratuitous ARPs of the MASTER. They keep the bridges' entries young: usual are 300 s,
 # and 15 s after a change of the spanning tree (IEEE 802.1D, 7.9.2 and 17.14).
@@ -28,12 +27,15 @@ class Homes:
     wan_vip: str
 
 
-def links(config: Config, interfaces: Interfaces) -> tuple[VirtualLink, ...]:
+def links(config: Config, interfaces: Interfaces, names: Names) -> tuple[VirtualLink, ...]:
     """The interfaces with virtual MACs; none where the file does not ask for them."""
     if not config.vgw.virtual_mac:
         return ()
     lan, wan = macs(config)
-    return (VirtualLink(LAN, interfaces.lan, lan), VirtualLink(WAN, interfaces.wan, wan))
+    return (
+        VirtualLink(names.lan_link, interfaces.lan, lan),
+        VirtualLink(names.wan_link, interfaces.wan, wan),
+    )
 
 
 def macs(config: Config) -> tuple[str, str]:
@@ -50,12 +52,14 @@ def macs(config: Config) -> tuple[str, str]:
     )
 
 
-def sides(config: Config, interfaces: Interfaces) -> Sides:
+def sides(config: Config, interfaces: Interfaces, names: Names) -> Sides:
     """The interfaces that packets of each network come and go by."""
-    lan, wan = ((LAN,), (WAN,)) if config.vgw.virtual_mac else ((), ())
+    lan, wan = ((names.lan_link,), (names.wan_link,)) if config.vgw.virtual_mac else ((), ())
     return Sides((interfaces.lan, *lan), (interfaces.wan, *wan), (interfaces.sync,))
 
 
-def homes(config: Config, interfaces: Interfaces) -> Homes:
+def homes(config: Config, interfaces: Interfaces, names: Names) -> Homes:
     """Where keepalived puts the VGW and the WAN VIP."""
-    return Homes(LAN, WAN) if config.vgw.virtual_mac else Homes(interfaces.lan, interfaces.wan)
+    if config.vgw.virtual_mac:
+        return Homes(names.lan_link, names.wan_link)
+    return Homes(interfaces.lan, interfaces.wan)

@@ -8,16 +8,44 @@ from pathlib import Path
 from typing import Any
 
 from appliance.addresses import Address, Family, Prefix
+from appliance.config import reserved_names
 from appliance.config.model import Interfaces
 from appliance.planning.ruleset import Ruleset
 from appliance.run_dir import RunDir
 
-# Our mark on routes and rules in the kernel: a protocol number outside those that iproute2 names.
-PROTOCOL = 201
 MAIN_TABLE = 254
 BLACKHOLE = 0
-# The mark of a packet that our rules have seen: without it nothing from inside finds a way out.
-SEEN = 0x10000
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the kernel's objects of one gateway are called, so that a process without memory knows its own.
+
+    Two gateways in one network would differ in all of them.
+    """
+
+    # The firewall's table, and the gateway's claim to its network.
+    table: str = "vgw"
+    # One bit of a packet's mark: our rules have seen it. Without it nothing from inside finds a way out.
+    mark: int = 0x10000
+    # On routes and routing rules: a protocol number outside those that iproute2 names.
+    protocol: int = 201
+    # Routing tables of ours, so that the machine's main table is never touched: for the node's own traffic,
+    # by role, and for what is forwarded, the same in every role.
+    own_table: int = 2010
+    forward_table: int = 2011
+    # The priority of the first routing rule; the others follow it.
+    first_rule: int = 31500
+    # The priority of the IPsec policies that block.
+    policy: int = 31500
+    # The interfaces that bear the virtual MACs.
+    lan_link: str = reserved_names.LAN
+    wan_link: str = reserved_names.WAN
+
+    @property
+    def links(self) -> frozenset[str]:
+        """The names of all interfaces that are ours."""
+        return frozenset({self.lan_link, self.wan_link})
 
 
 @dataclass(frozen=True)
@@ -145,6 +173,7 @@ class Site:
     config_path: Path
     # Whether the network is this node's alone and ends with it, as a container's does.
     own_network: bool = False
+    names: Names = Names()
 
 
 @dataclass(frozen=True)
@@ -153,7 +182,8 @@ class Plan:
 
     `forwarding` names the interfaces whose packets may be passed on. The kernel asks the interface a
     packet came in by, so no other interface of the machine is touched. In a `closed` network nobody
-    hears what comes in while it has no policies, as when it ends.
+    hears what comes in while it has no policies, as when it ends. `names` says which of the kernel's
+    objects are the gateway's, also those that are to go.
     """
 
     ruleset: Ruleset | None = None
@@ -165,6 +195,7 @@ class Plan:
     closed: bool = False
     files: tuple[File, ...] = ()
     forwarding: tuple[str, ...] = ()
+    names: Names = Names()
 
     @property
     def policies(self) -> tuple[Block | AllowRest | BlockByDefault, ...]:

@@ -24,11 +24,13 @@ CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW")
 class Observed:
     """What was seen on this machine and its LAN; what is left out was not looked at.
 
-    `interfaces`: name to addresses. `up`: names of those whose link is up. `capabilities`: effective,
-    by their kernel names. `programs`: name to whether it is installed. `lacking`: features
-    that the kernel does not have. `arp`: who answers for an address, as a MAC. `vrids`: virtual router ids heard, with the addresses they came from.
+    `claimed`: why this network is another gateway's. `interfaces`: name to addresses. `up`: names of those
+    whose link is up. `capabilities`: effective, by their kernel names. `programs`: name to whether it is
+    installed. `lacking`: features that the kernel does not have. `arp`: who answers for an address, as a MAC.
+    `vrids`: virtual router ids heard, with the addresses they came from.
     """
 
+    claimed: str | None = None
     interfaces: Addresses | None = None
     up: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
@@ -60,7 +62,9 @@ def judge(config: Config, name: str, observed: Observed) -> tuple[Problem, ...]:
 
 
 def _machine(observed: Observed) -> Iterator[Problem]:
-    """What the process may do, and what it finds installed."""
+    """Whose this network is, what the process may do, and what it finds installed."""
+    if observed.claimed:
+        yield Problem(ApplianceError, observed.claimed)
     if observed.capabilities is not None:
         for capability in sorted(set(CAPABILITIES) - observed.capabilities):
             yield Problem(

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from appliance import ApplianceError, ReadOnlySysctl
 from appliance.addresses import Address
 from appliance.config.model import Config, Interfaces
-from appliance.drivers import routes, sysctl
-from appliance.drivers.firewall import Firewall
+from appliance.drivers import firewall, routes, sysctl
 from appliance.planning.plan import sysctls
+from appliance.planning.wanted import Names
+from appliance.processes import claim
+from appliance.run_dir import RunDir
 from appliance.site import locate, preflight, probes
 
 LISTEN = 1.2  # seconds: a little more than the interval of whoever advertises once a second
@@ -16,15 +18,16 @@ ASK = 0.2  # seconds for an ARP answer on a local network
 
 
 def problems(
-    config: Config, node: str, rules: Firewall, *, listening: bool
+    config: Config, node: str, names: Names, run_dir: RunDir, *, listening: bool
 ) -> tuple[ApplianceError, ...]:
-    """Every reason for `node` not to start here, with `rules` to hold its ruleset. Reads only.
+    """Every reason for `node` not to start here, under these names in the kernel. Reads only.
 
     What needs something that is already missing is left for the next try. `listening` also hears
     the LAN for foreign adverts, which takes a second.
     """
-    links = routes.links()
+    links, rules = routes.links(), firewall.of(names, run_dir)
     machine = preflight.Observed(
+        claimed=claim.refusal(names.table, run_dir),
         interfaces={name: link.addresses for name, link in links.items()},
         up=frozenset(name for name, link in links.items() if link.enabled),
         capabilities=probes.capabilities(),

@@ -9,7 +9,7 @@ from appliance import ApplianceError, NoConfiguration
 from appliance.config import gateway_file
 from appliance.config.model import Config
 from appliance.drivers import routes, xfrm
-from appliance.planning.wanted import Site
+from appliance.planning.wanted import Names, Site
 from appliance.processes import versions
 from appliance.run_dir import RunDir
 from appliance.site import locate
@@ -63,7 +63,13 @@ def site(wanted: Config, node: str, path: Path) -> Site:
         python=Path(sys.executable),
         config_path=path.absolute(),
         own_network=xfrm.own_network(),
+        names=names(),
     )
+
+
+def names() -> Names:
+    """What the kernel's objects of this gateway are called: the same everywhere, for one is allowed a network."""
+    return Names()
 
 
 def role_now(wanted: Config) -> Role:

@@ -17,7 +17,8 @@ from appliance.config import gateway_file, reserved_names
 from appliance.config.model import Config
 from appliance.planning import daemon_files, nft_text
 from appliance.planning.plan import plan
-from appliance.planning.wanted import Site, Versions
+from appliance.planning.ruleset import Ruleset
+from appliance.planning.wanted import Names, Site, Versions
 from appliance.run_dir import RunDir
 from appliance.site import locate
 from appliance.vrrp import Role
@@ -53,19 +54,24 @@ def site(wanted: Config, name: str, versions: Versions = DEBIAN_12) -> Site:
     )
 
 
+def in_nft(rules: Ruleset) -> str:
+    """The ruleset as it is loaded."""
+    return nft_text.text(rules, Names().table)
+
+
 def expected_files(case: Path) -> dict[str, str]:
     """Everything that follows from a case's gateway.yaml, by file name."""
     wanted = parsed(case)
     files = {}
     for name in wanted.nodes:
         texts = {
-            role: plan_text.text(plan(wanted, name, role, site(wanted, name)), nft_text.text)
+            role: plan_text.text(plan(wanted, name, role, site(wanted, name)), in_nft)
             for role in (Role.MASTER, Role.BACKUP)
         }
         files[f"{name}.plan"] = texts[Role.MASTER]
         files[f"{name}.as-backup.diff"] = _difference(texts[Role.MASTER], texts[Role.BACKUP])
         on_13 = plan(wanted, name, Role.MASTER, site(wanted, name, DEBIAN_13))
-        newer = plan_text.text(on_13, nft_text.text)
+        newer = plan_text.text(on_13, in_nft)
         files[f"{name}.on-debian-13.diff"] = _difference(texts[Role.MASTER], newer)
     for machine in wanted.machines:
         files[f"{machine}.netplan.yaml"] = daemon_files.netplan(wanted, machine)
@@ -172,7 +178,7 @@ def test_the_real_daemons_accept_the_files(case: Path, real_daemons: None, tmp_p
         here = site(wanted, name, programs.installed_versions())
         wanted_plan = plan(wanted, name, Role.MASTER, here)
         assert wanted_plan.ruleset is not None
-        (tmp_path / "rules.nft").write_text(nft_text.text(wanted_plan.ruleset))
+        (tmp_path / "rules.nft").write_text(in_nft(wanted_plan.ruleset))
         for file in wanted_plan.files:
             (tmp_path / file.name).write_text(file.text.replace(str(RUN_DIR), str(tmp_path)))
         for note in ("ready", "aside"):

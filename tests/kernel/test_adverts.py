@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.drivers import firewall
+from appliance.planning.wanted import Names
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.kernel.connections import until
@@ -19,7 +20,7 @@ Namespace = Callable[[Callable[[], None]], None]
 OWN, PEER, GROUP = "192.168.100.2", "192.168.100.3", "224.0.0.18"
 VRRP, IPV4, ROUTER_ID = 112, 0x0800, 51
 DROPPED = ("arriving", "VRRP from anybody else")
-RULES = firewall.of(RunDir())
+RULES = firewall.of(Names(), RunDir())
 OPTIONS = bytes(
     [1, 1, 1, 0]
 )  # three of no operation, and the end of the list (RFC 791, section 3.1)

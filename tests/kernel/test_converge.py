@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.kernel.conftest import Namespace
 from tests.kernel.wanted import forwarding, hold_addresses, listing, plan_of, state
+from tests.unit.test_names import SECOND
 
 RUN_DIR = RunDir()
 ROLES = (Role.MASTER, Role.BACKUP)
@@ -221,5 +224,32 @@ def test_where_nobody_can_tell_whether_rules_are_there_nothing_is_forwarded(
         assert all("out of order" in str(problem) for problem in report.problems)
         assert report.problems
         assert RUN_DIR.keepalived_conf.exists(), "one failure does not stop the rest"
+
+    namespace(body)
+
+
+def test_what_has_other_names_is_another_gateways(namespace: Namespace, cases: Cases) -> None:
+    other_run_dir = RunDir(Path("/run/other"))
+
+    def body() -> None:
+        first = settle(cases["07-hot"], Role.BACKUP)
+        names = {path.name: path.read_text() for path in RUN_DIR.path.iterdir()}
+        second = plan_of(cases["01-standard"], Role.BACKUP, SECOND)
+        # Forwarding is the interfaces' own; a second gateway would have others.
+        second = replace(second, sysctls=(), forwarding=(), files=())
+        converge.converge_fully(replace(second, forwarding=first.forwarding), other_run_dir)
+        assert converge.differences(first, RUN_DIR) == ()
+        kept = state(first)
+        assert state(second)["routes"]
+        assert state(second)["routes"] != kept["routes"]
+        subprocess.run(["nft", "list", "table", "inet", SECOND.table], check=True)
+        converge.converge(Plan(names=SECOND), other_run_dir)
+        assert converge.differences(Plan(names=SECOND), other_run_dir) == ()
+        # What has no name to be owned by: forwarding, and in a closed network what lets the rest in.
+        nobodys = re.compile(r"sysctl .*\.forwarding = 1|policy (dst (0.0.0.0|::)/0|setdefault) ")
+        left = [change.what for change in converge.differences(first, RUN_DIR)]
+        assert left
+        assert [what for what in left if not nobodys.match(what)] == []
+        assert {path.name: path.read_text() for path in RUN_DIR.path.iterdir()} == names
 
     namespace(body)

@@ -6,10 +6,10 @@ import subprocess
 from ipaddress import IPv4Address
 
 from appliance.drivers import xfrm
-from appliance.planning.wanted import Block
+from appliance.planning.wanted import Block, Names
 from tests.kernel.conftest import Namespace
 
-MARK = 0x10000
+MARK, OURS = Names().mark, Names().policy
 WANTED = (Block(IPv4Address("203.0.113.99"), MARK),)
 STRANGER = "src 10.0.0.0/8 dst 203.0.113.99/32 dir in action block priority 7"
 
@@ -21,18 +21,21 @@ def ip_xfrm(words: str) -> str:
 
 def test_whatever_is_done_to_them_they_are_as_wanted_again(namespace: Namespace) -> None:
     def body() -> None:
-        assert [change.sign for change in xfrm.diff(WANTED, closed=False)] == ["+"]
-        xfrm.apply(xfrm.diff(WANTED, closed=False))
-        assert xfrm.diff(WANTED, closed=False) == ()
+        assert [change.sign for change in xfrm.diff(WANTED, closed=False, priority=OURS)] == ["+"]
+        xfrm.apply(xfrm.diff(WANTED, closed=False, priority=OURS), OURS)
+        assert xfrm.diff(WANTED, closed=False, priority=OURS) == ()
         assert f"mark 0/{MARK:#x}" in ip_xfrm("list")
         ip_xfrm("flush")
         ip_xfrm(f"add {STRANGER}")
-        xfrm.apply(xfrm.diff(WANTED, closed=False))
+        xfrm.apply(xfrm.diff(WANTED, closed=False, priority=OURS), OURS)
         other = (Block(IPv4Address("203.0.113.98"), MARK),)
-        assert sorted(change.sign for change in xfrm.diff(other, closed=False)) == ["+", "-"]
-        xfrm.apply(xfrm.diff(other, closed=False))
-        xfrm.apply(xfrm.diff((), closed=False))
-        assert xfrm.diff((), closed=False) == ()
+        assert sorted(change.sign for change in xfrm.diff(other, closed=False, priority=OURS)) == [
+            "+",
+            "-",
+        ]
+        xfrm.apply(xfrm.diff(other, closed=False, priority=OURS), OURS)
+        xfrm.apply(xfrm.diff((), closed=False, priority=OURS), OURS)
+        assert xfrm.diff((), closed=False, priority=OURS) == ()
         assert ip_xfrm("list").count("action block") == 1, "the stranger's stays"
 
     namespace(body)
@@ -43,19 +46,19 @@ def test_a_closed_network_has_what_lets_the_rest_in_before_and_loses_it_after(
 ) -> None:
     def body() -> None:
         ip_xfrm(f"add {STRANGER}")
-        added = xfrm.diff(WANTED, closed=True)
+        added = xfrm.diff(WANTED, closed=True, priority=OURS)
         assert added[-1].what == "policy setdefault in block"
-        xfrm.apply(added)
-        assert xfrm.diff(WANTED, closed=True) == ()
+        xfrm.apply(added, OURS)
+        assert xfrm.diff(WANTED, closed=True, priority=OURS) == ()
         assert "in:  block" in ip_xfrm("getdefault"), ip_xfrm("getdefault")
         ip_xfrm("flush")
-        xfrm.apply(xfrm.diff(WANTED, closed=True))
-        assert xfrm.diff(WANTED, closed=True) == ()
+        xfrm.apply(xfrm.diff(WANTED, closed=True, priority=OURS), OURS)
+        assert xfrm.diff(WANTED, closed=True, priority=OURS) == ()
         ip_xfrm(f"add {STRANGER}")
-        removed = xfrm.diff((), closed=False)
+        removed = xfrm.diff((), closed=False, priority=OURS)
         assert removed[0].what == "policy setdefault in block"
-        xfrm.apply(removed)
-        assert xfrm.diff((), closed=False) == ()
+        xfrm.apply(removed, OURS)
+        assert xfrm.diff((), closed=False, priority=OURS) == ()
         assert "in:  accept" in ip_xfrm("getdefault"), ip_xfrm("getdefault")
         assert ip_xfrm("list").count("dir in") == 1, "the stranger's stays"
 
@@ -65,7 +68,7 @@ def test_a_closed_network_has_what_lets_the_rest_in_before_and_loses_it_after(
 def test_a_strangers_default_stays(namespace: Namespace) -> None:
     def body() -> None:
         ip_xfrm("setdefault in block")
-        assert xfrm.diff((), closed=False) == ()
+        assert xfrm.diff((), closed=False, priority=OURS) == ()
         assert "in:  block" in ip_xfrm("getdefault")
 
     namespace(body)
@@ -113,7 +116,7 @@ def test_a_network_whose_policies_have_gone_answers_nobody(namespace: Namespace)
 
     def body() -> None:
         assert connect_from_outside(vip) == errno.ECONNREFUSED, "nothing of ours: TCP resets"
-        xfrm.apply(xfrm.diff((Block(IPv4Address(vip), MARK),), closed=True))
+        xfrm.apply(xfrm.diff((Block(IPv4Address(vip), MARK),), closed=True, priority=OURS), OURS)
         assert connect_from_outside(vip) == errno.EAGAIN, "no answer in time"
         ip_xfrm("flush")
         assert connect_from_outside(vip) == errno.EAGAIN, "no answer in time"

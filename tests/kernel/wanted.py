@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ from appliance.config import gateway_file
 from appliance.drivers import sysctl
 from appliance.drivers.nftables import Nftables
 from appliance.planning.plan import plan
-from appliance.planning.wanted import PROTOCOL, Plan
+from appliance.planning.wanted import Names, Plan
 from appliance.run_dir import RunDir
 from appliance.site import this_node
 from appliance.vrrp import Role
 
 
-def plan_of(path: Path, role: Role) -> Plan:
+def plan_of(path: Path, role: Role, names: Names | None = None) -> Plan:
     """The plan of node `master`; the MASTER's addresses are put where keepalived would put them."""
     wanted = gateway_file.parse(path.read_bytes(), str(path))
-    return plan(wanted, "master", role, this_node.site(wanted, "master", path))
+    site = this_node.site(wanted, "master", path)
+    return plan(wanted, "master", role, replace(site, names=names or site.names))
 
 
 def hold_addresses(role: Role) -> None:
@@ -31,13 +33,14 @@ def hold_addresses(role: Role) -> None:
 
 def listing() -> str | None:
     """Our table as nft lists it; None where there is none."""
-    return Nftables(RunDir().ruleset_digests).listing()
+    return Nftables(Names().table, RunDir().ruleset_digests).listing()
 
 
 def state(plan: Plan) -> dict[str, Any]:
     """All that is ours on this machine, in an order of its own."""
-    routes = _ip("route", "show", "table", "all", "proto", str(PROTOCOL))
-    rules = [rule for rule in _ip("rule", "show") if rule.get("protocol") == str(PROTOCOL)]
+    ours = str(plan.names.protocol)
+    routes = _ip("route", "show", "table", "all", "proto", ours)
+    rules = [rule for rule in _ip("rule", "show") if rule.get("protocol") == ours]
     return {
         "table": listing(),
         "links": [

@@ -28,10 +28,11 @@ from appliance.planning.ruleset import (
     Ruleset,
     Snat,
 )
-from appliance.planning.wanted import SEEN
+from appliance.planning.wanted import Names
 
 CASES = sorted((Path(__file__).parents[1] / "golden").glob("[0-9][0-9]-*/gateway.yaml"))
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
+TABLE, MARK = Names().table, Names().mark
 
 
 @pytest.fixture(params=CASES, ids=lambda path: path.parent.name)
@@ -39,9 +40,15 @@ def wanted(request: pytest.FixtureRequest) -> Config:
     return gateway_file.parse(request.param.read_bytes())
 
 
+def ruleset(wanted: Config) -> Ruleset:
+    """The rules of the node `master`."""
+    sides = virtual_macs.sides(wanted, INTERFACES, Names())
+    return firewall.ruleset(wanted, "master", sides, MARK)
+
+
 @pytest.fixture
 def rules(wanted: Config) -> Ruleset:
-    return firewall.ruleset(wanted, "master", INTERFACES)
+    return ruleset(wanted)
 
 
 def chain(rules: Ruleset, name: str) -> Chain:
@@ -57,7 +64,7 @@ def test_input_and_forward_drop_what_nothing_names(rules: Ruleset) -> None:
 
 
 def test_nothing_is_ever_rejected_or_masqueraded(rules: Ruleset) -> None:
-    text = nft_text.text(rules)
+    text = nft_text.text(rules, TABLE)
     assert not {"reject", "masquerade", "random", "flush ruleset"} & set(text.split())
 
 
@@ -78,7 +85,7 @@ def test_what_is_translated_goes_to_an_address_that_moves(wanted: Config, rules:
     for rule in chain(rules, "translated").rules:
         assert isinstance(rule.action, Snat)
         assert rule.action.to == wanted.wan.address.ip
-        assert rule.match.out_interface == virtual_macs.sides(wanted, INTERFACES).wan
+        assert rule.match.out_interface == virtual_macs.sides(wanted, INTERFACES, Names()).wan
 
 
 @pytest.mark.parametrize("name", ["leak-guard", "forwarded", "departing"])
@@ -143,7 +150,7 @@ def test_an_advert_counts_only_in_the_version_of_the_file(wanted: Config, rules:
 def line(rule: Rule) -> str:
     """The rule as nft reads it."""
     some = Chain("some", Hook.INPUT, ChainKind.FILTER, (rule,))
-    return nft_text.text(Ruleset((some,))).splitlines()[5].strip()
+    return nft_text.text(Ruleset((some,)), TABLE).splitlines()[5].strip()
 
 
 @pytest.mark.parametrize(("version", "first"), [(2, "0x21"), (3, "0x31")])
@@ -188,7 +195,7 @@ def test_what_nft_cannot_say_is_refused_and_never_left_out(
     rules = Ruleset((Chain("some", Hook.INPUT, kind, (rule,)),))
     assert nft_text.problems(rules) == (sentence,)
     with pytest.raises(Unsupported, match="nft cannot say our ruleset"):
-        nft_text.text(rules)
+        nft_text.text(rules, TABLE)
 
 
 def test_nft_can_say_every_configuration(rules: Ruleset) -> None:
@@ -220,7 +227,7 @@ def test_counters_of_one_chain_and_reason_are_one() -> None:
 def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
     wanted: Config, rules: Ruleset
 ) -> None:
-    sides = virtual_macs.sides(wanted, INTERFACES)
+    sides = virtual_macs.sides(wanted, INTERFACES, Names())
     arriving = chain(rules, "arriving").rules
     admitted = [rule for rule in arriving if isinstance(rule.action, Admit)]
     rest = arriving[len(admitted) :]
@@ -230,7 +237,7 @@ def test_what_is_admitted_at_once_is_what_the_rest_would_mark_and_let_in(
 
     assert arriving[: len(admitted)] == tuple(admitted)
     assert {rule.match.in_interface for rule in admitted} == {sides.lan, sides.wan}
-    assert {rule.action for rule in admitted} == {Admit(SEEN)}
+    assert {rule.action for rule in admitted} == {Admit(MARK)}
     assert Match(protocol="vrrp") in drops
     for match in (rule.match for rule in admitted):
         assert match.protocol_not == "vrrp"
@@ -258,7 +265,5 @@ def test_a_prefix_of_three_bytes_is_asked_for_by_its_mask() -> None:
 
 def test_ports_become_one_map_however_many_they_are() -> None:
     case = next(path for path in CASES if "everything" in str(path))
-    text = nft_text.text(
-        firewall.ruleset(gateway_file.parse(case.read_bytes()), "master", INTERFACES)
-    )
+    text = nft_text.text(ruleset(gateway_file.parse(case.read_bytes())), TABLE)
     assert text.count("dnat ip to") == 1

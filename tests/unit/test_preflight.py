@@ -16,6 +16,7 @@ from appliance import (
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
 from appliance.drivers import firewall
+from appliance.planning.wanted import Names
 from appliance.run_dir import RunDir
 from appliance.site import preflight, probes
 from appliance.site.locate import locate
@@ -50,7 +51,7 @@ def test_set_up_brings_each_file_that_the_programs_need() -> None:
     listed = (Path(__file__).parents[2] / "setup/debian-packages.txt").read_text()
     files = {word for line in listed.splitlines() for word in line.split() if word[0] == "/"}
     assert set(probes.FILES) <= files
-    assert set(probes.FILES) <= probes.programs(firewall.of(RunDir())).keys()
+    assert set(probes.FILES) <= probes.programs(firewall.of(Names(), RunDir())).keys()
 
 
 def said(observed: Observed) -> list[tuple[type[Exception], str]]:

@@ -8,6 +8,7 @@ from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
 from appliance.planning import virtual_macs
 from appliance.planning.plan import sysctls
+from appliance.planning.wanted import Names
 
 HOT = Path(__file__).parents[1] / "golden" / "07-hot" / "gateway.yaml"
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
@@ -23,13 +24,13 @@ def test_the_macs() -> None:
 
 @pytest.mark.parametrize("profile", ["standard", "fast", "classic"])
 def test_the_other_profiles_have_none_unless_asked(profile: str) -> None:
-    assert virtual_macs.links(wanted(profile), INTERFACES) == ()
-    found = virtual_macs.links(wanted(profile, ", virtual_mac: true"), INTERFACES)
+    assert virtual_macs.links(wanted(profile), INTERFACES, Names()) == ()
+    found = virtual_macs.links(wanted(profile, ", virtual_mac: true"), INTERFACES, Names())
     assert [(link.name, link.parent) for link in found] == [
         ("vgw-lan", "eth1"),
         ("vgw-wan", "eth0"),
     ]
-    assert virtual_macs.links(wanted("hot", ", virtual_mac: false"), INTERFACES) == ()
+    assert virtual_macs.links(wanted("hot", ", virtual_mac: false"), INTERFACES, Names()) == ()
 
 
 def test_before_the_links_are_there_no_setting_names_them() -> None:
