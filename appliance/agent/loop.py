@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance import ApplianceError, CommandFailed, __version__, converge, system
 from appliance.agent import kernel_events, notify, roles, takeover
+from appliance.agent.guard import NO_RULES_SECONDS, Guard
 from appliance.agent.keepalived import Keepalived, carry
 from appliance.agent.takeover import Takeover
 from appliance.config.model import Config
@@ -30,7 +31,6 @@ from appliance.status.ledger import Event
 from appliance.vrrp import Role
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
-PATIENCE = 10.0  # seconds without a ruleset in force before the node is brought down
 
 _BESIDE_ERRORS = "%s cannot be used, so the node goes on by what it took up last, %s:\n%s"
 
@@ -62,10 +62,10 @@ class Agent:
     accepted: Accepted
     site: Site
     pair: Pair
+    guard: Guard
     state: roles.State = field(default_factory=roles.State)
     last: LastChange = field(default_factory=LastChange)
     upkeep: Upkeep = field(default_factory=Upkeep)
-    unprotected_since: float | None = None
     programs: Mapping[str, Program] = field(default_factory=dict)
     keepalived: Keepalived = field(default_factory=Keepalived)
     takeover: Takeover | None = None
@@ -86,11 +86,6 @@ class Agent:
         """The node's run directory."""
         return self.site.run_dir
 
-    @property
-    def firewall(self) -> firewall.Firewall:
-        """What holds the node's ruleset."""
-        return firewall.of(self.site.names, self.run_dir)
-
     def plan(self) -> Plan:
         """The plan for the role the node has now."""
         return plan(self.config, self.node, self.state.role or Role.BACKUP, self.site)
@@ -110,7 +105,7 @@ def main(path: Path, node: str | None = None) -> None:
         site = this_node.site(found.config, found.node, path)
         pair = Pair(found.config, found.node, run_dir, system.monotonic())
         accepted.keep(run_dir, found)
-        run(Agent(found, site, pair))
+        run(Agent(found, site, pair, Guard(firewall.of(site.names, run_dir))))
     except ApplianceError as error:
         log.error(error)
         if isinstance(error, accepted.NothingToGoBy):
@@ -124,7 +119,7 @@ def run(agent: Agent) -> None:
     """Live until told to stop: one thread, one loop, one place where a role changes."""
     fifo = notify.Fifo(agent.run_dir.notify_fifo)
     signals = notify.Signals()
-    sources = (*kernel_events.listen(*agent.firewall.notices), signals.reader)
+    sources = (*kernel_events.listen(*agent.guard.firewall.notices), signals.reader)
     local = [fifo.fileno(), *(source.fileno() for source in sources)]
     # All that was imported lives as long as the process: take it out of the garbage collector's walks.
     gc.freeze()
@@ -179,6 +174,8 @@ def look(agent: Agent, cause: str, began: float) -> None:
     agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
     lasting = [agent.pair.trouble, agent.keepalived.problem]
     _tell_problems(agent, (*problems, *filter(None, lasting)))
+    if not agent.takeover:
+        agent.guard.count(now)
     system.replace(agent.run_dir.status, node_status.to_json(_snapshot(agent)), mode=0o644)
 
 
@@ -282,18 +279,11 @@ def _tell_problems(agent: Agent, problems: tuple[str, ...]) -> None:
 
 def _guard(agent: Agent) -> None:
     """No ruleset, no MASTER; and where it does not come back, no node."""
-    try:
-        protected = agent.firewall.in_force()
-    except ApplianceError:
-        protected = False
     now = system.monotonic()
-    agent.pair.guard(now, ruleset=protected)
-    if protected:
-        agent.unprotected_since = None
-    elif agent.unprotected_since is None:
-        agent.unprotected_since = now
-    elif now - agent.unprotected_since > PATIENCE:
-        reason = f"no ruleset in force for {PATIENCE:.0f} s: {'; '.join(agent.upkeep.problems)}"
+    agent.pair.guard(now, ruleset=agent.guard.protects(now))
+    if agent.guard.gave_up(now):
+        problems = "; ".join(agent.upkeep.problems)
+        reason = f"no ruleset in force for {NO_RULES_SECONDS:.0f} s: {problems}"
         programs.bring_down(agent.run_dir, reason)
 
 
@@ -338,6 +328,10 @@ def _snapshot(agent: Agent) -> node_status.Snapshot:
         resident_mb=system.resident_mb(),
         programs={name: program.state for name, program in agent.programs.items()},
         pair=pair_status.of(agent.pair),
+        dropped=tuple(
+            node_status.Dropped(one.chain, one.rule, one.packets, one.octets)
+            for one in agent.guard.counts
+        ),
         version=__version__,
     )
 

@@ -1,8 +1,12 @@
 """The snapshot as metrics, in the text format that Prometheus reads."""
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from collections.abc import Iterable, Iterator
 
-from appliance.status.node_status import PairStatus, Snapshot
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from appliance.status.node_status import Dropped, PairStatus, Snapshot
 
 _ROLES = ("MASTER", "BACKUP", "FAULT")
 
@@ -28,8 +32,28 @@ def text(snapshot: Snapshot, now: float) -> str:
     programs = Gauge("vgw_program_up", "Whether it runs", ["program"], registry=registry)
     for name, state in snapshot.programs.items():
         programs.labels(name).set(state == "RUNNING")
+    registry.register(_Drops(snapshot.dropped))
     _pair(snapshot.pair, registry)
     return generate_latest(registry).decode()
+
+
+class _Drops(Collector):
+    """Counters whose value is the kernel's; a ruleset that is loaded anew begins at 0, as rate() expects."""
+
+    def __init__(self, dropped: Iterable[Dropped]) -> None:
+        self.dropped = tuple(dropped)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """A family for packets and one for bytes, by chain and rule."""
+        labels = ("chain", "rule")
+        packets = CounterMetricFamily(
+            "vgw_dropped_packets", "Packets that the ruleset dropped", labels=labels
+        )
+        octets = CounterMetricFamily("vgw_dropped_bytes", "And their bytes", labels=labels)
+        for one in self.dropped:
+            packets.add_metric((one.chain, one.rule), one.packets)
+            octets.add_metric((one.chain, one.rule), one.bytes)
+        yield from (packets, octets)
 
 
 def _pair(pair: PairStatus, registry: CollectorRegistry) -> None:

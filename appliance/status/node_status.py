@@ -84,6 +84,16 @@ class PairStatus(NamedTuple):
     """None when it has fallen silent."""
 
 
+class Dropped(NamedTuple):
+    """What the rules of one chain that have one reason dropped, since the ruleset was loaded."""
+
+    chain: str
+    rule: str
+    """The reason."""
+    packets: int
+    bytes: int
+
+
 class Snapshot(NamedTuple):
     """The node at one moment. Times of day in seconds since 1970, durations as their names say."""
 
@@ -120,6 +130,8 @@ class Snapshot(NamedTuple):
     """How long the node's own routes took at the last change of role, from keepalived's word on."""
     resident_mb: float = 0.0
     """The agent's memory."""
+    dropped: tuple[Dropped, ...] = ()
+    """Read each 10 s; empty where the ruleset is not in force."""
 
 
 def to_json(snapshot: Snapshot) -> str:

@@ -87,4 +87,6 @@ def plain(value: Any) -> Any:
     """The value as `json.dumps` writes it: a named tuple as an object with its names as keys."""
     if hasattr(value, "_asdict"):
         return {name: plain(one) for name, one in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
     return value

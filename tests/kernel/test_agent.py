@@ -18,6 +18,7 @@ from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.conftest import Bound
 from tests.kernel.conftest import Namespace
+from tests.kernel.test_adverts import DROPPED, GROUP, advert, packet, send
 from tests.kernel.test_converge import DRIFT
 from tests.kernel.wanted import hold_addresses, listing, plan_of, state
 from tests.waiting import PATIENCE, waited
@@ -88,6 +89,33 @@ def test_drift_of_every_kind_is_repaired_within_two_seconds_and_counted(
     took = namespace(body)
     with bound:
         assert max(took) <= 2
+
+
+def test_what_the_ruleset_drops_is_told(namespace: Namespace, cases: Cases) -> None:
+    def body() -> None:
+        strangers = [packet(advert(0x31, number), GROUP, "192.168.100.10") for number in range(3)]
+
+        def dropped() -> int:
+            chain, rule = DROPPED
+            return sum(
+                one["packets"]
+                for one in told()["dropped"]
+                if (one["chain"], one["rule"]) == (chain, rule)
+            )
+
+        with running(cases["01-standard"]):
+            until(lambda: told()["dropped"])
+            assert dropped() == 0
+            send(strangers, GROUP)
+            until(dropped)
+            metrics = subprocess.check_output(
+                [sys.executable, "-m", "appliance", "metrics"], text=True
+            )
+        assert dropped() == len(strangers)
+        labels = 'chain="arriving",rule="VRRP from anybody else"'
+        assert f"vgw_dropped_packets_total{{{labels}}} 3.0" in metrics.splitlines()
+
+    namespace(body)
 
 
 def test_a_repair_counts_though_the_role_changes_in_the_same_look(

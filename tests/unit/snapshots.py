@@ -1,6 +1,13 @@
 """Snapshots as an agent writes them, for the tests of what reads them."""
 
-from appliance.status.node_status import Counters, PairStatus, PeerStatus, Promise, Snapshot
+from appliance.status.node_status import (
+    Counters,
+    Dropped,
+    PairStatus,
+    PeerStatus,
+    Promise,
+    Snapshot,
+)
 from appliance.vrrp import Role
 
 ALONE = PairStatus(
@@ -36,6 +43,10 @@ SNAPSHOT = Snapshot(
     version="0.1.0",
 )
 STANDBY = SNAPSHOT._replace(
+    dropped=(
+        Dropped("input", "everything else", 3, 180),
+        Dropped("leak-guard", "untranslated", 0, 0),
+    ),
     role=Role.BACKUP,
     pair=PairStatus(
         reason="takes over again in 2 s",

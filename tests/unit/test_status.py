@@ -103,6 +103,10 @@ def test_the_pair_is_told() -> None:
         "vgw_replication_lag_seconds 0.004",
         "vgw_replication_messages_lost 3.0",
         "vgw_replication_degraded 0.0",
+        "# TYPE vgw_dropped_packets_total counter",
+        'vgw_dropped_packets_total{chain="input",rule="everything else"} 3.0',
+        'vgw_dropped_bytes_total{chain="input",rule="everything else"} 180.0',
+        'vgw_dropped_packets_total{chain="leak-guard",rule="untranslated"} 0.0',
     ):
         assert line in lines
     told = metrics.text(alone, 1060.0)
