@@ -293,6 +293,9 @@ def _reload(agent: Agent) -> bool:
     path = agent.site.config_path
     try:
         found = accepted.from_file(path, agent.node)
+        # The ruleset is the same in every role.
+        planned = plan(found.config, found.node, Role.BACKUP, agent.site)
+        firewall.check(agent.guard.firewall, planned.ruleset)
     except ApplianceError as error:
         log.error("kept the former configuration, for the file is not to be used:\n%s", error)
         agent.accepted = accepted.beside_error(agent.accepted, error)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance import ApplianceError, NotConverged, Unsupported, __version__, system
+from appliance import ApplianceError, NotConverged, __version__, system
 from appliance.commands import lab_door, operate
 from appliance.config import gateway_file
 from appliance.run_dir import RunDir
@@ -114,9 +114,7 @@ def _prepared(
         raise type(problems[0])("\n     ".join(map(str, problems)))
     site = this_node.site(wanted, node, path)
     planned = plan(wanted, node, role or this_node.role_now(wanted), site)
-    rules = firewall.of(names, run_dir)
-    if planned.ruleset and (unsaid := rules.supported(planned.ruleset)):
-        raise Unsupported("\n     ".join(unsaid))
+    firewall.check(firewall.of(names, run_dir), planned.ruleset)
     return found, site, planned
 
 

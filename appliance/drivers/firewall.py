@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from appliance import Unsupported
 from appliance.drivers.nftables import Nftables
 from appliance.planning.ruleset import Count, Ruleset
 from appliance.planning.wanted import Change, Names
@@ -49,6 +50,12 @@ class Firewall(Protocol):
 
     def counters(self) -> tuple[Count, ...]:
         """What the rules that count have met; none where there are none of ours."""
+
+
+def check(rules: Firewall, ruleset: Ruleset | None) -> None:
+    """Raises Unsupported, with a line for each thing that the firewall cannot say."""
+    if ruleset and (unsaid := rules.supported(ruleset)):
+        raise Unsupported("\n     ".join(unsaid))
 
 
 def of(names: Names, run_dir: RunDir) -> Firewall:

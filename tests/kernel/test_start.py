@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.drivers import firewall
-from appliance.planning.wanted import Plan
+from appliance.planning.wanted import Names, Plan
 from appliance.processes import programs
 from appliance.processes.deaths import BY_ITSELF
 from appliance.run_dir import RunDir
@@ -138,7 +138,7 @@ def test_a_node_outlives_a_broken_file_and_says_so_until_it_is_mended(
         with started(file):
             waited(lambda: vgw("health").returncode == 0)
             assert RUN_DIR.accepted.read_text() == good
-            rules = firewall.of(RUN_DIR)
+            rules = firewall.of(Names(), RUN_DIR)
             for break_it in (
                 lambda: file.write_text(good.replace("priority: 100", "priority: none")),
                 file.unlink,
