@@ -24,6 +24,7 @@ from tests.architecture import (
     room,
     tracked,
 )
+from tests.names import name_problems
 from tests.sizes import OVER, size_problems
 
 pytestmark = pytest.mark.no_cover  # they reach none of the product's lines, and walk much faster so
@@ -178,6 +179,23 @@ def test_a_circle_inside_a_package_is_found() -> None:
         appliance__planning__plan="from appliance.planning import nat",
     )
     assert found == ("appliance.planning.nat: imports itself by way of appliance.planning.plan")
+
+
+def test_no_class_and_no_constant_of_the_product_has_a_name_for_two_things() -> None:
+    found = list(name_problems(package()))
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_one_name_for_two_things_is_found() -> None:
+    sources = {
+        "appliance.drivers.routes": "class State: ...\nPATIENCE, STEP = 1.0, 2",
+        "appliance.pair.peer": "class State: ...\nPATIENCE: float = 2.0\nSTEP = 2",
+        "vgw_lab.drills": "class State: ...",
+    }
+    assert list(name_problems(sources)) == [
+        "appliance.pair.peer: class State is one of appliance.drivers.routes too",
+        "appliance.pair.peer: PATIENCE is 2.0 here and 1.0 in appliance.drivers.routes",
+    ]
 
 
 def test_the_lab_knows_words_of_the_product_and_no_deeds() -> None:

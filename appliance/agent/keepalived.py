@@ -7,7 +7,7 @@ from appliance import vrrp
 from appliance.config.model import Config, Interfaces
 from appliance.drivers.routes import Link
 from appliance.pair import election
-from appliance.pair.election import Order, Sight
+from appliance.pair.election import ElectionSight, KeepalivedOrder
 from appliance.pair.side import Pair
 from appliance.planning import virtual_macs
 from appliance.planning.wanted import Site
@@ -36,7 +36,7 @@ class Keepalived:
 
     def __init__(self) -> None:
         self.links: Mapping[str, Link] = {}
-        self.state = election.State()
+        self.state = election.Election()
         self.problem = ""
 
     def judge(
@@ -49,9 +49,9 @@ class Keepalived:
         self.state, self.problem = judged.state, judged.problem
         if judged.why:
             log.warning(judged.why)
-        if judged.order is Order.RELOAD:
+        if judged.order is KeepalivedOrder.RELOAD:
             programs.signal(pair.run_dir, "keepalived", "HUP")
-        if judged.order is Order.RESTART and running:
+        if judged.order is KeepalivedOrder.RESTART and running:
             programs.kill(running)
 
 
@@ -61,14 +61,14 @@ def _sight(
     site: Site,
     links: Mapping[str, Link],
     running: Program | None,
-) -> Sight:
+) -> ElectionSight:
     advert, interfaces = pair.last_advert, site.interfaces
     vgw, homes = config.vgw, virtual_macs.homes(config, interfaces, site.names)
     needed = {interfaces.lan, interfaces.wan, homes.vgw, homes.wan_vip}
     works_on = needed | {own.interface for own in vgw.track_interfaces}
     own = config.nodes[pair.node].lan
     usable = carry(config, interfaces, links) and needed <= links.keys()
-    return Sight(
+    return ElectionSight(
         role=pair.own.role,
         usable=usable and own in links[interfaces.lan].addresses,
         interfaces={name: links[name].index for name in sorted(works_on & links.keys())},

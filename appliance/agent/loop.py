@@ -63,7 +63,7 @@ class Agent:
     site: Site
     pair: Pair
     guard: Guard
-    state: roles.State = field(default_factory=roles.State)
+    state: roles.RoleState = field(default_factory=roles.RoleState)
     last: LastChange = field(default_factory=LastChange)
     upkeep: Upkeep = field(default_factory=Upkeep)
     programs: Mapping[str, Program] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def run(agent: Agent) -> None:
 def _wait(agent: Agent, next_tick: float) -> float:
     """Seconds until something is due."""
     now = system.monotonic()
-    step = takeover.STEP if agent.takeover else next_tick - now
+    step = takeover.TAKEOVER_STEP if agent.takeover else next_tick - now
     return max(0.0, min(next_tick - now, agent.pair.wait(now), step))
 
 
@@ -224,10 +224,10 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
     return tuple(str(problem) for problem in report.problems)
 
 
-def _sight(agent: Agent) -> roles.Sight:
+def _sight(agent: Agent) -> roles.RoleSight:
     links = agent.keepalived.links = routes.links()
     vgw = agent.config.vgw.address.ip
-    return roles.Sight(
+    return roles.RoleSight(
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
         ready=notes.is_ready(agent.run_dir),
         links_up=_locate(agent, links),

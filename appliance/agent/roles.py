@@ -9,7 +9,7 @@ _LINE = re.compile(r'^INSTANCE "[^"]*" ([A-Z_]+) \d+$')
 
 
 @dataclass(frozen=True)
-class Sight:
+class RoleSight:
     """The world at one moment: what the role is read from."""
 
     holds_vgw: bool
@@ -18,7 +18,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class State:
+class RoleState:
     """What the agent remembers of its role; `since` in seconds on the monotonic clock."""
 
     role: Role | None = None
@@ -35,14 +35,16 @@ def announced(line: str) -> str | None:
     return found[1] if found else None
 
 
-def role_of(sight: Sight) -> Role:
+def role_of(sight: RoleSight) -> Role:
     """The role by what is so, not by what was announced: who holds the VGW is the MASTER."""
     if sight.holds_vgw:
         return Role.MASTER
     return Role.BACKUP if sight.ready and sight.links_up else Role.FAULT
 
 
-def decide(state: State, sight: Sight, cause: str, now: float) -> tuple[State, str | None]:
+def decide(
+    state: RoleState, sight: RoleSight, cause: str, now: float
+) -> tuple[RoleState, str | None]:
     """The next state, and the decision as one sentence, or None where the role stays."""
     role = role_of(sight)
     if role is state.role:
@@ -52,7 +54,7 @@ def decide(state: State, sight: Sight, cause: str, now: float) -> tuple[State, s
     return replace(state, role=role, since=now, changes=state.changes + 1), sentence
 
 
-def _reason(sight: Sight) -> str:
+def _reason(sight: RoleSight) -> str:
     if sight.holds_vgw:
         return "this node holds the VGW"
     if not sight.links_up:

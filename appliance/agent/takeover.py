@@ -10,8 +10,8 @@ from appliance.status.ledger import Event
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
 
-PATIENCE = 2.0  # seconds that the first forwarded packet is waited for
-STEP = 0.002  # seconds between two looks meanwhile
+FIRST_PACKET_PATIENCE = 2.0  # seconds that the first forwarded packet is waited for
+TAKEOVER_STEP = 0.002  # seconds between two looks meanwhile
 _SNMP = Path("/proc/net/snmp")
 
 
@@ -50,7 +50,7 @@ class Takeover:
 
     def over(self, now: float) -> bool:
         """Whether there is no more to wait for; then the event is in the ledger."""
-        if self.event.now == Role.MASTER and now - self.began < PATIENCE:
+        if self.event.now == Role.MASTER and now - self.began < FIRST_PACKET_PATIENCE:
             if forwarded() == self.packets:
                 return False
             elapsed = round((now - self.began) * 1000, 1)

@@ -44,12 +44,12 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names."""
-        return [*self.commands, *(lab_door.COMMANDS if lab_door.is_there() else ())]
+        return [*self.commands, *(lab_door.LAB_COMMANDS if lab_door.is_there() else ())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One of them by its name; the lab's are known also where the lab is missing."""
-        if cmd_name in lab_door.COMMANDS:
-            return LabCommand(cmd_name, help=lab_door.COMMANDS[cmd_name])
+        if cmd_name in lab_door.LAB_COMMANDS:
+            return LabCommand(cmd_name, help=lab_door.LAB_COMMANDS[cmd_name])
         return super().get_command(ctx, cmd_name)
 
 

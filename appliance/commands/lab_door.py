@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from appliance import ApplianceError
 
 LAB = "vgw_lab"
-COMMANDS = {
+LAB_COMMANDS = {
     "lab": "The pair, two machines and a small internet, in network namespaces or in containers.",
     "demo": "Show the pair at work: a fresh lab, pings, a power cut, and what it cost.",
     "drill": "Drill the pair you run: faults on its MASTER, measured from a machine behind it.",

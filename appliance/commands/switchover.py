@@ -88,7 +88,7 @@ def _successor(snapshot: Snapshot, to: str | None) -> PeerStatus:
 
 def _snapshot(run_dir: RunDir) -> Snapshot:
     snapshot = status_file.read(run_dir)
-    if system.wall() - snapshot.written > health.SILENCE:
+    if system.wall() - snapshot.written > health.STATUS_SILENCE:
         raise ApplianceError("the agent of this node is silent; `vgw status` tells since when")
     return snapshot
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from appliance.config.model import PROFILES, Config
 
-_LENGTH = 12  # hexadecimal digits
+_DIGEST_LENGTH = 12  # hexadecimal digits
 
 
 def digest(config: Config) -> str:
@@ -33,4 +33,4 @@ def legacy_digest(config: Config) -> str:
 
 
 def _hexadecimal(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:_LENGTH]
+    return sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]

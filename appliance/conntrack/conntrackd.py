@@ -22,7 +22,7 @@ _OPTIONS = {
 }
 # A process of our own: it updates entries in the kernel, and conntrackd tells the peer of these.
 _TOUCH_KEPT_PORTS = (sys.executable, "-m", "appliance.conntrack.kept_ports")
-_SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
+_ORDER_SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
 _EVENTS, _MESSAGES = Path("/proc/net/netlink"), Path("/proc/net/udp")
 _NETFILTER, _NEWS = "12", 0b111  # NETLINK_NETFILTER; its groups of entries that begin, change, end
 _FAULTS = {
@@ -73,10 +73,10 @@ class Conntrackd:
         if self.child is None:
             return self._end(self.said[-1])
         if not self.child.ended():
-            if now - self.since <= _SECONDS:
+            if now - self.since <= _ORDER_SECONDS:
                 return None
             self.child.end()
-            return self._end(f"`{self._command}` gave no answer for {_SECONDS:.0f} s")
+            return self._end(f"`{self._command}` gave no answer for {_ORDER_SECONDS:.0f} s")
         result = self.child.result()
         if result.returncode != 0:
             return self._end(f"`{self._command}` refused: {result.output or 'no word'}")

@@ -32,12 +32,12 @@ SETTINGS = Path("/proc/sys/net/netfilter")
 _STATISTICS = Path("/proc/net/stat/nf_conntrack")
 CANARY_TIMEOUT = 15  # seconds; a canary is planted more often than that, and leaves by itself
 
-_OPTIONS, _SHORT_ERRORS = (
+_SOL_NETLINK, _SHORT_ERRORS = (
     270,
     10,
 )  # SOL_NETLINK, NETLINK_CAP_ACK: an error does not quote the request
 _BUFFER = 65_536  # bytes; the kernel fills at most 32 KiB at a time
-_PATIENCE = 10  # seconds for an answer that the kernel gives at once
+_ANSWER_PATIENCE = 10  # seconds for an answer that the kernel gives at once
 _BATCH = 100  # touches in one message: a few milliseconds of work, 7 KB
 _Seen = TypeVar("_Seen", Entry, Translated)
 _UNFILTERED = (errno.EINVAL, errno.EOPNOTSUPP)
@@ -212,8 +212,10 @@ def _door() -> socket.socket:
             "load nf_conntrack_netlink on the host (`modprobe`)"
         ) from None
     # The kernel's own time limit: with Python's, recv waits although MSG_DONTWAIT forbids it.
-    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _PATIENCE, 0))
-    kernel.setsockopt(_OPTIONS, _SHORT_ERRORS, 1)
+    kernel.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _ANSWER_PATIENCE, 0)
+    )
+    kernel.setsockopt(_SOL_NETLINK, _SHORT_ERRORS, 1)
     return kernel
 
 
@@ -227,7 +229,7 @@ def _receive(kernel: socket.socket) -> bytes:
         return kernel.recv(_BUFFER)
     except BlockingIOError:
         raise CommandFailed(
-            f"the kernel did not answer about the connection table for {_PATIENCE} s"
+            f"the kernel did not answer about the connection table for {_ANSWER_PATIENCE} s"
         ) from None
     except OSError as error:
         raise CommandFailed(

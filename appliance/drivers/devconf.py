@@ -12,7 +12,7 @@ import struct
 from appliance import netlink
 
 # The kernel's numbers of the settings we make (include/uapi/linux/ip.h, IPV4_DEVCONF_*).
-_NUMBERS = {"forwarding": 1, "send_redirects": 6, "rp_filter": 8}
+_SETTING_NUMBERS = {"forwarding": 1, "send_redirects": 6, "rp_filter": 8}
 _RTM_SETLINK = 19
 _IFLA_AF_SPEC, _IFLA_INET_CONF = 26, 1
 _PREFIX = ["net", "ipv4", "conf"]
@@ -22,14 +22,14 @@ def knows(key: str) -> bool:
     """Whether a setting is one interface's own, and one that can be made this way."""
     parts = key.split(".")
     of_all = parts[3:4] in (["all"], ["default"])
-    return parts[:3] == _PREFIX and not of_all and parts[-1] in _NUMBERS
+    return parts[:3] == _PREFIX and not of_all and parts[-1] in _SETTING_NUMBERS
 
 
 def put(key: str, value: int) -> None:
     """Make one setting, such as `net.ipv4.conf.eth0.rp_filter`. Raises OSError with the kernel's word."""
     parts = key.split(".")
     index = socket.if_nametoindex(".".join(parts[3:-1]))
-    setting = netlink.attribute(_NUMBERS[parts[-1]], struct.pack("=I", value))
+    setting = netlink.attribute(_SETTING_NUMBERS[parts[-1]], struct.pack("=I", value))
     inet = netlink.attribute(socket.AF_INET, netlink.attribute(_IFLA_INET_CONF, setting))
     body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, 0, 0) + netlink.attribute(
         _IFLA_AF_SPEC, inet

@@ -27,8 +27,8 @@ _SET_DEFAULT, _GET_DEFAULT = 0x27, 0x28  # XFRM_MSG_*DEFAULT, since Linux 5.15
 _MARK, _IN, _ALLOW, _BLOCK = 21, 0, 0, 1  # XFRMA_MARK, XFRM_POLICY_IN, _ALLOW and _BLOCK
 _DEFAULT_BLOCK, _DEFAULT_ACCEPT = 1, 2  # XFRM_USERPOLICY_BLOCK and _ACCEPT
 _ANSWER_SECONDS = 5.0
-_NUMBERS = {Family.IPV4: int(socket.AF_INET), Family.IPV6: int(socket.AF_INET6)}
-_FAMILIES = {number: family for family, number in _NUMBERS.items()}
+_FAMILY_NUMBERS = {Family.IPV4: int(socket.AF_INET), Family.IPV6: int(socket.AF_INET6)}
+_FAMILY_OF = {number: family for family, number in _FAMILY_NUMBERS.items()}
 
 _SELECTOR = struct.Struct("=16s16s4HHBBB3xiI")  # xfrm_selector: to, from, ports, family, prefixes
 _FOR_EVER = struct.pack("=12Q", *[2**64 - 1] * 4, *[0] * 8)  # xfrm_lifetime_cfg and _cur
@@ -128,7 +128,7 @@ def _actual(ours: int) -> Iterator[Block | AllowRest]:
         elif (priority, direction, action) == (_WEAKEST, _IN, _ALLOW) and not (
             prefix or source_prefix or mark
         ):
-            yield AllowRest(_FAMILIES[family])
+            yield AllowRest(_FAMILY_OF[family])
 
 
 def _mark(body: bytes) -> int:
@@ -145,7 +145,9 @@ def _mark(body: bytes) -> int:
 
 def _selector(one: Block | AllowRest) -> bytes:
     if isinstance(one, AllowRest):
-        return _SELECTOR.pack(bytes(16), bytes(16), 0, 0, 0, 0, _NUMBERS[one.family], 0, 0, 0, 0, 0)
+        return _SELECTOR.pack(
+            bytes(16), bytes(16), 0, 0, 0, 0, _FAMILY_NUMBERS[one.family], 0, 0, 0, 0, 0
+        )
     ends = (one.address.packed.ljust(16, b"\0"), bytes(16))
     return _SELECTOR.pack(*ends, 0, 0, 0, 0, socket.AF_INET, 32, 0, 0, 0, 0)
 

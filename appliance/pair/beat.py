@@ -6,8 +6,8 @@ from typing import Annotated, Protocol, get_type_hints
 
 from appliance.vrrp import Role
 
-INTERVAL = 0.25  # seconds between two beats
-SILENCE = 1.5  # seconds after which a peer that beats is taken for gone
+BEAT_INTERVAL = 0.25  # seconds between two beats
+BEAT_SILENCE = 1.5  # seconds after which a peer that beats is taken for gone
 # Of the words of a beat: rises when one changes its meaning. 0: a version that told none.
 SCHEMA = 1
 _MOST_BYTES = 2048
@@ -23,7 +23,7 @@ class Bounds(Protocol):
 
 
 @dataclass(frozen=True)
-class Count:
+class WholeNumber:
     """A whole number from `least` to `most`."""
 
     most: int
@@ -94,19 +94,19 @@ class Beat:
     node: Annotated[str, Line(63)]  # as `read_host_name` has it
     role: Annotated[str, _ROLE]
     ready: Annotated[bool, _YES_OR_NO]
-    priority: Annotated[int, Count(254, least=1)]
-    entries: Annotated[int, Count(2**31 - 1)]  # the kernel counts them in an int
+    priority: Annotated[int, WholeNumber(254, least=1)]
+    entries: Annotated[int, WholeNumber(2**31 - 1)]  # the kernel counts them in an int
     reason: Annotated[str, Line(_MOST_BYTES)] = ""
     quiet: Annotated[float | None, Age()] = None
     still: Annotated[float | None, Age()] = None
-    generation: Annotated[int, Count(2**22)] = 0  # PID_MAX_LIMIT of a 64-bit kernel
-    canary: Annotated[int, Count(2 * _LATEST)] = 0
-    seen: Annotated[int, Count(2 * _LATEST)] = 0
+    generation: Annotated[int, WholeNumber(2**22)] = 0  # PID_MAX_LIMIT of a 64-bit kernel
+    canary: Annotated[int, WholeNumber(2 * _LATEST)] = 0
+    seen: Annotated[int, WholeNumber(2 * _LATEST)] = 0
     replicas: Annotated[bool, _YES_OR_NO] = False
-    asks: Annotated[int, Count(_LATEST)] = 0
-    prepared: Annotated[int, Count(_LATEST)] = 0
+    asks: Annotated[int, WholeNumber(_LATEST)] = 0
+    prepared: Annotated[int, WholeNumber(_LATEST)] = 0
     config: Annotated[str, Line(64)] = ""
-    schema: Annotated[int, Count(2**16)] = 0
+    schema: Annotated[int, WholeNumber(2**16)] = 0
     version: Annotated[str, Line(64)] = ""
     digest: Annotated[str, Line(64)] = ""
 

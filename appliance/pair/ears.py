@@ -15,7 +15,7 @@ from appliance.pair.peer import Peer
 from appliance.pair.terms import Terms
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
-from appliance.wires.uplink import INTERVAL as SAMPLE_INTERVAL
+from appliance.wires.uplink import SAMPLE_INTERVAL
 
 
 @dataclass(frozen=True)

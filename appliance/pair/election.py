@@ -12,7 +12,7 @@ MARGIN = 3.0  # seconds beyond VRRP's own by which a takeover on a busy machine 
 AGAIN = 2.0  # seconds between two requests to read the file again
 DEAF_PATIENCE = 4.0  # seconds without a VRRP socket after which that is a problem of the node
 STUBBORN = 8.0  # seconds without one, in spite of such requests, after which a new start must help
-RESTART_INTERVAL = 30.0  # seconds between two new starts of keepalived at least
+KEEPALIVED_RESTART_INTERVAL = 30.0  # seconds between two new starts of keepalived at least
 GAP = 3.0  # seconds without a look after which nobody knows what happened meanwhile
 
 
@@ -28,7 +28,7 @@ class Condition(StrEnum):
     VACANT = "vacant"
 
 
-class Order(StrEnum):
+class KeepalivedOrder(StrEnum):
     """What keepalived needs: to read its file again, or to be started anew."""
 
     RELOAD = "reload"
@@ -36,7 +36,7 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True)
-class Sight:
+class ElectionSight:
     """What is known at one moment.
 
     `role` is this node's, and a BACKUP is ready and has its cables in. `interfaces`: the kernel's index of
@@ -59,7 +59,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class State:
+class Election:
     """What is remembered; times in seconds on the monotonic clock.
 
     `interfaces` as they were last seen, `anew` the names of those that keepalived has yet to be told of.
@@ -82,27 +82,27 @@ class State:
 class Judgement:
     """The condition, its sentence for an operator where it is not well, and what to do and why."""
 
-    state: State
+    state: Election
     condition: Condition = Condition.WELL
     problem: str = ""
-    order: Order | None = None
+    order: KeepalivedOrder | None = None
     why: str = ""
 
 
-def judge(state: State, sight: Sight, now: float) -> Judgement:
+def judge(state: Election, sight: ElectionSight, now: float) -> Judgement:
     """What to remember, what to tell, and what keepalived needs."""
     state = _vacancy(_hearing(_noted(state, sight), sight, now), sight, now)
     state = replace(state, process=sight.process, advert=sight.advert, looked=now)
     condition, problem = _condition(state, sight, now)
     order, why = _order(state, sight, condition, now)
-    if order is Order.RELOAD:
+    if order is KeepalivedOrder.RELOAD:
         state = replace(state, anew=frozenset(), reloaded=now)
-    if order is Order.RESTART:
+    if order is KeepalivedOrder.RESTART:
         state = replace(state, anew=frozenset(), restarted=now)
     return Judgement(state, condition, problem, order, why)
 
 
-def _noted(state: State, sight: Sight) -> State:
+def _noted(state: Election, sight: ElectionSight) -> Election:
     """Take note of interfaces that were made anew: the kernel gives each another index (if_nametoindex(3))."""
     known = state.interfaces
     changed = {name for name, index in sight.interfaces.items() if known.get(name, index) != index}
@@ -113,14 +113,14 @@ def _noted(state: State, sight: Sight) -> State:
     return replace(state, interfaces={**known, **sight.interfaces}, anew=anew)
 
 
-def _hearing(state: State, sight: Sight, now: float) -> State:
+def _hearing(state: Election, sight: ElectionSight, now: float) -> Election:
     if not (sight.process and sight.usable and sight.sockets == 0):
         return replace(state, deaf=None)
     same = state.deaf is not None and sight.process == state.process
     return replace(state, deaf=state.deaf if same else now)
 
 
-def _vacancy(state: State, sight: Sight, now: float) -> State:
+def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
     """Since when nobody is known to hold the VGW while keepalived here could take it."""
     # Two adverts are compared with each other only: the clock that they are stamped with may be set.
     advertised = bool(sight.advert and sight.advert[1] and sight.advert != state.advert)
@@ -136,7 +136,7 @@ def _vacancy(state: State, sight: Sight, now: float) -> State:
     return replace(state, open=since, vacant=now - since > sight.promise + MARGIN)
 
 
-def _condition(state: State, sight: Sight, now: float) -> tuple[Condition, str]:
+def _condition(state: Election, sight: ElectionSight, now: float) -> tuple[Condition, str]:
     if state.vacant:
         return Condition.VACANT, (
             "nobody holds the VGW: this node is ready and hears no MASTER, and keepalived does not "
@@ -151,18 +151,18 @@ def _condition(state: State, sight: Sight, now: float) -> tuple[Condition, str]:
 
 
 def _order(
-    state: State, sight: Sight, condition: Condition, now: float
-) -> tuple[Order | None, str]:
+    state: Election, sight: ElectionSight, condition: Condition, now: float
+) -> tuple[KeepalivedOrder | None, str]:
     if not sight.process:
         return None, ""
-    if sight.role is not Role.MASTER and now - state.restarted >= RESTART_INTERVAL:
+    if sight.role is not Role.MASTER and now - state.restarted >= KEEPALIVED_RESTART_INTERVAL:
         if condition is Condition.VACANT and state.open is not None:
             waited = now - state.open
-            return Order.RESTART, (
+            return KeepalivedOrder.RESTART, (
                 f"nobody holds the VGW for {waited:.0f} s: keepalived is started anew"
             )
         if state.deaf is not None and now - state.deaf >= STUBBORN:
-            return Order.RESTART, (
+            return KeepalivedOrder.RESTART, (
                 f"keepalived has had no VRRP socket on {sight.lan} for {now - state.deaf:.0f} s: it is "
                 "started anew"
             )
@@ -172,10 +172,10 @@ def _order(
         names = sorted(state.anew)
         made = f"{' and '.join(names)} {'were' if names[1:] else 'was'} made anew"
         unknown = "does not know the new ones" if names[1:] else "does not know the new one"
-        return Order.RELOAD, f"{made}, and keepalived {unknown}: it reads its file again"
+        return KeepalivedOrder.RELOAD, f"{made}, and keepalived {unknown}: it reads its file again"
     since = None if state.deaf is None else max(state.deaf, state.reloaded, state.restarted)
     if since is not None and now - since >= AGAIN:
-        return Order.RELOAD, (
+        return KeepalivedOrder.RELOAD, (
             f"keepalived has no VRRP socket on {sight.lan}: it reads its file again"
         )
     return None, ""

@@ -25,8 +25,8 @@ from appliance.vrrp import Role
 class Memory:
     """What is remembered from one moment to the next, and what was concluded last."""
 
-    readiness: readiness.State
-    replication: replication_state.State
+    readiness: readiness.Readiness
+    replication: replication_state.Replication
     verdict: Verdict
     role: Role = Role.BACKUP
     # Since when frames of the virtual MACs should come in; None where they need not.
@@ -60,7 +60,7 @@ def begin(settled: Settled | None, *, ready: bool, even: bool, seconds: int, now
     left a node that goes on, so what was true then still is. `seconds` since 1970; `even`: its canaries have even numbers.
     """
     return Memory(
-        readiness.State(now, caught_up=ready),
+        readiness.Readiness(now, caught_up=ready),
         replication_state.begin(settled, seconds, now, even=even),
         Verdict(ready, False, "just started"),
     )

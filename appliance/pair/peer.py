@@ -44,7 +44,7 @@ class Peer:
 
     def fell_silent(self, now: float) -> bool:
         """Whether nothing has come for too long; its last beat is forgotten then."""
-        if self.beat is None or now - self.heard <= beat.SILENCE:
+        if self.beat is None or now - self.heard <= beat.BEAT_SILENCE:
             return False
         self.beat = None
         return True

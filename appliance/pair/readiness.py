@@ -6,17 +6,14 @@ from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
-PATIENCE = 60.0  # seconds that a node waits at most for its replicas
-SILENT = (
-    0.75  # seconds without an answer after which the way out counts as dead: two samples and a half
-)
+REPLICAS_PATIENCE = 60.0  # seconds that a node waits at most for its replicas
+# Seconds without an answer after which the way out counts as dead: two samples and a half.
+SILENT = 0.75
 AHEAD = 0.4  # seconds by which the peer's last answer must be younger: a sample, and its phase
-RETURN = (
-    1.0  # seconds after an outage of both nodes' way out in which the first answer decides nothing
-)
-DOUBT = (
-    0.5  # seconds for which both may say that they are MASTER: one has not heard of the other yet
-)
+# Grace period in seconds: when both ways out were down, whose ping is answered first proves nothing.
+RETURN = 1.0
+# Seconds for which both nodes may say that they are MASTER: one has not heard of the other yet.
+DOUBT = 0.5
 STILL = 1.0  # seconds without a packet from the LAN after which this node may be alone on its side of it
 STILL_AHEAD = 0.5  # seconds by which the peer must have heard the LAN later
 ENOUGH = 0.99  # the part of the peer's entries that counts as all of them
@@ -30,7 +27,7 @@ GIVEN = "a switchover gave the VGW to the peer"
 
 
 @dataclass(frozen=True)
-class State:
+class Readiness:
     """What is remembered: when the wait for replicas began, how it ended, and since when all is well.
 
     `lost` are the times at which this node ceased to be MASTER, `dark` the last one at which neither
@@ -55,7 +52,7 @@ class Verdict:
     degraded: str = ""
 
 
-def judge(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[State, Verdict]:
+def judge(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tuple[Readiness, Verdict]:
     """The verdict, and what to remember. `fresh`: what the peer had when it was asked is here."""
     if not facts.ruleset:
         return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
@@ -79,18 +76,18 @@ def judge(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[State
     return state, Verdict(True, bool(aside), aside or "all is well", state.late)
 
 
-def left_mastership(state: State, now: float) -> State:
+def left_mastership(state: Readiness, now: float) -> Readiness:
     """The state after this node ceased to be MASTER; a series of these holds its failback back."""
     recent = tuple(then for then in state.lost if now - then < FLAP_MEMORY)
     return replace(state, lost=(*recent, now), well_since=None)
 
 
-def replication_restarted(state: State, now: float) -> State:
+def replication_restarted(state: Readiness, now: float) -> Readiness:
     """The state after conntrackd started anew: what it had brought counts no longer."""
     return replace(state, began=now, caught_up=False, late="")
 
 
-def learned(before: State, state: State, facts: Facts, now: float) -> str:
+def learned(before: Readiness, state: Readiness, facts: Facts, now: float) -> str:
     """What to tell of replicas that have just come in full; empty where none were waited for."""
     peer = facts.peer
     if (
@@ -105,7 +102,7 @@ def learned(before: State, state: State, facts: Facts, now: float) -> str:
     return f"caught up with {peer.node} after {waited:.1f} s: {facts.entries} entries are here"
 
 
-def _catch_up(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[State, str]:
+def _catch_up(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tuple[Readiness, str]:
     """Whether the replicas are there, or the sentence that tells what they are waited for."""
     peer = facts.peer
     whole = peer and fresh and facts.entries + SPARE >= ENOUGH * peer.entries
@@ -114,7 +111,7 @@ def _catch_up(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[S
         return replace(state, caught_up=True, late="" if over else state.late), ""
     waited = now - state.began
     if peer is None:
-        if facts.advertised and waited < PATIENCE:
+        if facts.advertised and waited < REPLICAS_PATIENCE:
             return state, "the peer advertises, and is silent on the sync link"
         if waited < GRACE:
             return state, "listening for the peer"
@@ -127,9 +124,9 @@ def _catch_up(state: State, facts: Facts, now: float, *, fresh: bool) -> tuple[S
     missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
     if not fresh:
         missing += ", and no new one has come yet"
-    if waited < PATIENCE:
+    if waited < REPLICAS_PATIENCE:
         return state, f"catching up with the peer: {missing}"
-    late = f"the replicas did not catch up in {PATIENCE:.0f} s: {missing}"
+    late = f"the replicas did not catch up in {REPLICAS_PATIENCE:.0f} s: {missing}"
     return replace(state, caught_up=True, late=late), ""
 
 
@@ -146,7 +143,7 @@ def _bar(facts: Facts, waiting: str) -> Verdict | None:
     return None
 
 
-def _worse(state: State, facts: Facts, now: float) -> Verdict | None:
+def _worse(state: Readiness, facts: Facts, now: float) -> Verdict | None:
     """Why the peer is the better MASTER by what is heard of the networks; None where it is not."""
     if alone := _alone(facts):
         return Verdict(False, True, alone)
@@ -167,7 +164,7 @@ def _is_dead(quiet: float | None) -> bool:
     return quiet is not None and quiet >= SILENT
 
 
-def _way_out(state: State, facts: Facts, now: float) -> str:
+def _way_out(state: Readiness, facts: Facts, now: float) -> str:
     """Why the peer is the better way out; empty where it is not known to be.
 
     A dead target that both nodes ask must not take both of them down: so the peer must have had an
@@ -198,13 +195,13 @@ def _alone(facts: Facts) -> str:
     return "" if better else "the peer is MASTER, and its adverts do not come in by the LAN"
 
 
-def hold(state: State, facts: Facts) -> float:
+def hold(state: Readiness, facts: Facts) -> float:
     """Seconds that a failback waits: doubled for each takeover of a series, from the third on."""
     series = max(0, len(state.lost) - 2)
     return min(float(facts.hold * 2**series), LONGEST_HOLD)
 
 
-def _aside(state: State, facts: Facts, now: float) -> str:
+def _aside(state: Readiness, facts: Facts, now: float) -> str:
     peer = facts.peer
     if peer is None or (facts.role is Role.MASTER and not facts.asked):
         return ""

@@ -26,28 +26,30 @@ from appliance.pair.replication_state import (
     Progress,
     Queue,
     Replicas,
-    State,
+    Replication,
     Told,
     Untold,
 )
-from appliance.pair.resync import Preparation, Stage
+from appliance.pair.resync import FetchStage, Preparation
 from appliance.pair.steps import Settled, steps
 from appliance.vrrp import Role
 
 # Bytes before conntrackd, about a thousand messages: with more it is taking in a bulk update.
 BACKLOG = 1 << 20
-RESTART_INTERVAL = 60.0  # seconds between two new starts of a conntrackd that nothing passes
+CONNTRACKD_RESTART_INTERVAL = (
+    60.0  # seconds between two new starts of a conntrackd that nothing passes
+)
 RETRY_INTERVAL = 1.0  # seconds from an order that failed to the next attempt
 REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
 OVERRUN_INTERVAL = 30.0  # seconds between two announcements of everything after events were lost
 COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
 
 
-Decision = tuple[State, tuple[Deed, ...]]
-Turn = Callable[[State, Facts, float], Decision]
+Decision = tuple[Replication, tuple[Deed, ...]]
+Turn = Callable[[Replication, Facts, float], Decision]
 
 
-def decide(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decision:
+def decide(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Decision:
     """What to remember, and what to do, in this order. `caught_up`: the replicas once came in full.
 
     Where there is no leisure only notes are taken.
@@ -69,7 +71,7 @@ def decide(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decisi
     return state, (*deeds, *_remember(before, state), *order)
 
 
-def progress(state: State, facts: Facts, now: float, *, caught_up: bool) -> Progress:
+def progress(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Progress:
     """How far it is."""
     told = isinstance(state.part, Told) and state.part.settled.role is Role.MASTER
     barrier = state.part.barrier if isinstance(state.part, Told) else 0
@@ -91,20 +93,20 @@ def _drained(facts: Facts) -> bool:
     return queues is not None and max(queues.events, queues.messages) <= BACKLOG
 
 
-def _waited(state: State, facts: Facts, now: float) -> float:
+def _waited(state: Replication, facts: Facts, now: float) -> float:
     peer = facts.peer
     if not (peer and facts.same_file and peer.generation and facts.generation):
         return 0.0
     return state.canaries.waited(peer, facts.role, now)
 
 
-def _noted(state: State, facts: Facts, now: float) -> State:
+def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
         # What was to be done for the former role is not done for this one.
         state = replace(
             _dropped(state, now),
-            fetch=state.fetch.at(Stage.NONE, now),
+            fetch=state.fetch.at(FetchStage.NONE, now),
             canaries=state.canaries.forgotten(),
             account=Account.FOREIGN,
             clocks=replace(state.clocks, failed=-math.inf),
@@ -118,7 +120,7 @@ def _noted(state: State, facts: Facts, now: float) -> State:
     return replace(state, role=facts.role, peer_heard=heard)
 
 
-def _look_out(state: State, facts: Facts, now: float) -> State:
+def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
     """With the canaries that have arrived."""
     canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
     proved = since is not None and state.fetch.proved_by(since)
@@ -126,14 +128,14 @@ def _look_out(state: State, facts: Facts, now: float) -> State:
     return replace(state, canaries=canaries, replicas=replicas)
 
 
-def _dropped(state: State, now: float) -> State:
+def _dropped(state: Replication, now: float) -> Replication:
     """Without all that was under way."""
     part = Untold() if isinstance(state.part, BeingTold) else state.part
     fetch = state.fetch.broken_off(now)
     return replace(state, queue=state.queue.dropped(), part=part, fetch=fetch)
 
 
-def _ended(state: State, outcome: Outcome, facts: Facts, now: float) -> State:
+def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Replication:
     """With what came of the order that was under way."""
     meant = not state.queue.abandoned
     state = replace(state, queue=Queue(state.queue.waiting))
@@ -143,7 +145,7 @@ def _ended(state: State, outcome: Outcome, facts: Facts, now: float) -> State:
         return _failed(state, outcome.order, now)
     barrier = state.canaries.following(even=facts.even)
     if outcome.order is Order.REQUEST:
-        state = replace(state, fetch=state.fetch.at(Stage.ASKED, now))
+        state = replace(state, fetch=state.fetch.at(FetchStage.ASKED, now))
     elif outcome.order is Order.FLUSH:
         state = _asking(state, now)
     elif outcome.order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
@@ -157,7 +159,7 @@ def _ended(state: State, outcome: Outcome, facts: Facts, now: float) -> State:
     return state
 
 
-def _failed(state: State, order: Order, now: float) -> State:
+def _failed(state: Replication, order: Order, now: float) -> Replication:
     """With what an order that was refused leaves undone; all that is still wanted is begun anew."""
     if order is Order.COUNT:
         return state
@@ -166,13 +168,13 @@ def _failed(state: State, order: Order, now: float) -> State:
     unasked = stage.going_on and isinstance(state.part, Told)
     return replace(
         _dropped(state, now),
-        replicas=Replicas.OUTDATED if stage is Stage.FLUSHING else state.replicas,
+        replicas=Replicas.OUTDATED if stage is FetchStage.FLUSHING else state.replicas,
         gap=state.gap or unasked,
         clocks=replace(state.clocks, failed=now),
     )
 
 
-def _process(state: State, facts: Facts, now: float) -> Decision:
+def _process(state: Replication, facts: Facts, now: float) -> Decision:
     """Take note of conntrackd's process: with another one nothing holds."""
     if facts.generation == state.generation:
         return state, ()
@@ -188,7 +190,7 @@ def _process(state: State, facts: Facts, now: float) -> Decision:
     return replace(state, generation=facts.generation, began=now), deeds
 
 
-def _settle(state: State, facts: Facts, now: float) -> Decision:
+def _settle(state: Replication, facts: Facts, now: float) -> Decision:
     """Have conntrackd told its part in this role; nobody waits for it."""
     if isinstance(state.part, BeingTold) or now - state.clocks.failed < RETRY_INTERVAL:
         return state, ()
@@ -201,14 +203,14 @@ def _settle(state: State, facts: Facts, now: float) -> Decision:
         _dropped(state, now),
         part=BeingTold(facts.role, due[-1]),
         # The request itself waits until the MASTER has prepared its answer.
-        fetch=state.fetch.at(Stage.PREPARING if asks else Stage.NONE, now),
+        fetch=state.fetch.at(FetchStage.PREPARING if asks else FetchStage.NONE, now),
         preparation=Preparation(),
         clocks=replace(state.clocks, request=now),
     )
     return replace(state, queue=state.queue.with_(*(due[:-1] if asks else due))), ()
 
 
-def _lead(state: State, facts: Facts, now: float) -> Decision:
+def _lead(state: Replication, facts: Facts, now: float) -> Decision:
     """What a MASTER owes its peer: an answer, events that were lost, and a canary each second."""
     state = replace(state, peers_generation=0, replicas=state.replicas.kept())
     state = replace(state, gap=state.gap and facts.peer is None)
@@ -222,7 +224,7 @@ def _lead(state: State, facts: Facts, now: float) -> Decision:
     return state, deeds
 
 
-def _make_good(state: State, facts: Facts, now: float) -> Decision:
+def _make_good(state: Replication, facts: Facts, now: float) -> Decision:
     """Tell the peer of everything anew where events were lost of entries that are this node's."""
     if facts.queues is None:
         return state, ()
@@ -247,17 +249,17 @@ def _make_good(state: State, facts: Facts, now: float) -> Decision:
     ), (Inform("conntrackd was too slow for some flows: the peer is told of all anew"),)
 
 
-def _follow(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decision:
+def _follow(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Decision:
     """What a standby needs of its peer: all entries, once the MASTER has prepared that, and again."""
     if facts.queues:
         state = replace(state, dropped=facts.queues.dropped)
     if state.generation and state.fetch.due(facts.peer, now):
         queue = state.queue.with_(Order.REQUEST)
-        state = replace(state, fetch=state.fetch.at(Stage.ASKING, now), queue=queue)
+        state = replace(state, fetch=state.fetch.at(FetchStage.ASKING, now), queue=queue)
     return _renew(state, facts, now, caught_up=caught_up)
 
 
-def _renew(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decision:
+def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Decision:
     """Ask again for entries that do not come, and drop those that the peer lost track of."""
     peer, queues = facts.peer, facts.queues
     if peer is None or peer.role != Role.MASTER:
@@ -275,7 +277,7 @@ def _renew(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decisi
         return replace(
             state,
             queue=state.queue.with_(Order.DISOWN, Order.FLUSH),
-            fetch=state.fetch.at(Stage.FLUSHING, now),
+            fetch=state.fetch.at(FetchStage.FLUSHING, now),
             replicas=Replicas.UNPROVED,
             began=now,
         ), (Inform("the peer's conntrackd runs anew: all replicas are fetched afresh"),)
@@ -286,13 +288,13 @@ def _renew(state: State, facts: Facts, now: float, *, caught_up: bool) -> Decisi
     return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
 
 
-def _asking(state: State, now: float) -> State:
+def _asking(state: Replication, now: float) -> Replication:
     """Asking the peer for all entries, once it has prepared that."""
     clocks = replace(state.clocks, request=now)
-    return replace(state, fetch=state.fetch.at(Stage.PREPARING, now), clocks=clocks, gap=False)
+    return replace(state, fetch=state.fetch.at(FetchStage.PREPARING, now), clocks=clocks, gap=False)
 
 
-def _count(state: State, _facts: Facts, now: float) -> Decision:
+def _count(state: Replication, _facts: Facts, now: float) -> Decision:
     """Asking for conntrackd's counters, when it is time."""
     due = now - state.clocks.count >= COUNT_INTERVAL
     if not due or not state.generation or state.queue.busy:
@@ -301,21 +303,21 @@ def _count(state: State, _facts: Facts, now: float) -> Decision:
     return replace(state, queue=state.queue.with_(Order.COUNT), clocks=clocks), ()
 
 
-def _mend(state: State, facts: Facts, now: float) -> Decision:
+def _mend(state: Replication, facts: Facts, now: float) -> Decision:
     """Have conntrackd started anew, where nothing has passed it for long; not too often.
 
     The MASTER's first: it loses nothing by a new start, a standby's its replicas.
     """
     patience = (2 if facts.role is Role.MASTER else 3) * CANARY_PATIENCE
     waited = _waited(state, facts, now)
-    if waited <= patience or now - state.clocks.restart < RESTART_INTERVAL:
+    if waited <= patience or now - state.clocks.restart < CONNTRACKD_RESTART_INTERVAL:
         return state, ()
     sentence = f"replication is stuck for {waited:.0f} s: conntrackd is started anew"
     clocks = replace(state.clocks, restart=now)
     return replace(state, clocks=clocks), (Inform(sentence), RestartConntrackd())
 
 
-def _remember(before: State, state: State) -> tuple[Deed, ...]:
+def _remember(before: Replication, state: Replication) -> tuple[Deed, ...]:
     """Keep for the next agent what conntrackd was told: that it is being told, then that it was."""
     if state.part == before.part or isinstance(state.part, Untold):
         return ()
@@ -324,7 +326,7 @@ def _remember(before: State, state: State) -> tuple[Deed, ...]:
     return (Remember(Settled(None, state.generation)),)
 
 
-def _next(state: State) -> Decision:
+def _next(state: Replication) -> Decision:
     """Give conntrackd the next order, where it carries none out."""
     queue = state.queue
     if queue.under_way or not queue.waiting:

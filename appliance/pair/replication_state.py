@@ -113,7 +113,7 @@ class Clocks:
 
 
 @dataclass(frozen=True)
-class State:
+class Replication:
     """What is remembered between two moments.
 
     `generation` is conntrackd's process id, 0 where none runs, and `peers_generation` the same of a MASTER
@@ -155,12 +155,12 @@ class Progress:
     overrun: bool
 
 
-def begin(settled: Settled | None, seconds: int, now: float, *, even: bool) -> State:
+def begin(settled: Settled | None, seconds: int, now: float, *, even: bool) -> Replication:
     """The state of an agent that starts: what the one before had settled; `seconds` since 1970.
 
     `even`: its canaries have even numbers.
     """
-    return State(
+    return Replication(
         Fetch(seconds),
         Canaries(CANARY_STEP * seconds + (0 if even else 1)),
         began=now,

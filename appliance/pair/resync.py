@@ -14,12 +14,12 @@ from appliance.pair.beat import Beat
 from appliance.vrrp import Role
 
 ALONE = 3.0  # seconds for which a request waits while no MASTER is heard
-PATIENCE = 20.0  # seconds for which it waits for a MASTER at most
+RESYNC_PATIENCE = 20.0  # seconds for which it waits for a MASTER at most
 # Seconds from a request to the first canary that was surely planted after the peer had heard of it.
 REQUEST_SPARE = 1.0
 
 
-class Stage(StrEnum):
+class FetchStage(StrEnum):
     """How far a standby is with fetching all of the peer's entries."""
 
     NONE = "none"  # nothing is fetched: what is here came by itself
@@ -32,7 +32,7 @@ class Stage(StrEnum):
     @property
     def going_on(self) -> bool:
         """Whether there is more to come of it."""
-        return self in (Stage.FLUSHING, Stage.PREPARING, Stage.ASKING)
+        return self in (FetchStage.FLUSHING, FetchStage.PREPARING, FetchStage.ASKING)
 
 
 @dataclass(frozen=True)
@@ -40,35 +40,35 @@ class Fetch:
     """The standby's part: the number of its last request, the stage, and since when it lasts."""
 
     number: int
-    stage: Stage = Stage.NONE
+    stage: FetchStage = FetchStage.NONE
     since: float = 0.0
 
-    def at(self, stage: Stage, now: float) -> "Fetch":
+    def at(self, stage: FetchStage, now: float) -> "Fetch":
         """At another stage; each preparation is a new request."""
-        return Fetch(self.number + (stage is Stage.PREPARING), stage, now)
+        return Fetch(self.number + (stage is FetchStage.PREPARING), stage, now)
 
     def broken_off(self, now: float) -> "Fetch":
         """As it is when nothing more is done for it."""
-        return self.at(Stage.BROKEN_OFF, now) if self.stage.going_on else self
+        return self.at(FetchStage.BROKEN_OFF, now) if self.stage.going_on else self
 
     @property
     def open(self) -> int:
         """The number of the request that the MASTER is to prepare, else 0."""
-        return self.number if self.stage is Stage.PREPARING else 0
+        return self.number if self.stage is FetchStage.PREPARING else 0
 
     def due(self, peer: Beat | None, now: float) -> bool:
         """Whether conntrackd may ask now: all is prepared, or nobody prepares anything."""
-        if self.stage is not Stage.PREPARING:
+        if self.stage is not FetchStage.PREPARING:
             return False
         if peer is None or peer.role != Role.MASTER:
             return now - self.since > ALONE
-        return peer.prepared == self.number or now - self.since > PATIENCE
+        return peer.prepared == self.number or now - self.since > RESYNC_PATIENCE
 
     def proved_by(self, announced: float) -> bool:
         """Whether a canary of that moment was planted after the request: what it brought is here too."""
-        if self.stage is Stage.ASKED:
+        if self.stage is FetchStage.ASKED:
             return announced >= self.since + REQUEST_SPARE
-        return self.stage is Stage.NONE
+        return self.stage is FetchStage.NONE
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Voice:
 
     def next_beat(self) -> float:
         """When the next is to be sent."""
-        return self.said + beat.INTERVAL
+        return self.said + beat.BEAT_INTERVAL
 
     def claim(self) -> None:
         """Have the bridges point the virtual MACs at this node at once, by one gratuitous ARP for each.

@@ -14,7 +14,7 @@ from appliance import ApplianceError
 from appliance.run_dir import RunDir
 
 _SOCKETS = Path("/proc/self/net/unix")
-_LONGEST = 107  # bytes of a name, without the zero at its head (sun_path, unix(7))
+_LONGEST_NAME = 107  # bytes of a name, without the zero at its head (sun_path, unix(7))
 
 
 def take(name: str, node: str, run_dir: RunDir) -> None:
@@ -65,7 +65,7 @@ def _signs(name: str) -> list[str]:
 def _hold(name: str) -> None:
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        claim.bind(b"\0" + name.encode()[:_LONGEST])
+        claim.bind(b"\0" + name.encode()[:_LONGEST_NAME])
     except OSError:
         claim.close()
         raise

@@ -3,12 +3,12 @@
 from appliance.status.node_status import Snapshot
 from appliance.vrrp import Role
 
-SILENCE = 5.0  # seconds after which an agent that writes each second must be taken for dead
+STATUS_SILENCE = 5.0  # seconds after which an agent that writes each second must be taken for dead
 
 
 def sickness(snapshot: Snapshot, now: float) -> str | None:
     """Why this node could not be, or become, a MASTER that works; None where it could."""
-    if now - snapshot.written > SILENCE:
+    if now - snapshot.written > STATUS_SILENCE:
         return f"the agent last wrote its status {span(now - snapshot.written)} ago"
     if snapshot.problems:
         return "; ".join(snapshot.problems)

@@ -10,8 +10,8 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 _LARGEST = 2**63  # beyond this an integer is no figure of ours, and a float may not hold it
-_LONGEST = 40  # characters of a wrong value that are told
-_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_LONGEST_VALUE = 40  # characters of a wrong value that are told
+_TYPE_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 class Mismatch(ValueError):
@@ -73,14 +73,14 @@ def _text(value: str, place: str) -> str:
 def _said(value: Any) -> str:
     """The value in one short line that a terminal can show."""
     text = json.dumps(value).replace("\x7f", "?")
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 
 
 def _word(kind: Any) -> str:
     """What belongs there, in words."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " or ".join(one.value for one in kind)
-    return _WORDS.get(kind, "a list" if get_origin(kind) is tuple else "an object")
+    return _TYPE_WORDS.get(kind, "a list" if get_origin(kind) is tuple else "an object")
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from appliance.addresses import Address
 
-INTERVAL = 0.3  # seconds between two samples
+SAMPLE_INTERVAL = 0.3  # seconds between two samples
 _SAMPLES = 3
 _ENOUGH = 2  # of the last samples: as many decide
 _ECHO_REQUEST, _ECHO_REPLY = 8, 0
@@ -42,7 +42,7 @@ class Uplink:
     def sample(self, now: float) -> None:
         """End the former sample and begin the next one."""
         self.receive(now)
-        if now - self.sampled > 2 * INTERVAL:
+        if now - self.sampled > 2 * SAMPLE_INTERVAL:
             # Whoever did not ask, for it was not let run, cannot say that nobody answered.
             self.last_answer = now
         elif self.number:

@@ -48,8 +48,8 @@ def read_everywhere(peer: Beat) -> None:
     for role in Role:
         facts = replace(FACTS, role=role, peer=peer, peers_quiet=peer.quiet)
         facts = replace(facts, peers_still=peer.still, parted=True)
-        for fresh, now in product((True, False), (1.0, readiness.PATIENCE + 1)):
-            before = readiness.State(0.0)
+        for fresh, now in product((True, False), (1.0, readiness.REPLICAS_PATIENCE + 1)):
+            before = readiness.Readiness(0.0)
             state, _ = readiness.judge(before, facts, now, fresh=fresh)
             readiness.learned(before, state, facts, now)
         for overrun in (False, True):

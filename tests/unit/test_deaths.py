@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.pair.replication import RESTART_INTERVAL
+from appliance.pair.replication import CONNTRACKD_RESTART_INTERVAL
 from appliance.processes.deaths import BY_ITSELF, BY_SIGNAL, Death, given_up
 
 
@@ -46,7 +46,7 @@ def test_a_program_that_is_killed_without_end_is_given_up() -> None:
 
 
 def test_the_agents_own_attempts_to_mend_conntrackd_are_no_reason_to_end() -> None:
-    assert given_up_after([RESTART_INTERVAL] * 100, by_signal=True) is None
+    assert given_up_after([CONNTRACKD_RESTART_INTERVAL] * 100, by_signal=True) is None
 
 
 def test_kills_and_failures_are_counted_apart() -> None:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.pair import election
-from appliance.pair.election import Condition, Judgement, Order, Sight, State
+from appliance.pair.election import Condition, Election, ElectionSight, Judgement, KeepalivedOrder
 from appliance.vrrp import Role
 from tests.unit.test_beat import PEER
 
 PROMISE = 0.4
-STANDBY = Sight(
+STANDBY = ElectionSight(
     role=Role.BACKUP,
     usable=True,
     interfaces={"eth0": 2, "eth1": 3},
@@ -29,10 +29,10 @@ ANEW = replace(STANDBY, interfaces={"eth0": 2, "eth1": 9}, sockets=0)
 
 
 def watch(
-    sight: Sight, seconds: float, *, since: float = 0.0, state: State | None = None
+    sight: ElectionSight, seconds: float, *, since: float = 0.0, state: Election | None = None
 ) -> list[tuple[float, Judgement]]:
     """What is judged of a sight that stays as it is, twice a second."""
-    found, state = [], state or State()
+    found, state = [], state or Election()
     for step in range(int(seconds * 2) + 1):
         now = since + step / 2
         judged = election.judge(state, sight, now)
@@ -41,7 +41,7 @@ def watch(
     return found
 
 
-def orders(judged: list[tuple[float, Judgement]]) -> list[tuple[float, Order]]:
+def orders(judged: list[tuple[float, Judgement]]) -> list[tuple[float, KeepalivedOrder]]:
     return [(now, one.order) for now, one in judged if one.order]
 
 
@@ -58,10 +58,10 @@ def test_nothing_is_done_to_a_pair_that_works() -> None:
 
 
 def test_an_interface_made_anew_has_keepalived_read_its_file_again_once() -> None:
-    state = election.judge(State(), STANDBY, 0.0).state
+    state = election.judge(Election(), STANDBY, 0.0).state
     heard = replace(ANEW, sockets=2)
     first = election.judge(state, heard, 1.0)
-    assert first.order is Order.RELOAD
+    assert first.order is KeepalivedOrder.RELOAD
     assert first.why == (
         "eth1 was made anew, and keepalived does not know the new one: it reads its file again"
     )
@@ -69,19 +69,19 @@ def test_an_interface_made_anew_has_keepalived_read_its_file_again_once() -> Non
 
 
 def test_it_waits_until_the_interface_can_be_used() -> None:
-    state = election.judge(State(), STANDBY, 0.0).state
+    state = election.judge(Election(), STANDBY, 0.0).state
     gone = replace(STANDBY, interfaces={"eth0": 2}, usable=False, role=Role.FAULT, sockets=0)
     bare = replace(ANEW, usable=False)
     for now, sight in ((1.0, gone), (4.0, bare), (4.5, bare)):
         judged = election.judge(state, sight, now)
         assert judged.order is None
         state = judged.state
-    assert election.judge(state, ANEW, 5.0).order is Order.RELOAD
+    assert election.judge(state, ANEW, 5.0).order is KeepalivedOrder.RELOAD
 
 
 def test_several_at_once_are_one_reload() -> None:
     virtual = {"eth0": 2, "eth1": 3, "vgw-lan": 5}
-    state = election.judge(State(), replace(STANDBY, interfaces=virtual), 0.0).state
+    state = election.judge(Election(), replace(STANDBY, interfaces=virtual), 0.0).state
     anew = replace(STANDBY, interfaces={"eth0": 2, "eth1": 9, "vgw-lan": 10})
     judged = election.judge(state, anew, 1.0)
     assert judged.why.startswith("eth1 and vgw-lan were made anew, and keepalived does not know")
@@ -89,23 +89,23 @@ def test_several_at_once_are_one_reload() -> None:
 
 
 def test_a_keepalived_that_was_started_since_knows_them() -> None:
-    state = election.judge(State(), STANDBY, 0.0).state
+    state = election.judge(Election(), STANDBY, 0.0).state
     state = election.judge(state, replace(STANDBY, process=0, interfaces={"eth0": 2}), 1.0).state
     started = replace(STANDBY, process=71, interfaces={"eth0": 2, "eth1": 9})
     assert orders(watch(started, 10, since=2.0, state=state)) == []
 
 
 def test_who_took_nothing_up_is_told_again_and_then_started_anew() -> None:
-    state = election.judge(State(), STANDBY, 0.0).state
+    state = election.judge(Election(), STANDBY, 0.0).state
     judged = watch(ANEW, 45, since=1.0, state=state)
     given_ = orders(judged)
-    restarts = [now for now, order in given_ if order is Order.RESTART]
-    reloads = [now for now, order in given_ if order is Order.RELOAD]
+    restarts = [now for now, order in given_ if order is KeepalivedOrder.RESTART]
+    reloads = [now for now, order in given_ if order is KeepalivedOrder.RELOAD]
     assert reloads[0] == 1.0
     assert all(later - former >= election.AGAIN for former, later in itertools.pairwise(reloads))
     assert len([now for now in reloads if now < restarts[0]]) >= 2
     assert restarts[0] <= 15
-    assert restarts[1] - restarts[0] >= election.RESTART_INTERVAL
+    assert restarts[1] - restarts[0] >= election.KEEPALIVED_RESTART_INTERVAL
     deaf = [one for _, one in judged if one.condition is Condition.DEAF]
     assert {one.problem for one in deaf} == {
         "keepalived has no VRRP socket on eth1: this node neither hears its peer nor takes over"
@@ -115,7 +115,7 @@ def test_who_took_nothing_up_is_told_again_and_then_started_anew() -> None:
 
 
 def test_a_reload_that_is_quick_is_no_problem_of_the_nodes() -> None:
-    state = election.judge(State(), STANDBY, 0.0).state
+    state = election.judge(Election(), STANDBY, 0.0).state
     judged = watch(ANEW, 2, since=1.0, state=state)
     assert conditions(judged) == {Condition.WELL}
 
@@ -128,14 +128,14 @@ def test_a_reload_that_is_quick_is_no_problem_of_the_nodes() -> None:
         replace(ANEW, sockets=None),
     ],
 )
-def test_what_cannot_be_told_is_not_judged(sight: Sight) -> None:
+def test_what_cannot_be_told_is_not_judged(sight: ElectionSight) -> None:
     assert conditions(watch(sight, 60)) == {Condition.WELL}
     assert orders(watch(sight, 60)) == []
 
 
 def test_a_master_is_never_started_anew() -> None:
     judged = watch(replace(ANEW, role=Role.MASTER), 60)
-    assert Order.RESTART not in {order for _, order in orders(judged)}
+    assert KeepalivedOrder.RESTART not in {order for _, order in orders(judged)}
 
 
 @pytest.mark.parametrize("peer", [None, replace(PEER, role="FAULT"), replace(PEER, role="BACKUP")])
@@ -149,8 +149,8 @@ def test_a_vgw_that_nobody_holds_is_told_and_keepalived_started_anew(peer: objec
         "nobody holds the VGW: this node is ready and hears no MASTER, and keepalived does not take over"
     ] * len(vacant)
     restarts = orders(judged)
-    assert [order for _, order in restarts] == [Order.RESTART] * 2
-    assert restarts[1][0] - restarts[0][0] >= election.RESTART_INTERVAL
+    assert [order for _, order in restarts] == [KeepalivedOrder.RESTART] * 2
+    assert restarts[1][0] - restarts[0][0] >= election.KEEPALIVED_RESTART_INTERVAL
     sentences = [one.why for _, one in judged if one.order]
     assert sentences[0] == "nobody holds the VGW for 4 s: keepalived is started anew"
 
@@ -172,13 +172,13 @@ def test_it_stays_told_while_keepalived_starts_anew() -> None:
         STANDBY,  # the peer says that it is MASTER, though no advert comes in
     ],
 )
-def test_no_false_alarm(sight: Sight) -> None:
+def test_no_false_alarm(sight: ElectionSight) -> None:
     assert conditions(watch(sight, 60)) == {Condition.WELL}
     assert orders(watch(sight, 60)) == []
 
 
 def test_a_peer_that_is_silent_and_advertises_holds_it() -> None:
-    state = State()
+    state = Election()
     for step in range(120):
         judged = election.judge(state, replace(ALONE, advert=(1000.0 + step, 100)), float(step))
         state = judged.state
@@ -186,7 +186,7 @@ def test_a_peer_that_is_silent_and_advertises_holds_it() -> None:
 
 
 def test_a_clock_that_was_set_back_does_not_hide_it() -> None:
-    state = election.judge(State(), ALONE, 0.0).state
+    state = election.judge(Election(), ALONE, 0.0).state
     back = replace(ALONE, advert=(1000.0 - 3600, 100))
     assert conditions(watch(back, 10, since=1.0, state=state)) == {
         Condition.WELL,
@@ -195,7 +195,7 @@ def test_a_clock_that_was_set_back_does_not_hide_it() -> None:
 
 
 def test_a_farewell_is_no_sign_of_a_master() -> None:
-    state = election.judge(State(), ALONE, 0.0).state
+    state = election.judge(Election(), ALONE, 0.0).state
     found = []
     for step in range(1, 10):
         judged = election.judge(state, replace(ALONE, advert=(1000.0 + step, 0)), float(step))
@@ -226,7 +226,7 @@ def test_a_keepalived_that_has_just_started_has_its_time() -> None:
 @given(
     st.lists(
         st.builds(
-            Sight,
+            ElectionSight,
             role=st.sampled_from(Role),
             usable=st.booleans(),
             interfaces=st.dictionaries(st.sampled_from(["eth0", "eth1"]), st.integers(1, 3)),
@@ -241,19 +241,19 @@ def test_a_keepalived_that_has_just_started_has_its_time() -> None:
     )
 )
 def test_restarts_are_never_closer_than_their_interval_and_each_order_has_its_sentence(
-    sights: list[Sight],
+    sights: list[ElectionSight],
 ) -> None:
-    state, restarts = State(), []
+    state, restarts = Election(), []
     for now, sight in enumerate(sights):
         judged = election.judge(state, sight, float(now))
         state = judged.state
         assert bool(judged.order) == bool(judged.why)
         assert bool(judged.problem) == (judged.condition is not Condition.WELL)
-        if judged.order is Order.RESTART:
+        if judged.order is KeepalivedOrder.RESTART:
             assert sight.role is not Role.MASTER
             assert sight.process
             restarts.append(now)
     assert all(
-        later - former >= election.RESTART_INTERVAL
+        later - former >= election.KEEPALIVED_RESTART_INTERVAL
         for former, later in itertools.pairwise(restarts)
     )

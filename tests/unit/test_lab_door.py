@@ -80,7 +80,7 @@ def test_a_command_of_the_product_loads_nothing_of_the_lab(wheel: Path, tmp_path
     assert not {"vgw_lab", "rich", "typer"} & modules
 
 
-@pytest.mark.parametrize("command", lab_door.COMMANDS)
+@pytest.mark.parametrize("command", lab_door.LAB_COMMANDS)
 def test_without_the_lab_its_commands_say_how_to_get_it(
     command: str, wheel: Path, tmp_path: Path
 ) -> None:
@@ -92,21 +92,21 @@ def test_without_the_lab_the_help_lists_none_of_its_commands(wheel: Path, tmp_pa
     _, output, _, _ = vgw(wheel, tmp_path, "--help")
     listed = {line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line}
     assert "switchover" in listed
-    assert not listed & set(lab_door.COMMANDS)
+    assert not listed & set(lab_door.LAB_COMMANDS)
 
 
 def test_the_door_names_the_labs_commands_in_the_labs_own_words() -> None:
     own = get_command(commands.app).commands  # type: ignore[attr-defined]
     assert {
         name: command.get_short_help_str(200) for name, command in own.items()
-    } == lab_door.COMMANDS
+    } == lab_door.LAB_COMMANDS
 
 
 def test_with_the_lab_the_help_lists_its_commands_and_loads_none(tmp_path: Path) -> None:
     code, output, _, modules = vgw(ROOT, tmp_path, "--help")
     assert code == 0
     listed = {line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line}
-    assert set(lab_door.COMMANDS) <= listed
+    assert set(lab_door.LAB_COMMANDS) <= listed
     assert "vgw_lab" not in modules
 
 

@@ -27,8 +27,8 @@ def test_only_the_peers_beats_count() -> None:
 
 def test_it_falls_silent_once() -> None:
     peer = heard()
-    assert not peer.fell_silent(10.0 + beat.SILENCE)
-    assert peer.fell_silent(10.1 + beat.SILENCE)
+    assert not peer.fell_silent(10.0 + beat.BEAT_SILENCE)
+    assert peer.fell_silent(10.1 + beat.BEAT_SILENCE)
     assert not peer.fell_silent(20.0)
     assert not peer.is_master
     assert peer.quiet(20.0) is None

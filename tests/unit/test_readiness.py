@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from appliance.pair import readiness
 from appliance.pair.facts import Facts
-from appliance.pair.readiness import State, Verdict
+from appliance.pair.readiness import Readiness, Verdict
 from appliance.vrrp import Role
 
 from .facts import FACTS, FACTS_OF_ANY_KIND
@@ -16,14 +16,16 @@ from .test_beat import PEER
 ALONE = replace(FACTS, peer=None, advertised=False, entries=0)
 
 
-def judge(state: State, facts: Facts, now: float, *, fresh: bool = True) -> tuple[State, Verdict]:
+def judge(
+    state: Readiness, facts: Facts, now: float, *, fresh: bool = True
+) -> tuple[Readiness, Verdict]:
     """The verdict where what the peer had when it was asked is here; that is of no account without a peer."""
     return readiness.judge(state, facts, now, fresh=fresh and facts.peer is not None)
 
 
 def verdicts(facts: Facts, *times: float, fresh: bool = True) -> list[Verdict]:
     """The verdicts at these times, each with what the one before remembered."""
-    state = State(0.0)
+    state = Readiness(0.0)
     found = []
     for now in times:
         state, verdict = judge(state, facts, now, fresh=fresh)
@@ -61,20 +63,22 @@ def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
 
 def test_a_node_tells_once_how_long_it_took_to_catch_up() -> None:
     few, all_of_them = replace(FACTS, entries=10), replace(FACTS, entries=998)
-    told, state = [], State(2.0)
+    told, state = [], Readiness(2.0)
     for now, facts in ((3.0, few), (6.5, all_of_them), (7.0, all_of_them)):
         former, (state, _) = state, judge(state, facts, now)
         told.append(readiness.learned(former, state, facts, now))
     assert told == ["", "caught up with backup after 4.5 s: 998 entries are here", ""]
     for facts, now in ((ALONE, 9.0), (few, 99.0)):
-        state, _ = judge(State(2.0), facts, now)
+        state, _ = judge(Readiness(2.0), facts, now)
         assert state.caught_up
-        assert not readiness.learned(State(2.0), state, facts, now), "nothing was learned"
+        assert not readiness.learned(Readiness(2.0), state, facts, now), "nothing was learned"
 
 
 def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
     coming = replace(FACTS, entries=200)
-    before, after = verdicts(coming, readiness.PATIENCE - 1, readiness.PATIENCE + 1)
+    before, after = verdicts(
+        coming, readiness.REPLICAS_PATIENCE - 1, readiness.REPLICAS_PATIENCE + 1
+    )
     assert (before.ready, after.ready) == (False, True)
     assert after.degraded == (
         "the replicas did not catch up in 60 s: 200 of the peer's 1000 entries are here"
@@ -82,7 +86,7 @@ def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
 
 
 def test_what_was_late_may_still_come() -> None:
-    state, verdict = judge(State(0.0), replace(FACTS, entries=200), 61.0)
+    state, verdict = judge(Readiness(0.0), replace(FACTS, entries=200), 61.0)
     assert verdict.degraded
     _, verdict = judge(state, FACTS, 62.0)
     assert verdict == Verdict(True, True, "takes over again in 2 s")
@@ -95,14 +99,14 @@ def test_without_keepalived_nobody_can_take_over() -> None:
 
 
 def test_plain_is_always_ready_and_knows_whether_it_caught_up() -> None:
-    state, verdict = judge(State(0.0), replace(FACTS, plain=True), 1.0)
+    state, verdict = judge(Readiness(0.0), replace(FACTS, plain=True), 1.0)
     assert verdict == Verdict(True, False, "the ruleset is in force")
     assert state.caught_up
 
 
 def test_a_peer_that_advertises_but_is_silent_is_waited_for_too() -> None:
     silent = replace(FACTS, peer=None)
-    before, after = verdicts(silent, 2.0, readiness.PATIENCE + 1)
+    before, after = verdicts(silent, 2.0, readiness.REPLICAS_PATIENCE + 1)
     assert not before.ready
     assert before.reason == "the peer advertises, and is silent on the sync link"
     assert after.ready
@@ -118,7 +122,7 @@ def test_a_returning_node_stands_aside_until_all_has_been_well_for_the_hold_time
 
 def test_a_failback_waits_from_when_the_cable_is_back() -> None:
     cut = replace(FACTS, carries=False, role=Role.FAULT)
-    state, verdict = judge(State(0.0, caught_up=True, well_since=0.0), cut, 10.0)
+    state, verdict = judge(Readiness(0.0, caught_up=True, well_since=0.0), cut, 10.0)
     assert verdict == Verdict(False, True, "an interface of the gateway is down")
     state, verdict = judge(state, FACTS, 20.0)
     assert verdict == Verdict(True, True, "takes over again in 3 s")
@@ -130,7 +134,7 @@ def test_a_node_whose_cable_is_back_waits_for_the_masters_adverts() -> None:
     words = "its cable is back; the MASTER's adverts have not come in yet"
     assert verdicts(back, 10.0)[0] == Verdict(False, True, words)
     assert verdicts(replace(back, deaf=3.1), 10.0)[0].ready, "not for ever"
-    state = State(0.0, caught_up=True)
+    state = Readiness(0.0, caught_up=True)
     for nobody in (replace(PEER, role="FAULT"), None):
         assert judge(state, replace(back, peer=nobody), 10.0)[1].ready, "nobody sends any"
     assert verdicts(replace(back, role=Role.MASTER), 10.0)[0].ready
@@ -138,7 +142,7 @@ def test_a_node_whose_cable_is_back_waits_for_the_masters_adverts() -> None:
 
 def test_a_node_whose_cable_is_out_may_lead_while_nobody_does() -> None:
     cut = replace(FACTS, carries=False, peer=replace(PEER, role="FAULT"))
-    state = State(0.0, caught_up=True)
+    state = Readiness(0.0, caught_up=True)
     assert judge(state, cut, 10.0)[1].ready
     assert judge(state, replace(cut, role=Role.MASTER, peer=PEER), 10.0)[1].ready
 
@@ -148,14 +152,14 @@ def test_the_lower_priority_never_stands_aside_for_a_failback() -> None:
 
 
 def test_standing_aside_ends_when_the_peer_does() -> None:
-    state, verdict = judge(State(0.0), FACTS, 1.0)
+    state, verdict = judge(Readiness(0.0), FACTS, 1.0)
     assert verdict.aside
     _, verdict = judge(state, replace(FACTS, peer=None, advertised=False), 1.5)
     assert verdict == Verdict(True, False, "all is well")
 
 
 def test_a_series_of_takeovers_doubles_the_hold_and_no_more_than_five_minutes() -> None:
-    state, holds = State(0.0), []
+    state, holds = Readiness(0.0), []
     for number in range(10):
         state = readiness.left_mastership(state, 10.0 * number)
         holds.append(readiness.hold(state, FACTS))
@@ -190,7 +194,7 @@ def test_a_switchover_stands_aside_for_as_long_as_the_peer_is_ready() -> None:
 
 def test_the_first_answer_after_an_outage_of_both_moves_nobody() -> None:
     both = replace(FACTS, role=Role.MASTER, peer=replace(PEER, role="BACKUP"), quiet=5.0)
-    state, _ = judge(State(0.0), replace(both, peers_quiet=5.0), 10.0)
+    state, _ = judge(Readiness(0.0), replace(both, peers_quiet=5.0), 10.0)
     first = replace(both, quiet=5.2, peers_quiet=0.1)
     assert judge(state, first, 10.2)[1].ready, "its own answer may be on the way"
     assert not judge(state, first, 10.0 + readiness.RETURN)[1].ready, "it did not come"
@@ -228,7 +232,7 @@ def test_who_never_fails_back_lets_go_by_not_being_ready() -> None:
 
 
 def test_a_new_conntrackd_means_catching_up_again() -> None:
-    state, _ = judge(State(0.0), FACTS, 1.0)
+    state, _ = judge(Readiness(0.0), FACTS, 1.0)
     state = readiness.replication_restarted(state, 2.0)
     assert not judge(state, FACTS, 2.1, fresh=False)[1].ready
 
@@ -237,12 +241,12 @@ def test_a_new_conntrackd_means_catching_up_again() -> None:
 def test_whatever_happens_no_ruleset_no_readiness_and_a_lone_node_becomes_ready(
     story: list[tuple[Facts, bool, float]],
 ) -> None:
-    state, now = State(0.0), 0.0
+    state, now = Readiness(0.0), 0.0
     for facts, fresh, passed in story:
         now += passed
         state, verdict = readiness.judge(state, facts, now, fresh=fresh)
         assert verdict.reason
         assert not (verdict.ready and not facts.ruleset)
-    _, verdict = judge(state, ALONE, now + readiness.PATIENCE + 1)
+    _, verdict = judge(state, ALONE, now + readiness.REPLICAS_PATIENCE + 1)
     assert verdict.ready
     assert not verdict.aside

@@ -17,18 +17,18 @@ from appliance.pair.deeds import (
 from appliance.pair.degraded import CANARY_PATIENCE
 from appliance.pair.facts import Facts
 from appliance.pair.replication import (
+    CONNTRACKD_RESTART_INTERVAL,
     COUNT_INTERVAL,
-    RESTART_INTERVAL,
     RETRY_INTERVAL,
 )
 from appliance.pair.replication_state import (
     BeingTold,
     Queue,
-    State,
+    Replication,
     Told,
     Untold,
 )
-from appliance.pair.resync import Fetch, Preparation, Stage
+from appliance.pair.resync import Fetch, FetchStage, Preparation
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
 from tests.unit.facts import FACTS
@@ -122,7 +122,7 @@ def test_counters_are_asked_for_now_and_then_and_their_failure_hinders_nothing()
     assert story.told(COUNT_INTERVAL) == [Order.COUNT]
     assert story.told(2 * COUNT_INTERVAL - 0.1) == []
     assert orders(story.at(2 * COUNT_INTERVAL)) == [Order.COUNT]
-    story.change(fetch=Fetch(3).at(Stage.PREPARING, 10.0))
+    story.change(fetch=Fetch(3).at(FetchStage.PREPARING, 10.0))
     story.at(10.1, outcome=Outcome(Order.COUNT, "no socket"))
     assert story.state.fetch.open
 
@@ -140,8 +140,8 @@ def test_a_conntrackd_that_nothing_passes_is_started_anew_the_masters_first(
     deeds = story.at(patience + 0.1)
     assert deeds[-1] == RestartConntrackd()
     assert sentences(deeds)[-1].startswith(f"replication is stuck for {patience:.0f} s")
-    assert RestartConntrackd() not in story.at(patience + RESTART_INTERVAL)
-    assert RestartConntrackd() in story.at(patience + 0.2 + RESTART_INTERVAL)
+    assert RestartConntrackd() not in story.at(patience + CONNTRACKD_RESTART_INTERVAL)
+    assert RestartConntrackd() in story.at(patience + 0.2 + CONNTRACKD_RESTART_INTERVAL)
 
 
 def test_canaries_of_before_a_change_of_role_are_forgotten() -> None:
@@ -156,7 +156,7 @@ def test_canaries_of_before_a_change_of_role_are_forgotten() -> None:
     assert story.state.canaries.planted == {}
 
 
-STATES: dict[str, State] = {}
+STATES: dict[str, Replication] = {}
 PARTS: dict[str, Untold | BeingTold | Told] = {
     "untold": Untold(),
     "being told as MASTER": BeingTold(MASTER, Order.OWN),
@@ -165,9 +165,9 @@ PARTS: dict[str, Untold | BeingTold | Told] = {
     "told as BACKUP": Told(Settled(BACKUP, 7)),
 }
 for name, part in PARTS.items():
-    for stage in Stage:
+    for stage in FetchStage:
         role = MASTER if "MASTER" in name else BACKUP
-        busy = Queue((Order.FLUSH,), Order.DISOWN) if stage is Stage.FLUSHING else Queue()
+        busy = Queue((Order.FLUSH,), Order.DISOWN) if stage is FetchStage.FLUSHING else Queue()
         STATES[f"{name}, {stage}"] = replace(
             replication_state.begin(None, 1000, 0.0, even=True),
             role=role,
@@ -196,7 +196,7 @@ def test_whatever_was_under_way_a_new_role_is_not_kept_waiting_and_its_orders_co
     assert given[:1] == [] if kept else [Order.DISOWN]
 
 
-def outcome_of(state: State) -> Outcome | None:
+def outcome_of(state: Replication) -> Outcome | None:
     """That the order under way has ended, if there is one."""
     return Outcome(state.queue.under_way) if state.queue.under_way else None
 

@@ -15,8 +15,8 @@ from appliance.pair.beat import Beat
 from appliance.pair.deeds import Deed, PlantCanary, Remember, Tell
 from appliance.pair.facts import Facts
 from appliance.pair.replication import BACKLOG
-from appliance.pair.replication_state import State, Told
-from appliance.pair.resync import PATIENCE
+from appliance.pair.replication_state import Replication, Told
+from appliance.pair.resync import RESYNC_PATIENCE
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
 from tests.unit.facts import FACTS, FACTS_OF_ANY_KIND, QUIET
@@ -33,7 +33,7 @@ BELIEF = {Order.DISOWN: False, Order.OWN: True}
 class World:
     """One node: its agent, what that left for the next one, and its conntrackd."""
 
-    agent: State
+    agent: Replication
     facts: Facts
     remembered: Settled | None = None
     owns: bool = False
@@ -186,7 +186,7 @@ def test_whatever_happened_conntrackd_believes_in_the_end_what_the_role_asks_for
     node.happens(f"role {role}")
     node.moment()
     # All that is ordered from now on is carried out; nobody prepares anything.
-    for _ in range(int(PATIENCE)):
+    for _ in range(int(RESYNC_PATIENCE)):
         node.end(well=True)
         node.moment(2.0)
     assert isinstance(node.agent.part, Told)

@@ -2,10 +2,17 @@
 
 from dataclasses import replace
 
-from appliance.pair.resync import ALONE, PATIENCE, REQUEST_SPARE, Fetch, Preparation, Stage
+from appliance.pair.resync import (
+    ALONE,
+    REQUEST_SPARE,
+    RESYNC_PATIENCE,
+    Fetch,
+    FetchStage,
+    Preparation,
+)
 from tests.unit.test_beat import PEER
 
-ASKED = Fetch(6).at(Stage.PREPARING, 1.0)
+ASKED = Fetch(6).at(FetchStage.PREPARING, 1.0)
 
 
 def test_a_request_waits_until_the_master_has_prepared_it() -> None:
@@ -13,25 +20,25 @@ def test_a_request_waits_until_the_master_has_prepared_it() -> None:
     assert (Fetch(6).open, ASKED.open) == (0, 7)
     assert not ASKED.due(replace(PEER, prepared=6), 1.5)
     assert ASKED.due(replace(PEER, prepared=7), 1.5)
-    asking = ASKED.at(Stage.ASKING, 1.5)
+    asking = ASKED.at(FetchStage.ASKING, 1.5)
     assert not asking.due(replace(PEER, prepared=7), 2.0), "once is enough"
     assert not asking.open
 
 
 def test_a_request_does_not_wait_for_ever() -> None:
-    assert not ASKED.due(PEER, 1.0 + PATIENCE)
-    assert ASKED.due(PEER, 1.5 + PATIENCE)
+    assert not ASKED.due(PEER, 1.0 + RESYNC_PATIENCE)
+    assert ASKED.due(PEER, 1.5 + RESYNC_PATIENCE)
     for nobody in (None, replace(PEER, role="BACKUP", prepared=7)):
         assert not ASKED.due(nobody, 1.0 + ALONE)
         assert ASKED.due(nobody, 1.5 + ALONE)
 
 
 def test_what_was_asked_for_is_proved_by_a_later_canary_alone() -> None:
-    for stage in (Stage.FLUSHING, Stage.PREPARING, Stage.ASKING):
+    for stage in (FetchStage.FLUSHING, FetchStage.PREPARING, FetchStage.ASKING):
         going_on = Fetch(6).at(stage, 1.0)
         assert not going_on.proved_by(99.0)
         assert not going_on.broken_off(2.0).proved_by(99.0), "it has to be asked for again"
-    asked = Fetch(6).at(Stage.ASKED, 5.0)
+    asked = Fetch(6).at(FetchStage.ASKED, 5.0)
     assert not asked.proved_by(4.9 + REQUEST_SPARE)
     assert asked.proved_by(5.0 + REQUEST_SPARE)
     assert asked.broken_off(6.0) == asked, "it is over"

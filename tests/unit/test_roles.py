@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.agent.roles import Sight, State, announced, decide, role_of
+from appliance.agent.roles import RoleSight, RoleState, announced, decide, role_of
 from appliance.vrrp import Role
 
 
@@ -42,17 +42,17 @@ def test_no_line_is_too_strange(line: str) -> None:
     ],
 )
 def test_role(*, holds_vgw: bool, ready: bool, links_up: bool, role: Role) -> None:
-    assert role_of(Sight(holds_vgw, ready, links_up)) is role
+    assert role_of(RoleSight(holds_vgw, ready, links_up)) is role
 
 
 def test_a_decision_is_told_once_with_its_reason_and_cause() -> None:
-    state, sentence = decide(State(), Sight(False, True, True), "read at start", 10.0)
+    state, sentence = decide(RoleState(), RoleSight(False, True, True), "read at start", 10.0)
     assert (state.role, state.since, state.changes) == (Role.BACKUP, 10.0, 1)
     assert sentence == (
         "now BACKUP: the peer is to carry the VGW; this node stands by (read at start)"
     )
-    assert decide(state, Sight(False, True, True), "found by looking", 11.0) == (state, None)
-    state, sentence = decide(state, Sight(True, True, True), "keepalived said MASTER", 12.5)
+    assert decide(state, RoleSight(False, True, True), "found by looking", 11.0) == (state, None)
+    state, sentence = decide(state, RoleSight(True, True, True), "keepalived said MASTER", 12.5)
     assert state.changes == 2
     assert sentence == (
         "now MASTER: this node holds the VGW (keepalived said MASTER, was BACKUP for 2.5 s)"
@@ -60,9 +60,9 @@ def test_a_decision_is_told_once_with_its_reason_and_cause() -> None:
 
 
 def test_every_role_follows_from_every_other_and_has_a_sentence() -> None:
-    sights = [Sight(*flags) for flags in itertools.product((True, False), repeat=3)]
+    sights = [RoleSight(*flags) for flags in itertools.product((True, False), repeat=3)]
     for first, second in itertools.product(sights, repeat=2):
-        state, _ = decide(State(), first, "a", 0.0)
+        state, _ = decide(RoleState(), first, "a", 0.0)
         following, sentence = decide(state, second, "b", 1.0)
         assert following.role is role_of(second)
         assert (sentence is None) == (role_of(first) is role_of(second))

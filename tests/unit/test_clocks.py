@@ -1,0 +1,109 @@
+"""The clocks of the pair depend on each other: what must be longer than what, and that the design lists them all."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+from appliance.agent import guard, loop, takeover
+from appliance.commands import switchover
+from appliance.conntrack import table
+from appliance.pair import (
+    beat,
+    canaries,
+    degraded,
+    election,
+    mac_frames,
+    readiness,
+    replication,
+    resync,
+    side,
+    voice,
+)
+from appliance.planning import virtual_macs
+from appliance.status import health
+from appliance.wires import uplink
+
+ROOT = Path(__file__).parents[2]
+# A constant in seconds: it says so behind it, or in the comment above it.
+CLOCK = re.compile(
+    r"^(?:# [^\n]*\bseconds\b[^\n]*\n)?([A-Z][A-Z_]+) = ([\d.]+)(?:  # seconds[^\n]*)?$",
+    re.MULTILINE | re.IGNORECASE,
+)
+ROW = re.compile(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", re.MULTILINE)
+
+
+def test_a_beat_that_is_lost_is_not_silence() -> None:
+    assert beat.BEAT_SILENCE >= 4 * beat.BEAT_INTERVAL
+    assert readiness.GRACE >= beat.BEAT_SILENCE, (
+        "a peer that beats is heard before a node goes on alone"
+    )
+    assert readiness.DOUBT > beat.BEAT_INTERVAL, "the other's word has had the time to come"
+
+
+def test_the_way_out_is_dead_after_some_samples_and_not_after_one() -> None:
+    assert 2 * uplink.SAMPLE_INTERVAL < readiness.SILENT < 3 * uplink.SAMPLE_INTERVAL
+    assert readiness.AHEAD >= uplink.SAMPLE_INTERVAL, "the nodes do not ask at the same moment"
+    assert readiness.RETURN >= readiness.SILENT
+    assert readiness.STILL > readiness.STILL_AHEAD
+
+
+def test_a_canary_is_missed_after_the_next_one_was_planted() -> None:
+    assert canaries.CANARY_INTERVAL < degraded.BEHIND < degraded.CANARY_PATIENCE
+    assert table.CANARY_TIMEOUT > degraded.CANARY_PATIENCE, (
+        "it is there for as long as it is awaited"
+    )
+    assert resync.REQUEST_SPARE >= canaries.CANARY_INTERVAL
+    assert side.WATCH < beat.BEAT_INTERVAL
+
+
+def test_a_mend_is_given_the_time_to_help_before_the_next() -> None:
+    assert replication.CONNTRACKD_RESTART_INTERVAL > 3 * degraded.CANARY_PATIENCE
+    assert replication.REQUEST_INTERVAL > degraded.CANARY_PATIENCE
+    assert replication.OVERRUN_INTERVAL > replication.REQUEST_INTERVAL
+    assert replication.RETRY_INTERVAL >= beat.BEAT_INTERVAL
+    assert readiness.REPLICAS_PATIENCE > resync.RESYNC_PATIENCE > resync.ALONE > beat.BEAT_SILENCE
+    assert election.AGAIN < election.DEAF_PATIENCE < election.STUBBORN
+    assert election.KEEPALIVED_RESTART_INTERVAL > election.STUBBORN + election.MARGIN
+    assert election.GAP > loop.TICK
+
+
+def test_a_new_master_is_given_the_time_to_forward() -> None:
+    assert takeover.TAKEOVER_STEP < takeover.FIRST_PACKET_PATIENCE
+    assert switchover.BARRIER_SECONDS > degraded.CANARY_PATIENCE
+    assert health.STATUS_SILENCE > 2 * loop.TICK
+    assert guard.NO_RULES_SECONDS > 2 * loop.TICK, "a repair comes first"
+
+
+def test_a_standby_hears_several_frames_before_it_complains() -> None:
+    assert mac_frames.MAC_PATIENCE >= 4 * virtual_macs.REFRESH
+    assert voice.KEEP <= beat.BEAT_SILENCE
+    assert voice.CALL < beat.BEAT_INTERVAL
+
+
+def test_the_longest_hold_forgets_no_series() -> None:
+    assert readiness.FLAP_MEMORY > readiness.LONGEST_HOLD
+
+
+def listed() -> dict[tuple[str, str], float]:
+    """The table "Clocks" of the design."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Clocks\n")[2].partition("\n## ")[0]
+    return {(module, name): float(value) for module, name, value in ROW.findall(section)}
+
+
+def test_the_design_lists_each_clock_with_its_value() -> None:
+    rows = listed()
+    assert rows, "docs/design.md has no table of clocks"
+    for (module, name), value in rows.items():
+        assert getattr(import_module(f"appliance.{module}"), name) == value, f"{module}.{name}"
+
+
+def test_no_clock_of_pair_and_agent_is_missing_in_the_design() -> None:
+    missing = []
+    for package in ("agent", "pair"):
+        for path in sorted((ROOT / "appliance" / package).glob("*.py")):
+            for found in CLOCK.finditer(path.read_text(encoding="utf-8")):
+                named = "second" in found.group().lower()
+                if named and (f"{package}.{path.stem}", found[1]) not in listed():
+                    missing.append(f"{package}.{path.stem}.{found[1]}")
+    assert missing == [], "give each a row under Clocks in docs/design.md"
