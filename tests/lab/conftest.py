@@ -141,28 +141,28 @@ def free_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     assert eventually(lambda: not lab.processes()), lab.processes()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def standard_lab() -> Iterator[Lab]:
     lab = Lab("standard")
     lab.must("up")
     yield from judged(lab)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fast_lab() -> Iterator[Lab]:
     lab = Lab("fast")
     lab.must("up", "--profile", "fast")
     yield from judged(lab)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hot_lab() -> Iterator[Lab]:
     lab = Lab("hot")
     lab.must("up", "--profile", "hot")
     yield from judged(lab)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def classic_lab() -> Iterator[Lab]:
     lab = Lab("classic")
     lab.must("up", "--profile", "classic")
