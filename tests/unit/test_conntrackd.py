@@ -1,14 +1,19 @@
 """conntrackd is told in its own words; what waits for it is read from the kernel's lists of sockets."""
 
 import os
+import select
+import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from appliance.conntrack.conntrackd import Conntrackd, commands, waiting
+from appliance.conntrack.conntrackd import NO_QUEUES, Conntrackd, commands, waiting
 from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.run_dir import RunDir
+
+from .supervisord_stand_in import supervisord
 
 NETLINK = """\
 sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
@@ -30,6 +35,43 @@ def test_the_queues_of_the_one_who_listens_for_entries() -> None:
 def test_nobody_listens() -> None:
     netlink, udp = (text.splitlines(keepends=True)[0] for text in (NETLINK, UDP))
     assert waiting(netlink, udp, 3780) == Queues(0, 0, 0)
+
+
+def test_what_waits_on_this_machine_is_counted(tmp_path: Path) -> None:
+    daemon = Conntrackd(RunDir(tmp_path))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        door.bind(("127.0.0.1", 0))
+        port = door.getsockname()[1]
+        assert daemon.queues(port).messages == 0
+        door.sendto(bytes(100), door.getsockname())
+        assert select.select([door], [], [], 10)[0]
+        assert daemon.queues(port).messages >= 100
+
+
+def test_a_kernel_that_shows_no_sockets_has_no_queues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.conntrack.conntrackd._EVENTS", tmp_path / "none")
+    assert Conntrackd(RunDir(tmp_path)).queues(3780) == NO_QUEUES
+
+
+def test_a_process_that_took_another_scheduler_is_made_to_run_as_any_other(tmp_path: Path) -> None:
+    # SCHED_BATCH: a plain user may not have the realtime one that conntrackd takes.
+    daemon = Conntrackd(RunDir(tmp_path))
+    with subprocess.Popen(["sleep", "60"]) as child:
+        os.sched_setscheduler(child.pid, os.SCHED_BATCH, os.sched_param(0))
+        daemon.calm(child.pid)
+        found = os.sched_getscheduler(child.pid)
+        child.kill()
+    assert found == os.SCHED_OTHER
+    daemon.calm(child.pid)  # it is gone, and that is no error
+
+
+def test_one_that_is_to_start_anew_is_killed_by_supervisord(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    with supervisord(run_dir, conntrackd=12) as told:
+        Conntrackd(run_dir).restart()
+    assert told.signals == [("conntrackd", "KILL")]
 
 
 ANSWERS = """#!/bin/sh

@@ -1,75 +1,147 @@
-"""supervisord is asked by its unix socket; where none answers, nothing runs."""
+"""supervisord is asked by its own interface; notes and versions are read where programs leave them."""
 
-import socketserver
-import threading
-from collections.abc import Iterator
+import os
+import signal
+import socket
+import subprocess
 from pathlib import Path
-from typing import Any
-from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
 import pytest
 
 from appliance import CommandFailed
-from appliance.processes import programs
+from appliance.planning.wanted import Versions
+from appliance.processes import notes, programs
 from appliance.processes.programs import Program
+from appliance.processes.versions import installed_versions
 from appliance.run_dir import RunDir
 
-
-class Handler(SimpleXMLRPCRequestHandler):
-    """XML-RPC by a unix socket, which knows nothing of TCP."""
-
-    disable_nagle_algorithm = False
-
-
-class Supervisord(socketserver.UnixStreamServer, SimpleXMLRPCDispatcher):
-    """What our programs ask of supervisord, answered as it does."""
-
-    _send_traceback_header = False
-    logRequests = False  # noqa: N815 -- the handler asks for it by this name
-
-    def __init__(self, path: Path) -> None:
-        SimpleXMLRPCDispatcher.__init__(self)
-        socketserver.UnixStreamServer.__init__(self, str(path), Handler)
-        self.signals: list[tuple[str, str]] = []
-        info = [{"name": "agent", "statename": "RUNNING", "pid": 17, "start": 1}]
-        self.register_function(lambda: info, "supervisor.getAllProcessInfo")
-        self.register_function(self.signal, "supervisor.signalProcess")
-        self.register_function(lambda: True, "supervisor.shutdown")
-
-    def signal(self, *words: Any) -> bool:
-        name, number = words
-        if name != "agent":
-            raise ValueError("BAD_NAME")
-        self.signals.append((name, number))
-        return True
+from .kernel_stand_ins import opened
+from .supervisord_stand_in import supervisord
 
 
 @pytest.fixture
-def supervisord(tmp_path: Path) -> Iterator[Supervisord]:
-    with Supervisord(RunDir(tmp_path).supervisor_socket) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def run_dir(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path)
 
 
-def test_programs_are_told_signalled_and_ended(supervisord: Supervisord, tmp_path: Path) -> None:
-    run_dir = RunDir(tmp_path)
-    assert programs.programs(run_dir) == {"agent": Program("RUNNING", 17)}
-    assert programs.states(run_dir) == {"agent": "RUNNING"}
-    assert programs.signal(run_dir, "agent", "HUP")
-    assert supervisord.signals == [("agent", "HUP")]
-    assert not programs.signal(run_dir, "stranger", "HUP"), "supervisord answers with a fault"
-    programs.bring_down(run_dir, "no ruleset in force")
-    assert run_dir.failed.read_text(encoding="utf-8") == "no ruleset in force\n"
+def test_the_programs_of_a_node_are_told_with_their_states(run_dir: RunDir) -> None:
+    with supervisord(run_dir, keepalived=12, conntrackd=13):
+        assert programs.programs(run_dir) == {
+            "keepalived": Program("RUNNING", 12),
+            "conntrackd": Program("RUNNING", 13),
+        }
+        assert programs.states(run_dir) == {"keepalived": "RUNNING", "conntrackd": "RUNNING"}
 
 
-def test_where_no_supervisord_answers_nothing_runs(tmp_path: Path) -> None:
-    run_dir = RunDir(tmp_path)
-    for _ in range(2):
-        assert programs.programs(run_dir) == {}
-        assert not programs.signal(run_dir, "agent", "HUP")
-        with pytest.raises(CommandFailed, match="supervisord does not answer in "):
-            programs.bring_down(run_dir, "no ruleset in force")
+@pytest.mark.parametrize("left", [False, True])
+def test_a_node_that_does_not_run_has_no_programs(run_dir: RunDir, *, left: bool) -> None:
+    if left:
         run_dir.supervisor_socket.touch()  # one that was killed leaves a socket behind
+    assert programs.programs(run_dir) == {}
+    assert programs.states(run_dir) == {}
+    assert not programs.signal(run_dir, "agent", "HUP")
+    with pytest.raises(CommandFailed, match=f"supervisord does not answer in {run_dir}: "):
+        programs.bring_down(run_dir, "nothing can be mended")
+
+
+def test_a_signal_reaches_a_program_that_runs(run_dir: RunDir) -> None:
+    with supervisord(run_dir, keepalived=12) as told:
+        assert programs.signal(run_dir, "keepalived", "HUP")
+        assert not programs.signal(run_dir, "conntrackd", "HUP")
+    assert told.signals == [("keepalived", "HUP")]
+
+
+def test_a_node_that_is_brought_down_leaves_the_reason(run_dir: RunDir) -> None:
+    with supervisord(run_dir) as told:
+        programs.bring_down(run_dir, "nothing can be mended")
+        assert told.ending
+        with pytest.raises(CommandFailed, match=r"supervisord does not answer in .*SHUTDOWN_STATE"):
+            programs.bring_down(run_dir, "nothing can be mended")
+    assert run_dir.failed.read_text() == "nothing can be mended\n"
+
+
+def test_a_program_is_ended_with_the_processes_that_it_started() -> None:
+    shell = "sleep 60 & echo $!; wait"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", shell], stdout=subprocess.PIPE, start_new_session=True
+    ) as leader:
+        assert leader.stdout
+        leader.stdout.readline()
+        programs.kill(Program("RUNNING", leader.pid))
+        assert leader.wait(10) == -signal.SIGKILL
+        # Its end is open as long as any of them lives.
+        assert leader.stdout.read() == b""
+    programs.kill(Program("RUNNING", leader.pid))
+
+
+def test_keepaliveds_note_tells_which_process_does_vrrp(run_dir: RunDir) -> None:
+    assert programs.vrrp_process(run_dir) == 0
+    run_dir.vrrp_pid.write_text("417\n")
+    assert programs.vrrp_process(run_dir) == 417
+    run_dir.vrrp_pid.write_text("half a no")
+    assert programs.vrrp_process(run_dir) == 0
+
+
+def test_keepalived_reads_whether_this_node_may_be_master(run_dir: RunDir) -> None:
+    assert not notes.is_ready(run_dir)
+    notes.set_ready(run_dir, ready=True)
+    assert run_dir.ready.read_text() == "1\n" and notes.is_ready(run_dir)
+    notes.set_ready(run_dir, ready=False)
+    assert run_dir.ready.read_text() == "0\n" and not notes.is_ready(run_dir)
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_a_file_that_says_so_already_is_left_alone(run_dir: RunDir, *, aside: bool) -> None:
+    # keepalived tracks the file: each new one has it look again.
+    notes.set_aside(run_dir, aside=aside)
+    notes.set_ready(run_dir, ready=aside)
+    before = [path.stat().st_ino for path in (run_dir.aside, run_dir.ready)]
+    notes.set_aside(run_dir, aside=aside)
+    notes.set_ready(run_dir, ready=aside)
+    assert [path.stat().st_ino for path in (run_dir.aside, run_dir.ready)] == before
+    assert run_dir.aside.read_text() == f"{aside:d}\n"
+
+
+def test_a_switchovers_note_is_there_until_it_is_taken_away(run_dir: RunDir) -> None:
+    for asked in (False, True, True, False):
+        notes.ask_aside(run_dir, asked=asked)
+        assert notes.is_asked_aside(run_dir) is asked
+
+
+def install(place: Path, name: str, says: str) -> None:
+    program = place / name
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+
+
+class Buffers(socket.socket):
+    """A socket of somebody who may have large buffers, or may not."""
+
+    may = True
+
+    def setsockopt(self, *option: object) -> None:
+        """Takes or refuses the size."""
+        if not self.may:
+            raise PermissionError
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_the_versions_on_this_machine_are_the_ones_that_the_programs_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, may: bool
+) -> None:
+    install(tmp_path, "keepalived", "Keepalived v2.2.8 (04/04,2023)")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(Buffers, "may", may)
+    made = Buffers(socket.AF_INET, socket.SOCK_DGRAM)
+    doors = opened(monkeypatch)
+    doors.lead(socket.AF_INET, socket.SOCK_DGRAM, to=lambda: made)
+    assert installed_versions() == Versions((2, 2, 8), large_buffers=may)
+
+
+def test_a_program_that_tells_no_version_is_named_with_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "keepalived", "no idea")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(CommandFailed, match=r"no version number in \['no idea'\]"):
+        installed_versions()

@@ -1,0 +1,79 @@
+"""The daemons' files: what differs is written, keepalived's is tried first, and a running one reads it again."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance import CommandFailed
+from appliance.drivers import files
+from appliance.planning.wanted import File
+from appliance.run_dir import RunDir
+
+from .supervisord_stand_in import supervisord
+
+WANTED = (
+    File("keepalived.conf", "vrrp_instance gateway {}\n"),
+    File("conntrackd.conf", "Sync {}\n"),
+)
+# It refuses what keepalived would, and logs what it was asked.
+KEEPALIVED = """#!/bin/sh
+echo "$*" >> "$0.log"
+! grep -n broken "$3"
+"""
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
+    program = tmp_path / "keepalived"
+    program.write_text(KEEPALIVED)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return RunDir(tmp_path / "run")
+
+
+def test_files_are_written_once_and_those_not_wanted_go(run_dir: RunDir) -> None:
+    changes = files.diff(WANTED, run_dir)
+    assert [str(change) for change in changes] == [
+        f"+ file {run_dir}/keepalived.conf",
+        f"+ file {run_dir}/conntrackd.conf",
+    ]
+    files.apply(changes)
+    assert {path.name: path.read_text() for path in run_dir.path.iterdir()} == {
+        file.name: file.text for file in WANTED
+    }
+    assert files.diff(WANTED, run_dir) == ()
+    (unwanted,) = files.diff(WANTED[:1], run_dir)
+    assert str(unwanted) == f"- file {run_dir}/conntrackd.conf"
+    files.apply([unwanted])
+    assert [path.name for path in run_dir.path.iterdir()] == ["keepalived.conf"]
+
+
+def test_a_keepalived_that_runs_reads_its_changed_file_again_and_a_new_one_needs_not(
+    run_dir: RunDir,
+) -> None:
+    run_dir.path.mkdir()
+    with supervisord(run_dir, keepalived=12, conntrackd=13) as told:
+        files.apply(files.diff(WANTED, run_dir))
+        assert told.signals == []
+        changed = tuple(File(file.name, "# new\n") for file in WANTED)
+        changes = files.diff(changed, run_dir)
+        assert [change.sign for change in changes] == ["~", "~"]
+        files.apply(changes)
+        assert told.signals == [("keepalived", "HUP")]
+
+
+def test_a_file_that_keepalived_refuses_leaves_the_former_one_in_place(run_dir: RunDir) -> None:
+    files.apply(files.diff(WANTED, run_dir))
+    with pytest.raises(
+        CommandFailed, match="keepalived refuses the file rendered for it: 1:broken"
+    ):
+        files.apply(files.diff((File("keepalived.conf", "broken\n"),), run_dir)[:1])
+    assert run_dir.keepalived_conf.read_text() == WANTED[0].text
+    assert not list(run_dir.path.glob("*.trial"))
+
+
+def test_keepalived_is_asked_to_test_and_not_to_run(run_dir: RunDir, tmp_path: Path) -> None:
+    files.apply(files.diff(WANTED, run_dir))
+    (asked,) = (tmp_path / "keepalived.log").read_text().splitlines()
+    assert asked == f"--config-test --use-file {run_dir}/keepalived.conf.trial"

@@ -1,0 +1,79 @@
+"""The agents' beats over the loopback of whoever runs this, and whose an address is."""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+
+import pytest
+
+from appliance import CommandFailed
+from appliance.wires import local_address
+from appliance.wires.heartbeat import Heart
+
+from .kernel_stand_ins import has_come, opened, refused
+
+OWN, PEER, OTHER = map(IPv4Address, ("127.0.0.1", "127.0.0.2", "127.0.0.3"))
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@pytest.fixture
+def hearts() -> Iterator[Callable[[IPv4Address, IPv4Address], Heart]]:
+    port, made = free_port(), []
+
+    def heart(own: IPv4Address, peer: IPv4Address) -> Heart:
+        made.append(Heart(own, peer, port))
+        return made[-1]
+
+    yield heart
+    for one in made:
+        one.socket.close()
+
+
+def test_beats_come_from_the_peer_in_order_and_from_nobody_else(
+    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+) -> None:
+    here, there, stranger = hearts(OWN, PEER), hearts(PEER, OWN), hearts(OTHER, OWN)
+    assert here.receive() == []
+    stranger.send(b"no beat")
+    has_come(here)
+    assert here.receive() == []
+    for beat in (b"one", b"two"):
+        there.send(beat)
+        has_come(here)
+        assert here.receive() == [beat]
+    assert here.receive() == []
+
+
+def test_a_beat_that_nobody_takes_is_no_error(
+    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+) -> None:
+    # TEST-NET-1 (RFC 5737): from loopback there is no way to it.
+    here = hearts(OWN, IPv4Address("192.0.2.1"))
+    here.send(b"one")
+    hearts(OTHER, PEER).send(b"two")
+    assert here.receive() == []
+
+
+def test_a_heart_beats_before_its_link_has_the_address(
+    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+) -> None:
+    assert hearts(IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")).receive() == []
+
+
+def test_the_machines_own_address_is_told_from_anybody_elses() -> None:
+    assert local_address.holds("127.0.0.1")
+    assert not local_address.holds("192.0.2.1")
+
+
+def test_a_kernel_that_does_not_say_who_has_an_address_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened(monkeypatch).lead(socket.AF_NETLINK, to=refused(errno.EMFILE))
+    with pytest.raises(CommandFailed, match=r"the kernel did not tell who has 192\.0\.2\.1: "):
+        local_address.holds("192.0.2.1")
