@@ -1,0 +1,122 @@
+"""Our table by nft(8): loaded whole, remembered, and removed; a stand-in keeps it in a file."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance import ApplianceError, CommandFailed, MissingKernelFeature
+from appliance.config import gateway_file
+from appliance.config.model import Interfaces
+from appliance.drivers.nftables import Nftables
+from appliance.planning import firewall, virtual_macs
+from appliance.planning.ruleset import Count, Ruleset
+from appliance.planning.wanted import Names
+
+GATEWAY = Path(__file__).parents[1] / "golden" / "01-standard" / "gateway.yaml"
+# As nft: a script is taken whole or not at all, and a table that is not there is an error.
+NFT = """#!/bin/sh
+[ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
+case "$1" in
+-f) cat > "$0.script"; if grep -q "{" "$0.script"; then mv "$0.script" "$0.table"; else rm -f "$0.table"; fi ;;
+--json) cat "$0.json" ;;
+*) [ -f "$0.table" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$0.table" ;;
+esac
+"""
+
+
+@pytest.fixture
+def nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "nft"
+    program.write_text(NFT)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return program
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Nftables:
+    return Nftables("vgw", tmp_path / "run" / "nftables.json")
+
+
+def ruleset(vgw: str = "192.168.100.99") -> Ruleset:
+    text = GATEWAY.read_text(encoding="utf-8").replace("192.168.100.99", vgw)
+    config = gateway_file.parse(text.encode())
+    interfaces = Interfaces(lan="eth1", wan="eth0", sync="eth2")
+    sides = virtual_macs.sides(config, interfaces, Names())
+    return firewall.ruleset(config, "master", sides, Names().mark)
+
+
+def signs(table: Nftables, wanted: Ruleset | None) -> list[str]:
+    return [str(change)[0] for change in table.diff(wanted)]
+
+
+def test_a_table_that_was_loaded_differs_no_more_and_goes_whole(nft: Path, table: Nftables) -> None:
+    wanted = ruleset()
+    assert (signs(table, None), signs(table, wanted), table.in_force()) == ([], ["+"], False)
+    table.apply(table.diff(wanted))
+    assert (signs(table, wanted), table.in_force()) == ([], True)
+    assert signs(table, ruleset("192.168.100.98")) == ["~"]
+    assert signs(table, None) == ["-"]
+    table.apply(table.diff(None))
+    assert (signs(table, None), table.in_force(), table.memory.exists()) == ([], False, False)
+
+
+def test_a_table_that_somebody_changed_is_loaded_again(nft: Path, table: Nftables) -> None:
+    table.apply(table.diff(ruleset()))
+    with nft.with_suffix(".table").open("a") as file:
+        file.write("# a stranger's rule\n")
+    assert signs(table, ruleset()) == ["~"]
+    table.apply(table.diff(ruleset()))
+    assert signs(table, ruleset()) == []
+
+
+@pytest.mark.parametrize("left", [None, "", "half of {"])
+def test_a_table_that_nobody_remembers_is_loaded_again(
+    nft: Path, table: Nftables, left: str | None
+) -> None:
+    table.apply(table.diff(ruleset()))
+    table.memory.unlink()
+    if left is not None:
+        table.memory.write_text(left)
+    assert signs(table, ruleset()) == ["~"]
+
+
+@pytest.mark.parametrize(
+    ("says", "error", "told"),
+    [
+        ("Error: syntax error", CommandFailed, "nft refused our table: Error: syntax error"),
+        (
+            "netlink: Error: cache initialization failed: Operation not supported",
+            MissingKernelFeature,
+            "this kernel has no nf_tables, or not for us; load it on the host with `modprobe nf_tab",
+        ),
+    ],
+)
+def test_what_nft_refuses_is_told_with_its_words_or_the_remedy(
+    nft: Path, table: Nftables, says: str, error: type[ApplianceError], told: str
+) -> None:
+    assert table.lacking() == frozenset()
+    assert table.supported(ruleset()) == ()
+    changes = table.diff(ruleset())
+    nft.with_suffix(".refuses").write_text(says)
+    for deed in (lambda: table.apply(changes), table.in_force):
+        with pytest.raises(error) as raised:
+            deed()
+        assert told in str(raised.value)
+    assert table.lacking() == {"nf_tables", "nf_nat"}
+    assert table.counters() == ()
+    assert not table.memory.exists()
+
+
+def test_the_counters_are_those_that_nft_lists(nft: Path, table: Nftables) -> None:
+    rule = {
+        "chain": "input",
+        "comment": "the rest",
+        "expr": [{"counter": {"packets": 2, "bytes": 99}}],
+    }
+    nft.with_suffix(".json").write_text(
+        json.dumps({"nftables": [{"metainfo": {}}, {"rule": rule}]})
+    )
+    assert table.counters() == (Count("input", "the rest", 2, 99),)
