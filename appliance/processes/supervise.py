@@ -39,7 +39,10 @@ def watch(daemon: Any, run_dir: str) -> object:
         reason = (
             f"{name} could not be kept alive: {why}; the node ends (its last words are in the log)"
         )
-        system.replace(RunDir(Path(run_dir)).failed, reason + "\n")
+        failed = RunDir(Path(run_dir)).failed
+        # A program that has said by itself why the node must end is then started in vain: its word stays.
+        if system.read(failed) is None:
+            system.replace(failed, reason + "\n")
         daemon.options.mood = SupervisorStates.SHUTDOWN
 
     def count(event: Any) -> None:

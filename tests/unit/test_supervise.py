@@ -176,6 +176,19 @@ def test_a_program_that_does_not_start_takes_the_node_with_it(
     assert run_dir.failed.read_text().startswith("conntrackd could not be kept alive: it does not")
 
 
+def test_what_a_program_said_of_the_nodes_end_is_not_replaced_by_its_own_end(
+    daemon: Daemon, run_dir: RunDir
+) -> None:
+    run_dir.failed.write_text("the agent has no configuration to go by\n")
+    # supervisord gives up a program that ended within its first second as soon as it shuts down.
+    notify(
+        events.ProcessStateFatalEvent,
+        process=SimpleNamespace(config=SimpleNamespace(name="agent")),
+    )
+    assert daemon.options.mood == SupervisorStates.SHUTDOWN
+    assert run_dir.failed.read_text() == "the agent has no configuration to go by\n"
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_stop_that_came_before_supervisord_could_hear_it_is_taken_up(
     daemon: Daemon, *, stopped: bool
