@@ -120,6 +120,8 @@ def _hurry(daemon: Any) -> None:
 def main(run_dir: RunDir) -> int:
     """Run supervisord to its end, remove what is ours from the kernel, and return the exit code."""
     supervisord.main(["-c", str(run_dir.supervisord_conf)])
+    # The last program has ended: a timer that still runs would kill this process while Python ends.
+    signal.setitimer(signal.ITIMER_REAL, 0)
     cleared = system.attempt([sys.executable, "-m", "appliance", "teardown"])
     if cleared.output:
         print(cleared.output, file=sys.stderr)

@@ -16,6 +16,7 @@ import pytest
 from supervisor import events
 from supervisor.states import ProcessStates, SupervisorStates
 
+from appliance import system
 from appliance.processes import supervise
 from appliance.run_dir import RunDir
 
@@ -179,7 +180,7 @@ def test_a_program_that_does_not_start_takes_the_node_with_it(
 def test_what_a_program_said_of_the_nodes_end_is_not_replaced_by_its_own_end(
     daemon: Daemon, run_dir: RunDir
 ) -> None:
-    run_dir.failed.write_text("the agent has no configuration to go by\n")
+    system.replace(run_dir.failed, "the agent has no configuration to go by\n")
     # supervisord gives up a program that ended within its first second as soon as it shuts down.
     notify(
         events.ProcessStateFatalEvent,
