@@ -168,7 +168,7 @@ def test_a_program_that_cannot_stay_up_ends_the_container(
     assert pair.container("master").attrs["State"]["ExitCode"] == 20
     assert "keepalived: out of order" in pair.logs("master")
     assert "vgw: keepalived could not be kept alive" in pair.logs("master")
-    assert pair.holders() == ["backup"]
+    assert eventually(lambda: pair.holders() == ["backup"])
     assert pair.pings()
     pair.up("--no-deps", "master")
     healed(pair, "made anew", bound)
