@@ -112,6 +112,11 @@ class RunDir(NamedTuple):
         return self.path / "vrrp.pid"
 
     @property
+    def touches_held(self) -> "Path":
+        """Touched as long as nobody but the resync may touch entries of the connection table."""
+        return self.path / "touches-held"
+
+    @property
     def notify_fifo(self) -> "Path":
         """Where keepalived writes each change of role."""
         return self.path / "notify.fifo"

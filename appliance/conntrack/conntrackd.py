@@ -4,9 +4,11 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance import ApplianceError, system
+from appliance.addresses import Address
 from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.processes import programs
 from appliance.run_dir import RunDir
@@ -20,8 +22,8 @@ _OPTIONS = {
     Order.FLUSH: ("-F",),
     Order.COUNT: ("-s network", "-s queue", "-s"),
 }
-# A process of our own: it updates entries in the kernel, and conntrackd tells the peer of these.
-_TOUCH_KEPT_PORTS = (sys.executable, "-m", "appliance.conntrack.kept_ports")
+# A process of our own, which reads and changes the kernel's table.
+_KEPT_PORTS = (sys.executable, "-m", "appliance.conntrack.kept_ports")
 _ORDER_SECONDS = 30.0  # one that moves a large table answers late; one that is frozen never does
 _EVENTS, _MESSAGES = Path("/proc/net/netlink"), Path("/proc/net/udp")
 _NETFILTER, _NEWS = "12", 0b111  # NETLINK_NETFILTER; its groups of entries that begin, change, end
@@ -34,23 +36,30 @@ _FAULTS = {
 }
 
 
-def commands(order: Order, config: Path) -> list[list[str]]:
-    """The programs to run for an order, one after the other; `config` is conntrackd's file."""
+def commands(order: Order, run_dir: RunDir, vgw: str) -> list[list[str]]:
+    """The programs to run for an order, one after the other."""
     if order is Order.TOUCH_KEPT_PORTS:
-        return [[*_TOUCH_KEPT_PORTS]]
-    return [["conntrackd", "-C", str(config), *words.split()] for words in _OPTIONS[order]]
+        return [[*_KEPT_PORTS, "--tell", str(run_dir.touches_held)]]
+    if order is Order.DROP_MOVED:
+        return [[*_KEPT_PORTS, "--drop", vgw]]
+    program = ["conntrackd", "-C", str(run_dir.conntrackd_conf)]
+    return [[*program, *words.split()] for words in _OPTIONS[order]]
 
 
 class Conntrackd:
     """The door to conntrackd: one order at a time, which nobody waits for; it may take seconds to answer."""
 
     def __init__(self, run_dir: RunDir) -> None:
-        self.run_dir = run_dir
+        self.run_dir, self.vgw = run_dir, ""
         self.order: Order | None = None
         self.commands: list[list[str]] = []
         self.said: list[str] = []
         self.child: system.Child | None = None
         self.since = 0.0
+
+    def take_up(self, vgw: Address) -> None:
+        """Go by this gateway address: its holder has no replicas to drop."""
+        self.vgw = str(vgw)
 
     @property
     def busy(self) -> bool:
@@ -59,11 +68,8 @@ class Conntrackd:
 
     def give(self, order: Order, now: float) -> None:
         """Begin to carry out an order; the former one's outcome has been taken."""
-        self.order, self.commands, self.said = (
-            order,
-            commands(order, self.run_dir.conntrackd_conf),
-            [],
-        )
+        self.order, self.said = order, []
+        self.commands = commands(order, self.run_dir, self.vgw)
         self._start(now)
 
     def outcome(self, now: float) -> Outcome | None:
@@ -121,9 +127,9 @@ class Conntrackd:
     def _end(self, problem: str) -> Outcome:
         order, self.order, self.child = self.order, None, None
         assert order is not None
-        if order is Order.COUNT and not problem:
-            return Outcome(order, counters=counters("\n".join(self.said)))
-        return Outcome(order, problem)
+        if problem or order not in _ANSWERS:
+            return Outcome(order, problem)
+        return Outcome(order, counters=_ANSWERS[order]("\n".join(self.said)))
 
 
 def counters(said: str) -> dict[str, int]:
@@ -139,6 +145,15 @@ def counters(said: str) -> dict[str, int]:
     }
 
 
+def _dropped(said: str) -> dict[str, int]:
+    return {"dropped": int(said)}
+
+
+# The orders that are asked for what they print.
+_ANSWERS: dict[Order, Callable[[str], dict[str, int]]] = {
+    Order.COUNT: counters,
+    Order.DROP_MOVED: _dropped,
+}
 NO_QUEUES = Queues(0, 0, 0)
 
 

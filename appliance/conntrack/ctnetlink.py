@@ -17,7 +17,7 @@ ESTABLISHED = 3  # TCP_CONNTRACK_ESTABLISHED
 _MAXACK = 0x20  # IP_CT_TCP_FLAG_MAXACK_SET (linux/netfilter/nf_conntrack_tcp.h)
 
 _SUBSYSTEM = 1 << 8  # NFNL_SUBSYS_CTNETLINK
-_CT_NEW, _CT_GET = _SUBSYSTEM | 0, _SUBSYSTEM | 1  # IPCTNL_MSG_CT_*
+_CT_NEW, _CT_GET, _CT_DELETE = (_SUBSYSTEM | kind for kind in range(3))  # IPCTNL_MSG_CT_*
 _INET = 2  # AF_INET: the family of every entry asked for
 
 _ORIGIN, _REPLY, _STATUS, _PROTOINFO, _TIMEOUT = 1, 2, 3, 4, 7  # CTA_*
@@ -146,6 +146,11 @@ def touches(names: Iterable[bytes], change: bytes = b"") -> bytes:
     Without NLM_F_CREATE the kernel makes no entry where the named one is gone.
     """
     return b"".join([message(_CT_NEW, 0, name + change) for name in names])
+
+
+def removals(names: Iterable[bytes]) -> bytes:
+    """Ends each named entry; only what fails is answered."""
+    return b"".join([message(_CT_DELETE, 0, name) for name in names])
 
 
 def dump(protocol: int | None, assured: bool | None = None) -> bytes:

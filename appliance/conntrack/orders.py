@@ -20,12 +20,16 @@ class Order(StrEnum):
     REQUEST = "request"  # ask the peer for all of its entries
     FLUSH = "flush"  # empty the kernel's table without telling the peer
     TOUCH_KEPT_PORTS = "touch kept ports"  # tell of flows that kept the port which siblings lost
+    DROP_MOVED = "drop moved"  # drop the replicas that have another port than their flow's own
     COUNT = "count"  # read conntrackd's counters
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an order ended: with a problem in a sentence, or well; `counters` are the answer to COUNT."""
+    """How an order ended: with a problem in a sentence, or well.
+
+    `counters` are the answer to COUNT, and to DROP_MOVED: how many it `dropped`.
+    """
 
     order: Order
     problem: str = ""

@@ -21,7 +21,11 @@ from appliance import ApplianceError
 from appliance.conntrack import ctnetlink, table
 from appliance.wires import local_address
 
+HELD_LOOK = 0.05  # seconds between two looks at that file
 TICK = 1.0  # seconds between two looks at who holds the address
+HOLD = (
+    3.0  # seconds for which a touch of the file `--held` keeps this process from touching entries
+)
 BREATH = 0.001  # seconds the CPU is left to others after each buffer, which takes as long to read
 HASTE = 1.5  # a pass over a whole table takes two thirds of its time: in one go it delays new flows
 LEAST_RATE = 1000.0  # touches a second, at least
@@ -66,6 +70,7 @@ class Refresher:
     address: str
     timers: Mapping[str, int]
     rate: float
+    hold: str = ""
     last: dict[str, float] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     master: bool | None = None
@@ -140,6 +145,8 @@ class Refresher:
     ) -> Iterator[list[bytes]]:
         """What to touch, as long as this node is MASTER; kinds of less space go between in a long pass."""
         for names in batches:
+            while held(self.hold):
+                time.sleep(HELD_LOOK)
             if not local_address.holds(self.address):
                 return  # the new MASTER's timers are the true ones now
             yield names
@@ -158,6 +165,17 @@ class Refresher:
             say(problem)
         if problem:
             self.said[about] = before or problem  # numbers in it may change meanwhile
+
+
+def held(path: str) -> bool:
+    """Whether somebody touched this file a moment ago: a standby is told what it must hear first.
+
+    A clock that was put back makes the moment one of the future, which holds nobody.
+    """
+    try:
+        return bool(path) and 0 <= time.time() - os.stat(path).st_mtime < HOLD  # noqa: PTH116 - pathlib is not imported
+    except OSError:
+        return False
 
 
 def say(sentence: str) -> None:
@@ -182,6 +200,9 @@ def options() -> argparse.ArgumentParser:
             metavar="SECONDS",
             help=f"net.netfilter's timer of {name} (default {seconds})",
         )
+    parser.add_argument(
+        "--held", default="", metavar="FILE", help=f"while it is young ({HOLD:g} s), touch nothing"
+    )
     parser.add_argument("--rate", type=_positive, default=20_000, help="touches a second, at most")
     parser.add_argument("--once", action="store_true", help="one pass over everything, then end")
     return parser
@@ -204,7 +225,7 @@ def main() -> int:
     timers = {name: given[name] for name in DEFAULTS}
     signal.signal(signal.SIGTERM, _end)
     os.nice(NICENESS)
-    refresher = Refresher(given["address"], timers, given["rate"])
+    refresher = Refresher(given["address"], timers, given["rate"], given["held"])
     if given["once"]:
         touched = refresher.look()
         say(", ".join(f"{kind} {number}" for kind, number in touched.items()) or "nothing to do")

@@ -10,6 +10,7 @@ itself: `system` brings all that starting programs needs.
 """
 
 import errno
+import math
 import os
 import socket
 import struct
@@ -44,7 +45,7 @@ _UNFILTERED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 class Touched(NamedTuple):
-    """What became of a pass: how many touches were sent, and how many entries had ended meanwhile."""
+    """What became of a pass: how many requests were sent, and how many entries had ended meanwhile."""
 
     sent: int
     gone: int
@@ -146,6 +147,12 @@ def kept_beside_moved() -> Iterator[list[bytes]]:
             yield [entry.origin for entry in entries if not entry.moved and entry.end in moved]
 
 
+def moved() -> Iterator[list[bytes]]:
+    """The entries of TCP and UDP whose port the world sees as another one. As `kept_beside_moved`."""
+    for entries in _dump(ctnetlink.dump(None), ctnetlink.translations):
+        yield [entry.origin for entry in entries if entry.moved]
+
+
 def strict() -> Iterator[list[bytes]]:
     """The established TCP connections of which the kernel takes no RST but one that fits what it saw.
 
@@ -162,13 +169,32 @@ def touch(batches: Iterable[Sequence[bytes]], rate: float, change: bytes = b"") 
     Takes what `rearmed` yields, and the one change that is made, if any. An entry that has ended
     meanwhile is counted, nothing more. Raises MissingCapability, and CommandFailed with the kernel's word, when the batches are through.
     """
+    done, refused = _each(batches, lambda names: ctnetlink.touches(names, change), rate)
+    if refused.code:
+        deed = f"to update connections that the peer should know of ({done.sent})"
+        raise _refused(deed, refused.code)
+    return done
+
+
+def remove(batches: Iterable[Sequence[bytes]]) -> Touched:
+    """End the named entries. Takes and raises what `touch` does."""
+    done, refused = _each(batches, ctnetlink.removals, math.inf)
+    if refused.code:
+        raise _refused(f"to remove connections from its table ({done.sent})", refused.code)
+    return done
+
+
+def _each(
+    batches: Iterable[Sequence[bytes]], request: Callable[[Sequence[bytes]], bytes], rate: float
+) -> tuple[Touched, Refusal]:
+    """Ask the same for each named entry; with the last refusal of one that has not ended meanwhile."""
     sent, gone, refused = 0, 0, Refusal(0)
     with _door() as kernel:
         for names in batches:
             for start in range(0, len(names), _BATCH):
                 batch = names[start : start + _BATCH]
                 began = time.monotonic()
-                kernel.send(ctnetlink.touches(batch, change))
+                kernel.send(request(batch))
                 sent += len(batch)
                 for answer in _waiting(kernel):
                     if answer.code == errno.ENOENT:
@@ -176,9 +202,7 @@ def touch(batches: Iterable[Sequence[bytes]], rate: float, change: bytes = b"") 
                     elif answer.code:
                         refused = answer
                 time.sleep(max(0.0, began + len(batch) / rate - time.monotonic()))
-    if refused.code:
-        raise _refused(f"to update connections that the peer should know of ({sent})", refused.code)
-    return Touched(sent, gone)
+    return Touched(sent, gone), refused
 
 
 def _dump(

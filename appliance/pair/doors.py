@@ -97,6 +97,9 @@ class Table(Protocol):
 class ConntrackdDoor(Protocol):
     """Gives conntrackd one order at a time (`conntrack.conntrackd`)."""
 
+    def take_up(self, vgw: Address) -> None:
+        """Go by this gateway address."""
+
     def give(self, order: Order, now: float) -> None:
         """Begin to carry it out."""
 

@@ -30,7 +30,7 @@ from appliance.pair.replication_state import (
     Told,
     Untold,
 )
-from appliance.pair.resync import FetchStage, Preparation
+from appliance.pair.resync import SORTINGS, FetchStage, Preparation
 from appliance.pair.steps import Settled, steps
 from appliance.vrrp import Role
 
@@ -141,13 +141,15 @@ def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Re
     state = replace(state, queue=Queue(state.queue.waiting))
     if not meant:
         return state
+    if outcome.order is Order.DROP_MOVED:
+        return _sorted(state, outcome.counters.get("dropped", 0), now)
     if outcome.problem:
         return _failed(state, outcome.order, now)
     barrier = state.canaries.following(even=facts.even)
     if outcome.order is Order.REQUEST:
         state = replace(state, fetch=state.fetch.at(FetchStage.ASKED, now))
     elif outcome.order is Order.FLUSH:
-        state = _asking(state, now)
+        state = _asking(state, now, sortings=SORTINGS)
     elif outcome.order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
         # The next canary, which is planted at once, shows that all has arrived.
         prepared = replace(state.preparation, barrier=barrier)
@@ -157,6 +159,19 @@ def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Re
         told = Told(Settled(state.part.role, state.generation), barrier)
         state = replace(state, part=told, canaries=state.canaries.hastened())
     return state
+
+
+def _sorted(state: Replication, dropped: int, now: float) -> Replication:
+    """With so many replicas dropped: they are prepared again. Without any, conntrackd may ask."""
+    if dropped:
+        return replace(state, fetch=state.fetch.preparing(now, state.fetch.sortings - 1))
+    return _requesting(state, now)
+
+
+def _requesting(state: Replication, now: float) -> Replication:
+    """Having conntrackd ask the peer for all entries."""
+    queue = state.queue.with_(Order.REQUEST)
+    return replace(state, fetch=state.fetch.at(FetchStage.ASKING, now), queue=queue)
 
 
 def _failed(state: Replication, order: Order, now: float) -> Replication:
@@ -203,7 +218,9 @@ def _settle(state: Replication, facts: Facts, now: float) -> Decision:
         _dropped(state, now),
         part=BeingTold(facts.role, due[-1]),
         # The request itself waits until the MASTER has prepared its answer.
-        fetch=state.fetch.at(FetchStage.PREPARING if asks else FetchStage.NONE, now),
+        fetch=state.fetch.preparing(now, SORTINGS)
+        if asks
+        else state.fetch.at(FetchStage.NONE, now),
         preparation=Preparation(),
         clocks=replace(state.clocks, request=now),
     )
@@ -254,8 +271,11 @@ def _follow(state: Replication, facts: Facts, now: float, *, caught_up: bool) ->
     if facts.queues:
         state = replace(state, dropped=facts.queues.dropped)
     if state.generation and state.fetch.due(facts.peer, now):
-        queue = state.queue.with_(Order.REQUEST)
-        state = replace(state, fetch=state.fetch.at(FetchStage.ASKING, now), queue=queue)
+        if state.fetch.sorts(facts.peer):
+            queue = state.queue.with_(Order.DROP_MOVED)
+            state = replace(state, fetch=state.fetch.at(FetchStage.SORTING, now), queue=queue)
+        else:
+            state = _requesting(state, now)
     return _renew(state, facts, now, caught_up=caught_up)
 
 
@@ -288,10 +308,11 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
 
 
-def _asking(state: Replication, now: float) -> Replication:
+def _asking(state: Replication, now: float, sortings: int = 0) -> Replication:
     """Asking the peer for all entries, once it has prepared that."""
     clocks = replace(state.clocks, request=now)
-    return replace(state, fetch=state.fetch.at(FetchStage.PREPARING, now), clocks=clocks, gap=False)
+    fetch = state.fetch.preparing(now, sortings)
+    return replace(state, fetch=fetch, clocks=clocks, gap=False)
 
 
 def _count(state: Replication, _facts: Facts, now: float) -> Decision:

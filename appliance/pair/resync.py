@@ -4,10 +4,13 @@ conntrackd tells a port only where it was moved. The kernel that takes a flow in
 port the flow's siblings have, those that begin at the same port of the same machine: if a moved one is
 there already, the flow gets that one's. So the MASTER tells of those that kept their port first, before
 the whole table is sent, which has no order.
+
+A moved flow that lives is told of by itself at any time. Where one came before that preparation was through,
+the standby cannot know which ports are true. So it drops all that are moved, and has it prepared again.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from appliance.pair.beat import Beat
@@ -17,6 +20,8 @@ ALONE = 3.0  # seconds for which a request waits while no MASTER is heard
 RESYNC_PATIENCE = 20.0  # seconds for which it waits for a MASTER at most
 # Seconds from a request to the first canary that was surely planted after the peer had heard of it.
 REQUEST_SPARE = 1.0
+# How often an empty table is sorted, at most: with moved flows that change all the time it never is in order.
+SORTINGS = 3
 
 
 class FetchStage(StrEnum):
@@ -25,6 +30,7 @@ class FetchStage(StrEnum):
     NONE = "none"  # nothing is fetched: what is here came by itself
     FLUSHING = "flushing"  # the old replicas are dropped; the request comes after that
     PREPARING = "preparing"  # the MASTER is asked to tell first of flows that kept their port
+    SORTING = "sorting"  # the replicas that came with another port than their own are dropped
     ASKING = "asking"  # conntrackd is told to ask for all entries
     ASKED = "asked"  # it has asked
     BROKEN_OFF = "broken off"  # it could not, and nothing is proved before the next request
@@ -32,20 +38,30 @@ class FetchStage(StrEnum):
     @property
     def going_on(self) -> bool:
         """Whether there is more to come of it."""
-        return self in (FetchStage.FLUSHING, FetchStage.PREPARING, FetchStage.ASKING)
+        over = (FetchStage.NONE, FetchStage.ASKED, FetchStage.BROKEN_OFF)
+        return self not in over
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """The standby's part: the number of its last request, the stage, and since when it lasts."""
+    """The standby's part: the number of its last request, the stage, and since when it lasts.
+
+    `sortings`: how often what came with a moved port may yet be dropped. Replicas that were here before
+    it asked are not: they came in order, one by one.
+    """
 
     number: int
     stage: FetchStage = FetchStage.NONE
     since: float = 0.0
+    sortings: int = 0
 
     def at(self, stage: FetchStage, now: float) -> "Fetch":
-        """At another stage; each preparation is a new request."""
-        return Fetch(self.number + (stage is FetchStage.PREPARING), stage, now)
+        """At another stage."""
+        return replace(self, stage=stage, since=now)
+
+    def preparing(self, now: float, sortings: int = 0) -> "Fetch":
+        """A new request, which the MASTER is to prepare."""
+        return Fetch(self.number + 1, FetchStage.PREPARING, now, sortings)
 
     def broken_off(self, now: float) -> "Fetch":
         """As it is when nothing more is done for it."""
@@ -63,6 +79,10 @@ class Fetch:
         if peer is None or peer.role != Role.MASTER:
             return now - self.since > ALONE
         return peer.prepared == self.number or now - self.since > RESYNC_PATIENCE
+
+    def sorts(self, peer: Beat | None) -> bool:
+        """Whether what came with a moved port is dropped before conntrackd asks."""
+        return self.sortings > 0 and peer is not None and peer.prepared == self.number
 
     def proved_by(self, announced: float) -> bool:
         """Whether a canary of that moment was planted after the request: what it brought is here too."""

@@ -39,16 +39,18 @@ class Voice:
     def __init__(
         self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, run_dir: RunDir
     ) -> None:
-        self.terms, self.wires, self.run_dir = terms, wires, run_dir
+        self.run_dir = run_dir
         self.table, self.conntrackd, self.wall = doors.table, door, doors.wall
+        self.take_up(terms, wires)
         # When a beat was sent, the MASTER called, and the peer's place kept, on the monotonic clock.
         self.said = self.called = self.kept = -math.inf
         # Why a deed could not be done; empty where all were.
         self.trouble = ""
 
     def take_up(self, terms: Terms, wires: Wires) -> None:
-        """Go by another file."""
+        """Go by this file from now on."""
         self.terms, self.wires = terms, wires
+        self.conntrackd.take_up(terms.floating[0])
 
     def say(self, words: Beat, now: float) -> None:
         """Send one beat."""

@@ -16,7 +16,7 @@ from appliance.conntrack.ctnetlink import ESTABLISHED, TCP, Flow
 from appliance.drivers import xfrm
 
 _NAME_AT = netlink.HEAD.size + 4  # behind nfgenmsg
-_NEW = 0x100
+_NEW, _DELETE = 0x100, 0x102
 
 
 def ending(code: int, kind: int = netlink.ERROR) -> bytes:
@@ -128,6 +128,9 @@ class ConnectionTable:
             yield ending(0)
         elif kind == _NEW:
             yield from self._touch(message[_NAME_AT:])
+        elif kind == _DELETE:
+            if self.entries.pop(message[_NAME_AT:], None) is None:
+                yield ending(errno.ENOENT)
         elif flags & netlink.DUMP == netlink.DUMP:
             if not self.filters and len(message) > _NAME_AT:
                 yield ending(errno.EINVAL)

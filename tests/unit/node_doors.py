@@ -148,6 +148,9 @@ class Conntrackd:
     restarts: int = 0
     waiting: Queues = field(default_factory=lambda: Queues(0, 0, 0))
 
+    def take_up(self, vgw: Address) -> None:
+        self.vgw = vgw
+
     def give(self, order: Order, now: float) -> None:
         assert self.under_way is None
         self.told.append(order)

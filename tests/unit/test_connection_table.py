@@ -1,6 +1,7 @@
 """The connection table by its netlink socket, with a stand-in for the kernel at the other end."""
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,11 @@ from socket import AF_NETLINK, SOCK_RAW
 import pytest
 
 from appliance import CommandFailed, MissingCapability, MissingKernelFeature, netlink
-from appliance.conntrack import kept_ports, table
+from appliance.conntrack import kept_ports, replica_refresh, table
 from appliance.conntrack.ctnetlink import ASSURED, ICMP, TCP, UDP, Flow
 from appliance.conntrack.table import Touched
 
-from .kernel_stand_ins import ConnectionTable, Door, Kept, opened, refused
+from .kernel_stand_ins import ConnectionTable, Door, Kept, RoutingTable, opened, refused
 
 INSIDE, WORLD = bytes((192, 168, 100, 10)), bytes((8, 8, 8, 8))
 TIMERS = {"udp": 30, "icmp": 30, "udp_stream": 180, "tcp_established": 7200}
@@ -77,17 +78,60 @@ def test_of_siblings_those_that_kept_their_port_are_told_where_one_did_not(
     assert named(table.kept_beside_moved()) == [kept.name]
 
 
-def test_the_process_for_kept_ports_touches_them(kernel: ConnectionTable) -> None:
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """Be the process for kept ports."""
+    monkeypatch.setattr("sys.argv", ["kept_ports", *words])
+    kept_ports.main()
+
+
+def test_flows_that_kept_their_port_are_told_while_nobody_else_tells_of_any(
+    kernel: ConnectionTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, is_held = tmp_path / "hold", []
     kept = Kept(Flow(UDP, INSIDE, bytes((9, 9, 9, 9)), 1, 53), 29)
     kernel.keep(kept, udp(1, 29, outside=40_000), udp(2, 29))
-    kept_ports.main()
+    kernel.at_touch = lambda: is_held.append(replica_refresh.held(str(hold)))
+    run(monkeypatch, "--tell", str(hold))
     assert kernel.touched == [kept.flow]
+    assert is_held == [True]
+    assert replica_refresh.held(str(hold)), "and for a while, for what it told is on its way"
 
 
-def test_the_process_for_kept_ports_ends_with_the_kernels_word(kernel: ConnectionTable) -> None:
+def test_a_hold_is_over_by_itself(tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    assert not replica_refresh.held(str(hold)), "nobody holds"
+    hold.touch()
+    for seconds, held in ((0, True), (-replica_refresh.HOLD - 1, False), (60, False)):
+        moment = time.time() + seconds - 0.01
+        os.utime(hold, (moment, moment))
+        assert replica_refresh.held(str(hold)) is held
+
+
+@pytest.mark.parametrize("holds_vgw", [False, True])
+def test_replicas_that_came_with_another_port_are_dropped_but_by_who_holds_the_vgw(
+    kernel: ConnectionTable,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    holds_vgw: bool,
+) -> None:
+    doors = opened(monkeypatch)
+    doors.lead(AF_NETLINK, SOCK_RAW, netlink.NETFILTER, to=kernel.door)
+    doors.lead(AF_NETLINK, SOCK_RAW, netlink.ROUTE, to=RoutingTable(local=holds_vgw).door)
+    kept, moved = udp(2, 29), [udp(1, 29, outside=40_000), udp(3, 29, outside=40_001)]
+    kernel.keep(kept, *moved)
+    run(monkeypatch, "--drop", "192.168.100.99")
+    assert capsys.readouterr().out == ("0\n" if holds_vgw else "2\n")
+    assert list(kernel.entries.values()) == ([kept, *moved] if holds_vgw else [kept])
+
+
+def test_the_process_for_kept_ports_ends_with_the_kernels_word(
+    kernel: ConnectionTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kernel.refuses = errno.EPERM
-    with pytest.raises(SystemExit, match=r"to show the connection table: CAP_NET_ADMIN is missing"):
-        kept_ports.main()
+    for words in (("--tell", str(tmp_path / "hold")), ("--drop", "192.168.100.99")):
+        with pytest.raises(SystemExit, match=r"show the connection table: CAP_NET_ADMIN is missin"):
+            run(monkeypatch, *words)
 
 
 def test_connections_whose_resets_must_fit_are_told(kernel: ConnectionTable) -> None:

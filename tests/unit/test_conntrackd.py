@@ -118,7 +118,7 @@ def test_each_order_is_said_in_conntrackds_own_options(tmp_path: Path, program: 
     for order in (Order.DISOWN, Order.ANNOUNCE, Order.REQUEST, Order.FLUSH):
         assert outcome(door, order) == Outcome(order)
     assert calls(program) == ["-f internal", "-B", "-n", "-F"]
-    assert all(commands(order, tmp_path) for order in Order)
+    assert all(commands(order, RunDir(tmp_path), "192.168.100.99") for order in Order)
 
 
 def test_what_conntrackd_refuses_is_told_with_the_command(tmp_path: Path, program: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_node_alone_is_ready_when_it_has_listened(node: Node) -> None:
 def test_a_standby_takes_in_the_table_before_it_is_ready(node: Node) -> None:
     caught_up(node)
     told_first = [one for one in node.conntrackd.told if one is not Order.COUNT]
-    assert told_first == [Order.DISOWN, Order.REQUEST]
+    assert told_first == [Order.DISOWN, Order.DROP_MOVED, Order.REQUEST]
     assert node.conntrackd.calmed == [7]
     assert node.run_dir.settled.read_text() == "BACKUP 7\n"
     told = pair_status.of(node.pair)

@@ -142,6 +142,24 @@ def test_who_lost_the_address_meanwhile_touches_no_more(kernel: Kernel) -> None:
     assert [flow.source_port for flow in kernel.connections.touched] == [1]
 
 
+def test_nothing_is_touched_while_a_standby_is_told_what_it_must_hear_first(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.connections.keep(kept(UDP, 1, 29))
+    hold = tmp_path / "hold"
+    hold.touch()
+    touched_by_then: list[int] = []
+
+    def over(_seconds: float) -> None:
+        if hold.exists():
+            touched_by_then.append(len(kernel.connections.touched))
+            hold.unlink()
+
+    monkeypatch.setattr("time.sleep", over)
+    assert Refresher("192.168.100.99", DEFAULTS, 10_000, str(hold)).look()["udp"] == 1
+    assert touched_by_then == [0]
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time passes where somebody sleeps, and nowhere else."""

@@ -122,7 +122,7 @@ def test_counters_are_asked_for_now_and_then_and_their_failure_hinders_nothing()
     assert story.told(COUNT_INTERVAL) == [Order.COUNT]
     assert story.told(2 * COUNT_INTERVAL - 0.1) == []
     assert orders(story.at(2 * COUNT_INTERVAL)) == [Order.COUNT]
-    story.change(fetch=Fetch(3).at(FetchStage.PREPARING, 10.0))
+    story.change(fetch=Fetch(3).preparing(10.0))
     story.at(10.1, outcome=Outcome(Order.COUNT, "no socket"))
     assert story.state.fetch.open
 

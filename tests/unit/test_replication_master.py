@@ -99,7 +99,7 @@ def test_a_master_prepares_before_its_peer_asks_for_everything() -> None:
     assert not arrived(asking), "the canary that comes after it has not arrived"
     done = replace(PEER, prepared=arrived(replace(asking, seen=last + CANARY_STEP)))
     assert theirs.told(3.0, peer=PEER) == []
-    assert theirs.told(3.1, peer=done) == [Order.REQUEST]
+    assert theirs.told(3.1, peer=done) == [Order.DROP_MOVED, Order.REQUEST]
     assert theirs.state.part == Told(Settled(BACKUP, 8), theirs.state.canaries.number + 1)
 
 

@@ -11,7 +11,7 @@ from appliance.pair.replication import (
     REQUEST_INTERVAL,
 )
 from appliance.pair.replication_state import Replicas
-from appliance.pair.resync import REQUEST_SPARE
+from appliance.pair.resync import REQUEST_SPARE, SORTINGS
 from tests.unit.facts import FACTS, QUIET
 from tests.unit.replication_story import (
     BACKUP,
@@ -71,14 +71,41 @@ def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_h
     assert story.told(10.0) == [Order.DISOWN]
     assert story.comes(11, 11.0) is Replicas.UNPROVED, "the peer has not heard of the request"
     asked = replace(PEER, prepared=story.state.fetch.open)
-    deeds = story.at(12.0, peer=asked)
-    assert orders(deeds) == [Order.REQUEST]
+    assert orders(story.at(12.0, peer=asked)) == [Order.DROP_MOVED]
+    assert orders(story.at(12.0, outcome=dropping(0))) == [Order.REQUEST]
     story.at(12.0, outcome=Outcome(Order.REQUEST))
     early, late = 12.0 + REQUEST_SPARE / 2, 12.0 + REQUEST_SPARE
     assert story.comes(13, early) is Replicas.UNPROVED, (
         "it was planted before the bulk update, perhaps"
     )
     assert story.comes(15, late) is Replicas.PROVED
+
+
+def dropping(number: int) -> Outcome:
+    return Outcome(Order.DROP_MOVED, counters={"dropped": number})
+
+
+def test_what_came_with_a_moved_port_before_all_was_prepared_is_dropped_and_prepared_again() -> (
+    None
+):
+    story = Story(None, caught_up=False)
+    story.told(10.0)
+    for _ in range(SORTINGS):
+        asked = story.state.fetch.open
+        assert orders(story.at(11.0, peer=replace(PEER, prepared=asked))) == [Order.DROP_MOVED]
+        assert not story.state.fetch.open
+        assert orders(story.at(11.5, outcome=dropping(2))) == []
+        assert story.state.fetch.open == asked + 1, "a request of its own"
+    prepared = replace(PEER, prepared=story.state.fetch.open)
+    assert story.told(12.0, peer=prepared) == [Order.REQUEST], "not for ever"
+
+
+def test_a_table_that_cannot_be_sorted_is_asked_for_as_it_is() -> None:
+    story = Story(None, caught_up=False)
+    story.told(10.0)
+    story.at(11.0, peer=replace(PEER, prepared=story.state.fetch.open))
+    refused = Outcome(Order.DROP_MOVED, "CAP_NET_ADMIN is missing")
+    assert story.told(11.5, outcome=refused) == [Order.REQUEST]
 
 
 def test_whatever_a_standbys_role_it_waits_for_one_answer() -> None:

@@ -24,7 +24,7 @@ from tests.unit.test_beat import PEER
 
 # What conntrackd may be told in either part.
 MASTERS = {Order.DISOWN, Order.OWN, Order.ANNOUNCE, Order.TOUCH_KEPT_PORTS, Order.COUNT}
-STANDBYS = {Order.DISOWN, Order.REQUEST, Order.FLUSH, Order.COUNT}
+STANDBYS = {Order.DISOWN, Order.REQUEST, Order.FLUSH, Order.COUNT, Order.DROP_MOVED}
 # What an order makes conntrackd believe of whose the entries are.
 BELIEF = {Order.DISOWN: False, Order.OWN: True}
 

@@ -12,7 +12,7 @@ from appliance.pair.resync import (
 )
 from tests.unit.test_beat import PEER
 
-ASKED = Fetch(6).at(FetchStage.PREPARING, 1.0)
+ASKED = Fetch(6).preparing(1.0)
 
 
 def test_a_request_waits_until_the_master_has_prepared_it() -> None:
@@ -33,8 +33,18 @@ def test_a_request_does_not_wait_for_ever() -> None:
         assert ASKED.due(nobody, 1.5 + ALONE)
 
 
+def test_a_table_without_replicas_is_sorted_as_often_as_it_may_be() -> None:
+    fresh, prepared = Fetch(6).preparing(1.0, 1), replace(PEER, prepared=7)
+    assert fresh.sorts(prepared)
+    assert not fresh.sorts(PEER), "nobody has prepared it"
+    assert not fresh.sorts(None)
+    assert not ASKED.sorts(prepared), "what was here before came in order"
+
+
 def test_what_was_asked_for_is_proved_by_a_later_canary_alone() -> None:
-    for stage in (FetchStage.FLUSHING, FetchStage.PREPARING, FetchStage.ASKING):
+    for stage in FetchStage:
+        if not Fetch(6).at(stage, 1.0).stage.going_on:
+            continue
         going_on = Fetch(6).at(stage, 1.0)
         assert not going_on.proved_by(99.0)
         assert not going_on.broken_off(2.0).proved_by(99.0), "it has to be asked for again"
