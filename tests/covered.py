@@ -15,6 +15,7 @@ from tests.architecture import PRODUCT, PRODUCT_ORDER, ROOT
 # Part: its modules, the floor, and where it is to come to, in per cent.
 PARTS = {
     "agent": ("agent.*", 17, 85),
+    "converge": ("converge", 99, 85),
     "pair": ("pair.*", 98, 85),
     "replication": ("pair.repli*", 98, 85),
     "switchover": ("commands.switchover", 30, 85),

@@ -40,6 +40,12 @@ class Machine:
         }
         return index
 
+    def add_address(self, name: str, address: str) -> None:
+        """An address with its length, on a link by its name."""
+        local, _, length = address.partition("/")
+        item = {"index": self.index_of(name), "IFA_LOCAL": local, "prefixlen": int(length)}
+        self.addresses.append(item)
+
     def index_of(self, name: str) -> int:
         """As if_nametoindex(3)."""
         for index, link in self.links.items():

@@ -1,6 +1,5 @@
 """The daemons' files: what differs is written, keepalived's is tried first, and a running one reads it again."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,25 +9,18 @@ from appliance.drivers import files
 from appliance.planning.wanted import File
 from appliance.run_dir import RunDir
 
+from .program_stand_ins import KEEPALIVED, installed
 from .supervisord_stand_in import supervisord
 
 WANTED = (
     File("keepalived.conf", "vrrp_instance gateway {}\n"),
     File("conntrackd.conf", "Sync {}\n"),
 )
-# It refuses what keepalived would, and logs what it was asked.
-KEEPALIVED = """#!/bin/sh
-echo "$*" >> "$0.log"
-! grep -n broken "$3"
-"""
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
-    program = tmp_path / "keepalived"
-    program.write_text(KEEPALIVED)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    installed(monkeypatch, tmp_path, "keepalived", KEEPALIVED)
     return RunDir(tmp_path / "run")
 
 

@@ -1,7 +1,6 @@
 """Our table by nft(8): loaded whole, remembered, and removed; a stand-in keeps it in a file."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,14 @@ from appliance.planning import firewall, virtual_macs
 from appliance.planning.ruleset import Count, Ruleset
 from appliance.planning.wanted import Names
 
+from .program_stand_ins import NFT, installed
+
 GATEWAY = Path(__file__).parents[1] / "golden" / "01-standard" / "gateway.yaml"
-# As nft: a script is taken whole or not at all, and a table that is not there is an error.
-NFT = """#!/bin/sh
-[ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
-case "$1" in
--f) cat > "$0.script"; if grep -q "{" "$0.script"; then mv "$0.script" "$0.table"; else rm -f "$0.table"; fi ;;
---json) cat "$0.json" ;;
-*) [ -f "$0.table" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$0.table" ;;
-esac
-"""
 
 
 @pytest.fixture
 def nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    program = tmp_path / "nft"
-    program.write_text(NFT)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return program
+    return installed(monkeypatch, tmp_path, "nft", NFT)
 
 
 @pytest.fixture

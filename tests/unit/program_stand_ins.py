@@ -1,0 +1,31 @@
+"""What stands where a program would be found: short scripts, first on PATH, that keep what they are given in files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# As nft(8): a script is taken whole or not at all, and a table that is not there is an error.
+NFT = """#!/bin/sh
+[ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
+case "$1" in
+-f) cat > "$0.script"; if grep -q "{" "$0.script"; then mv "$0.script" "$0.table"; else rm -f "$0.table"; fi ;;
+--json) cat "$0.json" ;;
+*) [ -f "$0.table" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$0.table" ;;
+esac
+"""
+# As keepalived(8): it tells its version, refuses a broken file, and logs what it was asked.
+KEEPALIVED = """#!/bin/sh
+[ "$1" = --version ] && { echo "Keepalived v2.2.7 (01/16,2022)" >&2; exit; }
+echo "$*" >> "$0.log"
+! grep -n broken "$3"
+"""
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, directory: Path, name: str, script: str) -> Path:
+    """A program of this name, as long as the test takes."""
+    program = directory / name
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    return program
