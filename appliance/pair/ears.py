@@ -45,14 +45,6 @@ class Own:
         """With a new role."""
         return replace(self, role=role, became=now)
 
-    def guarded(self, *, ruleset: bool) -> "Own":
-        """With what was seen of the ruleset."""
-        return replace(self, ruleset=ruleset)
-
-    def with_programs(self, *, electable: bool, generation: int) -> "Own":
-        """With what was seen of keepalived and conntrackd."""
-        return replace(self, electable=electable, generation=generation)
-
 
 class Ears:
     """Everything that comes in, and what of it has to be kept to tell how long ago it was."""

@@ -1,6 +1,7 @@
 """The node's side of the pair: what is heard, what follows, and what is said and done."""
 
 import logging
+from dataclasses import replace
 
 from appliance import system
 from appliance.config.model import Config
@@ -110,7 +111,7 @@ class Pair:
 
     def guard(self, now: float, *, ruleset: bool) -> None:
         """Take note of whether a ruleset of ours is in force, and judge by it."""
-        self.own = self.own.guarded(ruleset=ruleset)
+        self.own = replace(self.own, ruleset=ruleset)
         self._follow(self._facts(now), now)
 
     def settle(self, now: float, *, electable: bool, generation: int) -> None:
@@ -118,7 +119,7 @@ class Pair:
 
         `electable`: keepalived runs. `generation` is conntrackd's process id or 0.
         """
-        self.own = self.own.with_programs(electable=electable, generation=generation)
+        self.own = replace(self.own, electable=electable, generation=generation)
         self._follow(self._facts(now, leisure=True, looking=True), now)
 
     def _facts(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts:
