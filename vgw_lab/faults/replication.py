@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from appliance import NotConverged
-from vgw_lab.faults.fault import Check, Fault, Scene, nothing
+from vgw_lab.faults.fault import Check, Fault, Order, Scene, nothing, possible, unchecked
 from vgw_lab.faults.orders import (
     STUMBLE,
     cable,
@@ -19,7 +19,7 @@ from vgw_lab.faults.orders import (
 )
 from vgw_lab.measures import checks, tables
 from vgw_lab.measures.checks import Findings
-from vgw_lab.worlds.running import Lab
+from vgw_lab.worlds.running import HEALTHY_SECONDS, Lab
 from vgw_lab.worlds.world import wait_until
 
 _TOLD_SECONDS = 15.0
@@ -158,119 +158,118 @@ def _long_timer(name: str, times: float, key: str) -> Callable[[Lab], str | None
     return reason
 
 
+def _endured(
+    name: str,
+    what: str,
+    inject: Order,
+    mend: Order,
+    row: int,
+    *,
+    during: Check = unchecked,
+    flows: float = 0.0,
+    healthy: float = HEALTHY_SECONDS,
+) -> Fault:
+    """One that the roles outlive and the traffic hardly feels, and after which replication works again."""
+    return Fault(
+        name,
+        what,
+        "silent",
+        inject,
+        mend,
+        (row,),
+        moves=False,
+        gap=STUMBLE,
+        turns=0,
+        flows=flows,
+        during=during,
+        after=_repaired,
+        healthy=healthy,
+    )
+
+
+def _power_cut_after(
+    name: str, before: str, row: int, scene: Scene, lacks: Callable[[Lab], str | None] = possible
+) -> Fault:
+    """Something that may cost replicas has gone before, and the power cut shows whether it did."""
+    return Fault(
+        name,
+        f"{before}; then the power is cut",
+        "silent",
+        power_off,
+        power_on,
+        (row,),
+        unplugs=True,
+        flows=0.1,
+        scene=scene,
+        lacks=lacks,
+    )
+
+
 FAULTS = (
-    Fault(
+    _endured(
         "sync-down",
         "its sync cable is pulled",
-        "silent",
         cable("sync", "down"),
         cable("sync", "up"),
-        (17,),
-        moves=False,
-        gap=STUMBLE,
-        turns=0,
+        17,
         during=_cut_told,
-        after=_repaired,
         healthy=_REPAIRED_SECONDS,
     ),
-    Fault(
+    _endured(
         "sync-loss",
         f"the sync link loses {_LOSS_PERCENT} % of the replication, while many flows begin",
-        "silent",
         _lossy_sync,
         lose_nothing_at_all,
-        (18,),
-        moves=False,
-        gap=STUMBLE,
-        turns=0,
+        18,
         during=_burst(2000),
-        after=_repaired,
     ),
-    Fault(
+    _endured(
         "deaf-standby",
         "the standby hears no replication any more, and nothing says so",
-        "silent",
         _deaf_replica,
         lose_nothing_at_all,
-        (27,),
-        moves=False,
-        gap=STUMBLE,
-        turns=0,
+        27,
         during=_degraded_told(),
-        after=_repaired,
     ),
-    Fault(
+    _endured(
         "standby-forgets",
         "conntrackd is killed on the standby, which has to learn all flows again",
-        "silent",
         signal("conntrackd", "KILL", peer=True),
         nothing,
-        (23,),
-        moves=False,
-        gap=STUMBLE,
-        turns=0,
+        23,
         flows=0.1,
-        after=_repaired,
     ),
-    Fault(
-        "kill-conntrackd",
-        "conntrackd was killed and is well again; then the power is cut",
-        "silent",
-        power_off,
-        power_on,
-        (24,),
-        unplugs=True,
-        flows=0.1,
-        scene=_recovered_conntrackd,
+    _power_cut_after(
+        "kill-conntrackd", "conntrackd was killed and is well again", 24, _recovered_conntrackd
     ),
-    Fault(
+    _endured(
         "hang-conntrackd",
         "conntrackd is frozen",
-        "silent",
         signal("conntrackd", "STOP"),
         signal("conntrackd", "CONT"),
-        (25,),
-        moves=False,
-        gap=STUMBLE,
-        turns=0,
+        25,
         during=_degraded_told(),
-        after=_repaired,
     ),
-    Fault(
+    _endured(
         "burst",
         "thousands of flows begin at once",
-        "silent",
         _no_fault,
         nothing,
-        (26,),
-        moves=False,
-        gap=STUMBLE,
-        turns=0,
+        26,
         during=_burst(20_000),
-        after=_repaired,
     ),
-    Fault(
+    _power_cut_after(
         "outlive-udp",
-        "UDP flows have outlived their timer; then the power is cut",
-        "silent",
-        power_off,
-        power_on,
-        (20,),
-        unplugs=True,
-        flows=0.1,
-        scene=_outliving("udp_timeout_stream", 2.5),
-        lacks=_long_timer("udp_timeout_stream", 2.5, "udp_stream"),
+        "UDP flows have outlived their timer",
+        20,
+        _outliving("udp_timeout_stream", 2.5),
+        _long_timer("udp_timeout_stream", 2.5, "udp_stream"),
     ),
-    Fault(
+    _power_cut_after(
         "idle-tcp",
-        "TCP flows were idle for half their timer; then the power is cut",
-        "silent",
-        power_off,
-        power_on,
-        (21,),
-        unplugs=True,
-        flows=0.1,
-        scene=_outliving("tcp_timeout_established", 0.5),
-        lacks=_long_timer("tcp_timeout_established", 0.5, "tcp_established"),
+        "TCP flows were idle for half their timer",
+        21,
+        _outliving("tcp_timeout_established", 0.5),
+        _long_timer("tcp_timeout_established", 0.5, "tcp_established"),
     ),
 )
