@@ -7,7 +7,8 @@ from appliance.pair.facts import Facts
 from appliance.pair.replication_state import Progress
 from appliance.vrrp import Role
 
-from .test_beat import BEATS, PEER
+from .snapshots import PEER
+from .test_beat import BEATS
 
 QUIET = Queues(0, 0, 0)
 # A standby that outranks the MASTER, a moment after its replicas came.

@@ -14,7 +14,7 @@ from appliance.pair.replication_state import Replicas
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
 from tests.unit.facts import FACTS
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 MASTER, BACKUP, FAULT = Role.MASTER, Role.BACKUP, Role.FAULT
 # What a MASTER orders that tells its peer of everything.

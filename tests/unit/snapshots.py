@@ -1,15 +1,37 @@
-"""Snapshots as an agent writes them, for the tests of what reads them."""
+"""A beat as a peer says it, and snapshots as an agent writes them, for the tests of what reads them."""
 
+from appliance.pair import pair_status
+from appliance.pair.beat import Beat
 from appliance.status.node_status import (
     Counters,
     Dropped,
     PairStatus,
-    PeerStatus,
     Promise,
     Snapshot,
 )
 from appliance.vrrp import Role
 
+# What a MASTER says, and what of it its standby tells.
+PEER = Beat(
+    node="backup",
+    role="MASTER",
+    ready=True,
+    reason="all is well",
+    priority=90,
+    entries=1000,
+    quiet=0.1,
+    still=0.0,
+    generation=17,
+    canary=5,
+    seen=0,
+    replicas=True,
+    asks=0,
+    prepared=0,
+    config="abc",
+    schema=1,
+    version="0.1.0",
+    digest="def",
+)
 ALONE = PairStatus(
     reason="all is well",
     aside=False,
@@ -61,24 +83,6 @@ STANDBY = SNAPSHOT._replace(
         behind="",
         behind_s=0.2,
         counters=Counters(messages_lost=3),
-        peer=PeerStatus(
-            node="backup",
-            role=Role.MASTER,
-            ready=True,
-            reason="all is well",
-            priority=90,
-            entries=13,
-            quiet=0.1,
-            still=0.0,
-            generation=17,
-            canary=5,
-            seen=0,
-            replicas=True,
-            asks=0,
-            prepared=0,
-            config="abc",
-            version="0.1.0",
-            digest="def",
-        ),
+        peer=pair_status.peer(PEER),
     ),
 )

@@ -9,27 +9,8 @@ from hypothesis import strategies as st
 
 from appliance.pair import beat
 from appliance.pair.beat import Beat
+from tests.unit.snapshots import PEER
 
-PEER = Beat(
-    node="backup",
-    role="MASTER",
-    ready=True,
-    reason="all is well",
-    priority=90,
-    entries=1000,
-    quiet=0.1,
-    still=0.0,
-    generation=17,
-    canary=5,
-    seen=0,
-    replicas=True,
-    asks=0,
-    prepared=0,
-    config="abc",
-    schema=1,
-    version="0.1.0",
-    digest="def",
-)
 # What a node of 01f73eb says, packed by its own code.
 RECORDED = (
     b'{"node": "backup", "role": "BACKUP", "ready": true, "reason": "all is well", "priority": 90, '

@@ -19,8 +19,8 @@ from appliance.status.rows import rows
 from appliance.vrrp import Role
 
 from .facts import FACTS
-from .snapshots import STANDBY
-from .test_beat import BEATS, PEER
+from .snapshots import PEER, STANDBY
+from .test_beat import BEATS
 
 NOW = 1_767_225_600  # the first second of 2026: canaries and requests begin at the time of day
 # What an attacker would write, for hypothesis seldom finds it.

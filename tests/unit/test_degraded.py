@@ -10,7 +10,7 @@ from appliance.pair.replication_state import Progress
 from appliance.vrrp import Role
 
 from .facts import FACTS, PROGRESS
-from .test_beat import PEER
+from .snapshots import PEER
 
 MASTER = Role.MASTER
 

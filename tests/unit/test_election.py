@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.pair import election
 from appliance.pair.election import Condition, Election, ElectionSight, Judgement, KeepalivedOrder
 from appliance.vrrp import Role
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 PROMISE = 0.4
 STANDBY = ElectionSight(

@@ -19,7 +19,7 @@ from appliance.status import ledger
 from appliance.vrrp import Role
 
 from .node_doors import Node, config, connected
-from .test_beat import PEER
+from .snapshots import PEER
 
 STANDARD = config()
 HOT = config("07-hot")

@@ -8,7 +8,7 @@ import pytest
 from appliance.pair import beat
 from appliance.pair.peer import Peer
 from appliance.vrrp import Role
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 
 def heard(now: float = 10.0) -> Peer:

@@ -11,7 +11,7 @@ from appliance.pair.readiness import Readiness, Verdict
 from appliance.vrrp import Role
 
 from .facts import FACTS, FACTS_OF_ANY_KIND
-from .test_beat import PEER
+from .snapshots import PEER
 
 ALONE = replace(FACTS, peer=None, advertised=False, entries=0)
 

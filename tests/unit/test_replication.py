@@ -43,7 +43,7 @@ from tests.unit.replication_story import (
     sentences,
     standby,
 )
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 
 def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived() -> None:

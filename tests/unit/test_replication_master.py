@@ -24,7 +24,7 @@ from tests.unit.replication_story import (
     orders,
     standby,
 )
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 
 def test_two_nodes_never_plant_the_same_canary() -> None:

@@ -23,7 +23,7 @@ from tests.unit.replication_story import (
     sentences,
     standby,
 )
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 
 def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive() -> None:

@@ -20,7 +20,7 @@ from appliance.pair.resync import RESYNC_PATIENCE
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
 from tests.unit.facts import FACTS, FACTS_OF_ANY_KIND, QUIET
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 # What conntrackd may be told in either part.
 MASTERS = {Order.DISOWN, Order.OWN, Order.ANNOUNCE, Order.TOUCH_KEPT_PORTS, Order.COUNT}

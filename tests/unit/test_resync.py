@@ -10,7 +10,7 @@ from appliance.pair.resync import (
     FetchStage,
     Preparation,
 )
-from tests.unit.test_beat import PEER
+from tests.unit.snapshots import PEER
 
 ASKED = Fetch(6).preparing(1.0)
 

@@ -78,7 +78,7 @@ def test_the_pair_is_told() -> None:
     assert found["peer"] == "backup is MASTER (VGW 0.1.0): all is well"
     assert found["way out"] == "works"
     assert found["flows"] == (
-        "12 of at most 262144 here, 13 on backup; a new one is here after 4 ms"
+        "12 of at most 262144 here, 1000 on backup; a new one is here after 4 ms"
     )
     assert "degraded" not in found
     assert STANDBY.pair.peer
