@@ -73,6 +73,7 @@ PURE = (
     "appliance.conntrack.orders",
     "appliance.run_dir",
     "appliance.agent.roles",
+    "appliance.agent.upkeep",
     "appliance.commands.plan_text",
     "appliance.site.locate",
     "appliance.site.preflight",

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from appliance import vrrp
+from appliance.agent.doors import AgentDoors
 from appliance.config.model import Config, Interfaces
 from appliance.drivers.routes import Link
 from appliance.pair import election
@@ -13,7 +14,6 @@ from appliance.planning import virtual_macs
 from appliance.planning.wanted import Site
 from appliance.processes import programs
 from appliance.processes.programs import Program
-from appliance.wires import adverts
 
 # What a node's priority comes down to at the lowest, where it stands aside or has lost links.
 _LEAST_PRIORITY = 1
@@ -28,13 +28,19 @@ def carry(config: Config, interfaces: Interfaces, links: Mapping[str, Link]) -> 
     return all(name in links and links[name].up for name in needed)
 
 
+def electable(keepalived: Program | None) -> bool:
+    """Whether keepalived runs; it counts as running where supervisord does not tell."""
+    return not keepalived or keepalived.state in ("RUNNING", "STARTING")
+
+
 class Keepalived:
     """Whether keepalived takes part in the election; one that does not is told of, and made to.
 
     `links` are the machine's, as the agent last saw them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doors: AgentDoors) -> None:
+        self.doors = doors
         self.links: Mapping[str, Link] = {}
         self.state = election.Election()
         self.problem = ""
@@ -44,7 +50,8 @@ class Keepalived:
     ) -> None:
         """Judge what is known now, and have keepalived do what it needs."""
         running = program if program and program.state == "RUNNING" else None
-        sight = _sight(pair, config, site, self.links, running)
+        sockets = self.doors.vrrp_sockets(programs.vrrp_process(pair.run_dir))
+        sight = _sight(pair, config, site, self.links, running, sockets)
         judged = election.judge(self.state, sight, now)
         self.state, self.problem = judged.state, judged.problem
         if judged.why:
@@ -52,7 +59,7 @@ class Keepalived:
         if judged.order is KeepalivedOrder.RELOAD:
             programs.signal(pair.run_dir, "keepalived", "HUP")
         if judged.order is KeepalivedOrder.RESTART and running:
-            programs.kill(running)
+            self.doors.kill(running)
 
 
 def _sight(
@@ -61,6 +68,7 @@ def _sight(
     site: Site,
     links: Mapping[str, Link],
     running: Program | None,
+    sockets: int | None,
 ) -> ElectionSight:
     advert, interfaces = pair.last_advert, site.interfaces
     vgw, homes = config.vgw, virtual_macs.homes(config, interfaces, site.names)
@@ -74,7 +82,7 @@ def _sight(
         interfaces={name: links[name].index for name in sorted(works_on & links.keys())},
         lan=interfaces.lan,
         process=running.pid if running else 0,
-        sockets=adverts.sockets(programs.vrrp_process(pair.run_dir)),
+        sockets=sockets,
         peer=pair.ears.peer.beat,
         advert=(advert.at, advert.priority) if advert else None,
         promise=vrrp.master_down_interval(vgw.vrrp_version, _LEAST_PRIORITY, vgw.advert_interval),

@@ -1,6 +1,7 @@
 """Which role a node has: a pure decision of what was seen."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from appliance.vrrp import Role
@@ -33,6 +34,12 @@ def announced(line: str) -> str | None:
     """
     found = _LINE.match(line.strip())
     return found[1] if found else None
+
+
+def cause(lines: Sequence[str]) -> str | None:
+    """What keepalived's lines say of why to look; None where they tell no state."""
+    states = [state for line in lines if (state := announced(line))]
+    return f"keepalived said {states[-1]}" if states else None
 
 
 def role_of(sight: RoleSight) -> Role:

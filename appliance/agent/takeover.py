@@ -1,9 +1,6 @@
 """The measure of a change of role: what was noticed when, and when the first packet was forwarded."""
 
-from pathlib import Path
-
-from appliance import system
-from appliance.conntrack import table
+from appliance.agent.doors import AgentDoors
 from appliance.run_dir import RunDir
 from appliance.status import ledger
 from appliance.status.ledger import Event
@@ -12,13 +9,17 @@ from appliance.wires.adverts import Advert
 
 FIRST_PACKET_PATIENCE = 2.0  # seconds that the first forwarded packet is waited for
 TAKEOVER_STEP = 0.002  # seconds between two looks meanwhile
-_SNMP = Path("/proc/net/snmp")
 
 
-def forwarded() -> int:
-    """How many packets this network namespace has forwarded (ForwDatagrams of RFC 4293)."""
-    names, values = (line.split() for line in _SNMP.read_text(encoding="ascii").splitlines()[:2])
-    return int(values[names.index("ForwDatagrams")])
+def detection(last: Advert, noticed: float, interval: float) -> float | None:
+    """Milliseconds from the peer's last advert until a takeover was noticed; both by the wall clock.
+
+    None where there was nothing to notice: a peer that is outranked advertises on until it hears of it.
+    `interval` is the seconds between two adverts.
+    """
+    passed = noticed - last.at
+    missed = passed > interval or last.priority == 0
+    return round(passed * 1000, 1) if missed else None
 
 
 class Takeover:
@@ -29,29 +30,32 @@ class Takeover:
     """
 
     def __init__(
-        self, run_dir: RunDir, event: Event, began: float, last: Advert | None, interval: float
+        self,
+        run_dir: RunDir,
+        event: Event,
+        began: float,
+        last: Advert | None,
+        interval: float,
+        doors: AgentDoors,
     ) -> None:
-        self.run_dir, self.began = run_dir, began
-        self.packets = forwarded()
-        event = event._replace(flows=table.count())
+        self.run_dir, self.began, self.forwarded = run_dir, began, doors.forwarded
+        self.packets = self.forwarded()
+        event = event._replace(flows=doors.pair.table.count())
         if last and event.now == Role.MASTER:
-            noticed = event.at - (system.monotonic() - began) - last.at
-            # A peer that is outranked advertises on until it hears of it: nothing was to be noticed.
-            missed = noticed > interval or last.priority == 0
+            noticed = event.at - (doors.monotonic() - began)
             event = event._replace(
-                detection_ms=round(noticed * 1000, 1) if missed else None,
-                farewell=last.priority == 0,
+                detection_ms=detection(last, noticed, interval), farewell=last.priority == 0
             )
         self.event = event
 
     def end(self) -> None:
-        """Write the event as it is: the next change of role is there already."""
+        """Write the event as it is: the next change of role is there already, or the agent ends."""
         ledger.append(self.run_dir, self.event)
 
     def over(self, now: float) -> bool:
         """Whether there is no more to wait for; then the event is in the ledger."""
         if self.event.now == Role.MASTER and now - self.began < FIRST_PACKET_PATIENCE:
-            if forwarded() == self.packets:
+            if self.forwarded() == self.packets:
                 return False
             elapsed = round((now - self.began) * 1000, 1)
             self.event = self.event._replace(forwarded_ms=elapsed)

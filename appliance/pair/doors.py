@@ -87,6 +87,9 @@ class Table(Protocol):
     def limit(self) -> int:
         """How many there may be."""
 
+    def refused(self) -> int | None:
+        """How many new flows found no room or no free port; None where that is not known."""
+
     def planted(self, number: int) -> bool:
         """Whether the canary of this number is there."""
 

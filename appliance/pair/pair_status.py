@@ -2,7 +2,6 @@
 
 from appliance import vrrp
 from appliance.config.model import Config
-from appliance.conntrack import table
 from appliance.pair.beat import Beat
 from appliance.pair.side import Pair
 from appliance.status.node_status import Counters, PairStatus, PeerStatus, Promise
@@ -11,7 +10,7 @@ from appliance.vrrp import Role
 
 def of(pair: Pair) -> PairStatus:
     """The verdict, the way out, the tables, the replication, and the peer's last beat."""
-    memory, ears = pair.memory, pair.ears
+    memory, ears, table = pair.memory, pair.ears, pair.ears.table
     canaries, pings, said = memory.replication.canaries, ears.wires.pings, ears.peer.beat
     return PairStatus(
         reason=memory.verdict.reason,

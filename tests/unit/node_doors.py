@@ -124,6 +124,9 @@ class Table:
     def limit(self) -> int:
         return 262_144
 
+    def refused(self) -> int | None:
+        return 0
+
     def planted(self, number: int) -> bool:
         self._refuse()
         return number in self.canaries

@@ -1,0 +1,147 @@
+"""One look at the world: the role is read from it, the routes move first if it changed, then the rest follows."""
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from appliance import ApplianceError, converge
+from appliance.agent import roles, snapshot
+from appliance.agent.agent import Agent, LastChange
+from appliance.agent.guard import NO_RULES_SECONDS
+from appliance.agent.keepalived import carry, electable
+from appliance.agent.take_up import take_up
+from appliance.agent.takeover import Takeover
+from appliance.drivers import routes
+from appliance.planning.wanted import Change
+from appliance.processes import notes, programs
+from appliance.site import locate
+from appliance.status.ledger import Event
+
+log = logging.getLogger("vgw")
+
+
+def look(agent: Agent, cause: str, began: float) -> None:
+    """Read the role from the world, move the routes first if it changed, then converge the rest.
+
+    `cause` says what made the agent look, `began` when it did, on the monotonic clock.
+    """
+    if agent.pair.contested:
+        _let_go(agent)
+    problems = _look_once(agent, cause, began)
+    if problems:
+        # The world may have moved on between the look and the deed; only what stays is a problem.
+        problems = _look_once(agent, "found by looking again", agent.now())
+    _guard(agent)
+    agent.programs = programs.programs(agent.run_dir)
+    conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
+    now = agent.now()
+    generation = conntrackd.pid if conntrackd else 0
+    agent.pair.settle(now, electable=electable(keepalived), generation=generation)
+    agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
+    lasting = [agent.pair.trouble, agent.keepalived.problem]
+    _tell_problems(agent, (*problems, *filter(None, lasting)))
+    if not agent.takeover:
+        agent.guard.count(now)
+    snapshot.tell(agent)
+
+
+def _let_go(agent: Agent) -> None:
+    """Take the floating addresses away where the peer has them, and no keepalived here would do it.
+
+    One that was killed leaves them behind until supervisord has started the next.
+    """
+    agent.programs = programs.programs(agent.run_dir)
+    if not electable(agent.programs.get("keepalived")):
+        log.warning("let the VGW go: the peer is MASTER, and keepalived does not run here")
+        routes.drop((agent.config.vgw.address.ip, agent.config.wan.address.ip))
+
+
+def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
+    """Decide the role and bring the machine to its plan; what could not be done."""
+    was, sight = agent.state.role, _sight(agent)
+    agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
+    agent.state, sentence = roles.decide(agent.state, sight, cause, began)
+    if sentence:
+        _change_role(agent, str(was or ""), cause, sentence, began)
+    with converge.only_one(agent.run_dir):
+        reloaded = agent.reload and take_up(agent)
+        report = converge.converge(agent.plan(), agent.run_dir)
+    if report.changes and was and not reloaded:  # what a new role asks for was put above
+        _tell_repairs(agent, report.changes)
+    return tuple(str(problem) for problem in report.problems)
+
+
+def _sight(agent: Agent) -> roles.RoleSight:
+    links = agent.keepalived.links = routes.links()
+    vgw = agent.config.vgw.address.ip
+    return roles.RoleSight(
+        holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
+        ready=notes.is_ready(agent.run_dir),
+        links_up=_locate(agent, links),
+    )
+
+
+def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
+    """Find the interfaces again, for a container engine renumbers them; whether they carry.
+
+    While one is away the former names stay: its return is then no change at all.
+    """
+    addresses = {name: link.addresses for name, link in links.items()}
+    try:
+        found = locate.locate(agent.config, agent.node, addresses)
+    except ApplianceError:
+        return False
+    if found != agent.site.interfaces:
+        log.warning("interfaces are now %s, were %s", found, agent.site.interfaces)
+        agent.site = replace(agent.site, interfaces=found)
+    return carry(agent.config, found, links)
+
+
+def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:
+    """Follow a role that was just decided: the routes first, then the peer is told and the measure begins."""
+    role, at = agent.state.role, agent.doors.pair.wall()
+    assert role
+    moved_ms = _move_routes(agent, began)
+    agent.last = LastChange(sentence, at, moved_ms)
+    agent.pair.become(role, began)
+    log.info(sentence)
+    event = Event(at, agent.node, "role", was, str(role), cause, sentence, moved_ms=moved_ms)
+    if agent.takeover:
+        agent.takeover.end()
+    last, interval = agent.pair.last_advert, agent.config.vgw.advert_interval
+    agent.takeover = Takeover(agent.run_dir, event, began, last, interval, agent.doors)
+
+
+def _move_routes(agent: Agent, began: float) -> float:
+    """The shortest way to what the new role asks for: put the routes, without a look first.
+
+    Returns the milliseconds since `began`. Whatever fails here is tried again at once, and then told.
+    """
+    with contextlib.suppress(ApplianceError):
+        routes.put(agent.plan().routes, agent.site.names.protocol)
+    return round((agent.now() - began) * 1000, 2)
+
+
+def _guard(agent: Agent) -> None:
+    """No ruleset, no MASTER; and where it does not come back, no node."""
+    now = agent.now()
+    agent.pair.guard(now, ruleset=agent.guard.protects(now))
+    if agent.guard.gave_up(now):
+        problems = "; ".join(agent.upkeep.problems)
+        reason = f"no ruleset in force for {NO_RULES_SECONDS:.0f} s: {problems}"
+        programs.bring_down(agent.run_dir, reason)
+
+
+def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:
+    agent.upkeep = agent.upkeep.after(changes)
+    for change in changes:
+        log.warning("repaired: %s", change)
+
+
+def _tell_problems(agent: Agent, problems: tuple[str, ...]) -> None:
+    was, agent.upkeep = agent.upkeep, agent.upkeep.beside(problems)
+    for problem in was.lacks(problems):
+        log.error(problem)
+    for problem in agent.upkeep.lacks(was.problems):
+        log.info("over: %s", problem)

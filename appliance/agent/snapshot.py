@@ -1,0 +1,45 @@
+"""What the agent tells of the node: its snapshot, as `vgw status` reads it."""
+
+from appliance import __version__, system
+from appliance.agent.agent import Agent
+from appliance.pair import pair_status
+from appliance.processes import notes
+from appliance.status import node_status
+from appliance.vrrp import Role
+
+
+def tell(agent: Agent) -> None:
+    """Put the snapshot of this moment in place of the former."""
+    system.replace(agent.run_dir.status, node_status.to_json(_of(agent)), mode=0o644)
+
+
+def _of(agent: Agent) -> node_status.Snapshot:
+    vgw = agent.config.vgw
+    return node_status.Snapshot(
+        node=agent.node,
+        config=str(agent.site.config_path),
+        role=agent.state.role or Role.FAULT,
+        since=agent.last.at,
+        written=agent.doors.pair.wall(),
+        sentence=agent.last.sentence,
+        vgw=str(vgw.address),
+        wan_vip=str(agent.config.wan.address),
+        profile=vgw.profile,
+        failback=str(vgw.failback),
+        promise=pair_status.promise(agent.config),
+        ready=notes.is_ready(agent.run_dir),
+        role_changes=agent.state.changes,
+        repairs=agent.upkeep.repairs,
+        repaired=agent.upkeep.repaired,
+        problems=agent.upkeep.problems,
+        file_errors=agent.accepted.file_errors,
+        moved_ms=agent.last.moved_ms,
+        resident_mb=system.resident_mb(),
+        programs={name: program.state for name, program in agent.programs.items()},
+        pair=pair_status.of(agent.pair),
+        dropped=tuple(
+            node_status.Dropped(one.chain, one.rule, one.packets, one.octets)
+            for one in agent.guard.counts
+        ),
+        version=__version__,
+    )
