@@ -48,6 +48,10 @@ class Gateway:
         """Have nft end with these words, whatever it is asked."""
         self.nft.with_suffix(".refuses").write_text(words)
 
+    def stumble(self) -> None:
+        """Have nft fail once."""
+        self.nft.with_suffix(".stumbles").touch()
+
     def take_rules(self) -> None:
         """Have nft work again."""
         self.nft.with_suffix(".refuses").unlink()

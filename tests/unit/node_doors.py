@@ -190,14 +190,17 @@ class Node:
 
     def agent(self) -> Pair:
         """An agent that starts on this node."""
-        doors = Doors(
+        return Pair(self.wanted, self.name, self.run_dir, self.now, self.doors())
+
+    def doors(self) -> Doors:
+        """All that is outside."""
+        return Doors(
             wires=self._wires,
             table=self.table,
             conntrackd=lambda _: self.conntrackd,
             lan=self.lan,
             wall=lambda: WALL + self.now,
         )
-        return Pair(self.wanted, self.name, self.run_dir, self.now, doors)
 
     def _wires(self, wanted: Config, node: str, now: float) -> Wires:
         pings = self.pings if wanted.nodes[node].wan else None

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 # As nft(8): a script is taken whole or not at all, and a table that is not there is an error.
+# Beside `refuses` it ends in an error each time, beside `stumbles` once.
 NFT = """#!/bin/sh
+[ -f "$0.stumbles" ] && { rm "$0.stumbles"; echo "Error: busy" >&2; exit 1; }
 [ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
 case "$1" in
 -f) cat > "$0.script"; if grep -q "{" "$0.script"; then mv "$0.script" "$0.table"; else rm -f "$0.table"; fi ;;

@@ -18,6 +18,8 @@ class Interface:
 
     running: dict[str, int]
     """The process id of each program that runs."""
+    states: dict[str, str] = field(default_factory=dict)
+    """The state of each that is in another one than RUNNING."""
     signals: list[tuple[str, str]] = field(default_factory=list)
     ending: bool = False
 
@@ -31,7 +33,8 @@ class Interface:
     def getAllProcessInfo(self) -> list[dict[str, object]]:  # noqa: N802 - supervisord's own name
         """The programs, by those of supervisord's words that are read."""
         return [
-            {"name": name, "statename": "RUNNING", "pid": pid} for name, pid in self.running.items()
+            {"name": name, "statename": self.states.get(name, "RUNNING"), "pid": pid}
+            for name, pid in self.running.items()
         ]
 
     def shutdown(self) -> bool:

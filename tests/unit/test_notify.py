@@ -3,13 +3,19 @@
 import os
 import select
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from appliance.agent import notify
+from appliance import netlink
+from appliance.agent import notify, roles
+from appliance.agent.sources import Heard, Sources
+from appliance.run_dir import RunDir
+
+from .kernel_stand_ins import opened
 
 
 @pytest.fixture
@@ -53,19 +59,29 @@ def test_the_fifo_is_for_its_owner_and_one_that_is_there_is_kept(
 
 
 @pytest.fixture
-def signals() -> Iterator[notify.Signals]:
+def handlers() -> Iterator[None]:
+    """This process hears signals as before, when the test is over."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     # Another test may have blocked one in this process, as `vgw start` does until it is heard.
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
-    found = notify.Signals()
-    yield found
+    yield
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     signal.set_wakeup_fd(-1)
     for number, handler in before.items():
         signal.signal(number, handler)
-    found.reader.close()
-    found._writer.close()
+
+
+def close(signals: notify.Signals) -> None:
+    signals.reader.close()
+    signals._writer.close()
+
+
+@pytest.fixture
+def signals(handlers: None) -> Iterator[notify.Signals]:
+    found = notify.Signals()
+    yield found
+    close(found)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +99,82 @@ def test_a_signal_leaves_a_note_and_wakes_whoever_waits(
     signal.raise_signal(number)
     assert select.select([signals.reader], [], [], 5)[0] == [signals.reader]
     assert (signals.stop, signals.reload) == (stop, reload)
+
+
+class Notices:
+    """The kernel's messages of some groups, as they come by a netlink socket."""
+
+    def __init__(self) -> None:
+        self.reader, self.kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.reader.setblocking(False)
+        self.groups = 0
+        self.fileno, self.recv = self.reader.fileno, self.reader.recv
+
+    def bind(self, address: tuple[int, int]) -> None:
+        self.groups = address[1]
+
+
+LINKS, RULES = netlink.ROUTE, netlink.NETFILTER
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Notices]]:
+    """What the kernel tells, by netlink family."""
+    found = {LINKS: Notices(), RULES: Notices()}
+    doors = opened(monkeypatch)
+    for family, notices in found.items():
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
+        doors.lead(socket.AF_NETLINK, kind, family, to=lambda notices=notices: notices)  # type: ignore[misc]
+    yield found
+    for notices in found.values():
+        notices.reader.close()
+        notices.kernel.close()
+
+
+@pytest.fixture
+def sources(handlers: None, kernel: dict[int, Notices], tmp_path: Path) -> Iterator[Sources]:
+    found = Sources(RunDir(tmp_path), [(RULES, 64)])
+    yield found
+    close(found._signals)
+    os.close(found._fifo.fileno())
+
+
+def test_nothing_heard_is_told_when_the_time_is_up(sources: Sources) -> None:
+    assert sources.wait((), 0.01) == Heard()
+    assert not sources.told_to_stop() and not sources.told_to_reload()
+
+
+def test_keepalived_is_heard_with_its_words(sources: Sources, tmp_path: Path) -> None:
+    write(tmp_path, b'INSTANCE "VI_1" BACKUP 100\nINSTANCE "VI_1" MASTER 100\n')
+    heard = sources.wait((), 5)
+    assert heard.local
+    assert roles.cause(heard.lines) == "keepalived said MASTER", "the last word counts"
+    assert roles.cause(["GROUP something else"]) is None
+
+
+@pytest.mark.parametrize("family", [LINKS, RULES])
+def test_the_kernels_word_asks_for_one_look_however_often_it_comes(
+    sources: Sources, kernel: dict[int, Notices], family: int
+) -> None:
+    assert kernel[LINKS].groups and kernel[RULES].groups == 64
+    for _ in range(3):
+        kernel[family].kernel.send(b"a message")
+    assert sources.wait((), 5) == Heard(local=True)
+    assert sources.wait((), 0) == Heard(), "all of it was read away"
+
+
+def test_the_pairs_sockets_wake_it_and_are_left_to_the_pair(sources: Sources) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"a beat")
+        assert sources.wait([ours.fileno()], 5) == Heard()
+        assert ours.recv(10) == b"a beat"
+
+
+def test_signals_are_heard_at_once_and_a_reload_once(sources: Sources) -> None:
+    signal.raise_signal(signal.SIGHUP)
+    assert sources.wait((), 5).local
+    assert (sources.told_to_reload(), sources.told_to_reload()) == (True, False)
+    signal.raise_signal(signal.SIGTERM)
+    assert sources.wait((), 5).local
+    assert sources.told_to_stop()

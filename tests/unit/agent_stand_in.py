@@ -1,0 +1,152 @@
+"""An agent on a machine that no test can harm: its clock, and what it waits for, go as a test tells."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import agent as agents
+from appliance.agent import look, loop
+from appliance.agent.agent import Agent
+from appliance.agent.doors import AgentDoors
+from appliance.agent.sources import Heard
+from appliance.processes.programs import Program
+from appliance.run_dir import RunDir
+from appliance.site import accepted
+from appliance.status import ledger, status_file
+from appliance.status.ledger import Event
+from appliance.status.node_status import Snapshot
+from appliance.vrrp import Role
+
+from .machine_stand_in import Gateway, gateway, planned, site
+from .node_doors import GOLDEN, Node, config
+
+VGW, WAN_VIP = "192.168.100.99/24", "203.0.113.99/24"
+# What happens at one moment, and what the agent hears of it; None: nothing that it waits for.
+Deed = Callable[[], Heard | None]
+NOTICED = Heard(local=True)  # the kernel's word that something changed
+
+
+def said(state: str) -> Heard:
+    """keepalived's word about a state, as it comes out of its FIFO."""
+    return Heard((f'INSTANCE "VI_1" {state} 100',), local=True)
+
+
+@dataclass
+class Story:
+    """Stands for all that an agent waits for: deeds at their times, the last of them TERM. Time passes only here."""
+
+    node: Node
+    deeds: list[tuple[float, Deed]]
+    reload: bool = False
+    waits: list[float] = field(default_factory=list)
+
+    def wait(self, others: Sequence[int], seconds: float) -> Heard:
+        """Have the next deed done where its time has come, or let so many seconds pass."""
+        self.waits.append(seconds)
+        at, deed = self.deeds[0]
+        until = self.node.now + seconds
+        self.node.now = self.node.pings.answered = min(until, max(at, self.node.now))
+        if at > until:
+            return Heard()
+        self.deeds.pop(0)
+        return deed() or Heard()
+
+    def hang_up(self) -> Heard:
+        """HUP comes."""
+        self.reload = True
+        return NOTICED
+
+    def told_to_stop(self) -> bool:
+        """Whether the last deed was done."""
+        return not self.deeds
+
+    def told_to_reload(self) -> bool:
+        """Whether HUP came; once."""
+        told, self.reload = self.reload, False
+        return told
+
+
+class Living:
+    """Node `master`, on which an agent lives."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, directory: Path, case: str = "01-standard"
+    ) -> None:
+        self.file = directory / "gateway.yaml"
+        self.file.write_text((GOLDEN / case / "gateway.yaml").read_text(encoding="utf-8"))
+        self.run_dir = RunDir(directory / "run")
+        self.run_dir.path.mkdir()
+        wanted = config(case)
+        self.machine: Gateway = gateway(
+            monkeypatch, directory, planned(wanted, Role.BACKUP, self.run_dir)
+        )
+        self.node = Node(wanted, "master", self.run_dir.path, now=100.0)
+        self.story = Story(self.node, [])
+        self.packets, self.sockets = 0, 1
+        self.killed: list[Program] = []
+        self.agent = self.begin()
+
+    def doors(self) -> AgentDoors:
+        """All that an agent here has to do with."""
+        return AgentDoors(
+            pair=self.node.doors(),
+            monotonic=lambda: self.node.now,
+            sources=lambda *_: self.story,
+            forwarded=lambda: self.packets,
+            vrrp_sockets=lambda _: self.sockets,
+            kill=self.killed.append,
+        )
+
+    def begin(self) -> Agent:
+        """An agent that begins on this node."""
+        found = accepted.from_file(self.file, "master")
+        agent = agents.begin(found, site(self.run_dir, self.file, own_network=True), self.doors())
+        self.node.pair = agent.pair
+        return agent
+
+    def look(self, cause: str = "found by looking", passed: float = 1.0) -> Snapshot:
+        """One look, some time after the last; what was told then."""
+        self.node.now += passed
+        self.node.pings.answered = self.node.now
+        look.look(self.agent, cause, self.node.now)
+        return self.told()
+
+    def stand_by(self) -> None:
+        """Be a BACKUP that has all it needs."""
+        for _ in range(4):
+            self.look()
+        assert self.told().role is Role.BACKUP, self.told().sentence
+
+    def live(self, *deeds: tuple[float, Deed]) -> None:
+        """The agent's life, with deeds so many seconds from now; it ends with the last of them."""
+        begin = self.node.now
+        self.story.deeds = [(begin + at, deed) for at, deed in deeds]
+        loop.run(self.agent)
+
+    def hold_vgw(self) -> Heard:
+        """keepalived becomes MASTER: it puts the two floating addresses."""
+        self.machine.kernel.add_address("eth1", VGW)
+        self.machine.kernel.add_address("eth0", WAN_VIP)
+        return said("MASTER")
+
+    def lose_vgw(self) -> Heard:
+        """keepalived is MASTER no more."""
+        floating = {address.partition("/")[0] for address in (VGW, WAN_VIP)}
+        kernel = self.machine.kernel
+        kernel.addresses = [one for one in kernel.addresses if one["IFA_LOCAL"] not in floating]
+        return said("BACKUP")
+
+    def told(self) -> Snapshot:
+        """What the agent told last."""
+        return status_file.read(self.run_dir)
+
+    def changes(self) -> list[Event]:
+        """The changes of role in the ledger."""
+        return [event for event in ledger.read(self.run_dir) if event.kind == "role"]
+
+    def sources_of(self, table: int) -> list[str | None]:
+        """The addresses that a routing table gives to packets."""
+        routes = self.machine.kernel.routes
+        return [one["RTA_PREFSRC"] for one in routes if one["RTA_TABLE"] == table]
