@@ -70,6 +70,8 @@ def run(agent: Agent) -> None:
         agent.reload = sources.told_to_reload() or agent.reload
         look(agent, cause, began)
         next_tick = agent.now() + TICK
+    if agent.takeover:
+        agent.takeover.end()
     log.info("the agent ends; the kernel forwards on as it was told")
 
 

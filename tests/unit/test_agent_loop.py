@@ -96,6 +96,15 @@ def test_a_takeover_without_traffic_is_recorded_all_the_same(node: Living) -> No
     assert node.changes()[-1].forwarded_ms is None
 
 
+def test_a_change_of_role_is_recorded_also_where_the_agent_ends_at_once(
+    node: Living, log: pytest.LogCaptureFixture
+) -> None:
+    node.live((4.0, node.hold_vgw))
+    assert node.changes()[-1].now == "MASTER"
+    assert log.messages[-1] == "the agent ends; the kernel forwards on as it was told"
+    assert node.machine.table.exists() and node.machine.forwards()
+
+
 def test_a_file_is_read_again_when_hup_comes(node: Living) -> None:
     text = node.file.read_text()
     node.file.write_text(text.replace("203.0.113.99", "203.0.113.98"))
