@@ -6,6 +6,7 @@ The first process of each namespace is the one whose number inside is 1.
 
 import contextlib
 import os
+import re
 import select
 import shlex
 import socket
@@ -36,6 +37,9 @@ done 2>/dev/null
 _NAMESPACES = ("user", "mnt", "net", "uts", "ipc", "pid")
 _NSENTER = {"mnt": "mount"}
 _CAP_SYS_ADMIN = 21
+# Where each was last: its number here, and its birth.
+_found: dict[tuple[str, str], tuple[int, str]] = {}
+_NUMBERS = re.compile(rb"^NSpid:(.*)$", re.MULTILINE)
 # Clocks that differ by more are those of two machines: an engine may be elsewhere.
 _ONE_CLOCK_SECONDS = 1.0
 _EXEC_TRIES, _EXEC_SECONDS = 10, 0.001
@@ -61,9 +65,8 @@ def labs() -> list[str]:
     """The names of all labs of ours that are up."""
     found = {
         tags[LAB_TAG]
-        for directory in Path("/proc").iterdir()
-        if directory.name.isdigit() and _level(directory) == 1
-        if LAB_TAG in (tags := _variables(directory))
+        for pid, level in _firsts()
+        if level == 1 and LAB_TAG in (tags := _variables(pid))
     }
     return sorted(found)
 
@@ -86,64 +89,94 @@ def claimed(what: str) -> Iterator[bool]:
 def find(lab: str) -> dict[str, int]:
     """The first process of the world and of each running node, by name; empty when nothing runs."""
     found = {}
-    for directory in Path("/proc").iterdir():
-        if not directory.name.isdigit() or not (level := _level(directory)):
-            continue
-        tags = _variables(directory)
+    for pid, level in _firsts():
+        tags = _variables(pid)
         node = tags.get(NODE_TAG, WORLD)
         if tags.get(LAB_TAG) == lab and level == (1 if node == WORLD else 2):
-            found[node] = int(directory.name)
+            found[node] = pid
     return found
 
 
-def _level(directory: Path) -> int:
-    """How many process namespaces below ours a process is the first of its own; 0 when it is not.
+def first(lab: str, place: str) -> int | None:
+    """The first process of one node, or of the world; None when it does not run.
 
-    proc_pid_status(5) lists its numbers from our namespace down to its own: a world is one level
-    below, a node two. So a lab of the same name in a container of this machine is not ours.
+    It is asked for with all that is done there, so a place where it was found is looked at first.
     """
-    try:
-        if directory.stat().st_uid != os.geteuid():
-            return 0
-    except OSError:
-        return 0  # ended meanwhile
-    numbers = _status(directory.name).get("NSpid", "").split()
-    return len(numbers) - 1 if numbers[-1:] == ["1"] else 0
+    pid, birth = _found.get((lab, place), (0, ""))
+    if birth and _birth(pid) == birth:
+        return pid
+    found = find(lab).get(place)
+    if found:
+        _found[lab, place] = found, _birth(found)
+    return found
+
+
+def _birth(pid: int) -> str:
+    """What tells a process from all others that ever had its number: when it began (proc_pid_stat(5)).
+
+    Empty when it has ended.
+    """
+    stat = system.read(Path(f"/proc/{pid}/stat")) or ""
+    words = stat.rpartition(")")[2].split()
+    return words[19] if words and words[0] not in "XZ" else ""
+
+
+def _firsts() -> Iterator[tuple[int, int]]:
+    """Each process of ours that is the first of its process namespace, and how far below ours that is.
+
+    A world is one level below, a node two. So a lab of the same name in a container of this machine is not
+    ours. A lab is looked for many times a second: what most processes are is told by one link.
+    """
+    ours, here = os.geteuid(), os.readlink("/proc/self/ns/pid")
+    for name in os.listdir("/proc"):  # noqa: PTH208 - as all of this, for its speed
+        if not name.isdigit():
+            continue
+        try:
+            if (
+                os.readlink(f"/proc/{name}/ns/pid") == here
+                or os.stat(f"/proc/{name}").st_uid != ours  # noqa: PTH116
+            ):
+                continue
+            numbers = _numbers(name)
+        except OSError:
+            continue  # ended meanwhile, or not ours
+        if numbers[-1:] == ["1"]:
+            yield int(name), len(numbers) - 1
+
+
+def _numbers(pid: int | str) -> list[str]:
+    """A process's numbers, from our namespace down to its own (proc_pid_status(5)). Raises OSError."""
+    with open(f"/proc/{pid}/status", "rb") as status:  # noqa: PTH123
+        found = _NUMBERS.search(status.read())
+    return found[1].decode().split() if found else []
 
 
 def in_world(pid: int) -> int:
     """The number that the first process of a node, known here by this one, has in the node's world."""
-    return int(_status(pid)["NSpid"].split()[-2])
+    return int(_numbers(pid)[-2])
 
 
-def _variables(directory: Path) -> dict[str, str]:
+def _variables(pid: int) -> dict[str, str]:
     """A process's environment as it was started with; empty when it is gone or not ours to read."""
     for _ in range(_EXEC_TRIES):
         try:
-            text = (directory / "environ").read_bytes().decode(errors="replace")
+            text = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
             if text:
                 return dict(word.split("=", 1) for word in text.split("\0") if "=" in word)
             # Empty for good once it has died, and for a moment while it becomes another program.
-            (directory / "exe").readlink()
+            Path(f"/proc/{pid}/exe").readlink()
         except OSError:
             break
         time.sleep(_EXEC_SECONDS)
     return {}
 
 
-def _status(pid: int | str) -> dict[str, str]:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    return {
-        key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())
-    }
-
-
 def may_make_namespaces() -> bool:
     """Whether this process may make namespaces without a user namespace around them."""
-    return bool(int(_status("self").get("CapEff", "0"), 16) >> _CAP_SYS_ADMIN & 1)
+    found = re.search(
+        r"^CapEff:\s*(\w+)", system.read(Path("/proc/self/status")) or "", re.MULTILINE
+    )
+    return bool(found and int(found[1], 16) >> _CAP_SYS_ADMIN & 1)
 
 
 def sysctls(keys: Iterable[str]) -> dict[str, str]:

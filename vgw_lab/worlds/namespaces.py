@@ -104,7 +104,9 @@ class NamespaceLab(Lab):
             self._must(node, self.world.run(["ip", "link", "del", port]))
             return
         wire = next(wire for wire in spec.wires if wire.bridge == bridge)
-        near = f"{wire.interface} address {wire.mac} netns {entry.in_world(entry.find(self.name)[node])}"
+        first = entry.first(self.name, node)
+        assert first
+        near = f"{wire.interface} address {wire.mac} netns {entry.in_world(first)}"
         lines = f"link add {port} {mine} type veth peer name {near}\nlink set {port} master {bridge} up\n"
         self._must(node, self.world.run(["ip", "-batch", "-"], lines))
         script = "".join(f"ip {line}\n" for line in addressed(wire))

@@ -77,7 +77,7 @@ class NamespaceNode:
     @property
     def pid(self) -> int | None:
         """Its first process, by its number here; None when it is off."""
-        return entry.find(self._world.name).get(self.spec.name)
+        return entry.first(self._world.name, self.spec.name)
 
     @property
     def on(self) -> bool:

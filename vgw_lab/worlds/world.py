@@ -69,7 +69,7 @@ class World:
     @property
     def pid(self) -> int | None:
         """The world's first process, by its number here; None when there is none."""
-        return entry.find(self.name).get(entry.WORLD)
+        return entry.first(self.name, entry.WORLD)
 
     @property
     def disk(self) -> Path:
