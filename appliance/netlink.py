@@ -7,9 +7,12 @@ import struct
 from collections.abc import Iterator
 
 ROUTE, XFRM, NETFILTER = 0, 6, 12  # NETLINK_ROUTE, _XFRM, _NETFILTER: whom a socket speaks to
-REQUEST, ACK, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400  # NLM_F_*
+REQUEST, ACK, DUMP = 0x1, 0x4, 0x300  # NLM_F_*
+REPLACE, EXCLUSIVE, CREATE = 0x100, 0x200, 0x400  # the same, of what makes something
+_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
 ERROR, DONE = 2, 3  # NLMSG_*: the kernel's word about a request; the end of a dump
 NESTED = 0x8000  # NLA_F_NESTED
+_KIND_MASK = 0x3FFF  # NLA_TYPE_MASK
 
 HEAD = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
@@ -39,3 +42,18 @@ def messages(buffer: bytes) -> Iterator[tuple[int, int, int]]:
 def refusal(buffer: bytes, at: int) -> int:
     """The error number (errno(3)) in the payload of ERROR or DONE; 0 for done."""
     return -int(CODE.unpack_from(buffer, at)[0])
+
+
+def interrupted(buffer: bytes, at: int) -> bool:
+    """Whether the list that this message is of changed while the kernel told it; `at` is the payload's place."""
+    return bool(HEAD.unpack_from(buffer, at - HEAD.size)[2] & _INTERRUPTED)
+
+
+def attributes(payload: bytes, at: int = 0) -> dict[int, bytes]:
+    """The attributes of a message, or of a nested attribute, by their kinds; they begin at `at`."""
+    found = {}
+    while at + ATTRIBUTE.size <= len(payload):
+        length, kind = ATTRIBUTE.unpack_from(payload, at)
+        found[kind & _KIND_MASK] = payload[at + ATTRIBUTE.size : at + length]
+        at += max(length + 3 & ~3, ATTRIBUTE.size)
+    return found

@@ -21,8 +21,9 @@ PRODUCT_ORDER = {
     "__init__": "the version, and the errors with their exit codes",
     "vrrp": "the protocol's arithmetic",
     "netlink": "the messages that the kernel is spoken to in",
-    "rtnetlink": "the one door to pyroute2, for links, addresses, routes and rules",
+    "netlink_door": "a question to the kernel in such messages, and the whole answer",
     "addresses": "what an address is, and of which family",
+    "rtnetlink": "links, addresses, routes, routing rules and neighbours, as the kernel tells them",
     "system": "the one door to programs, files and the clock",
     "run_dir": "the name of every file that a node keeps",
     "config": "the file, or all its errors",
@@ -107,7 +108,6 @@ EFFECTS = {
     "iptc",
     "multiprocessing",
     "os",
-    "pyroute2",
     "random",
     "secrets",
     "select",
@@ -137,9 +137,6 @@ DOORS = {
         "vgw_lab.worlds.nodes": "starts programs on a machine of the lab and lets them run",
         "vgw_lab.worlds.world": "starts a process tree of its own and talks to it while it lives",
     },
-    "pyroute2": {
-        "appliance.rtnetlink": "enters the part of it that is used, for the rest is large"
-    },
     "docker": {"vgw_lab.worlds.engine": "the one door to the container engine"},
     "yaml": {
         "appliance.config.places": "the one reader of a gateway's file",
@@ -152,7 +149,6 @@ DOORS = {
     },
     "importlib": {
         "appliance.commands.lab_door": "finds the lab where there is one, when it is asked for",
-        "appliance.rtnetlink": "finds pyroute2 without importing all of it",
     },
 }
 

@@ -3,14 +3,10 @@
 import contextlib
 import socket
 from collections.abc import Sequence
-from typing import Any
 
-from appliance import CommandFailed
+from appliance import CommandFailed, rtnetlink
 from appliance.planning.wanted import Change, VirtualLink
-from appliance.rtnetlink import IPRoute, NetlinkError
 
-_UP = 1  # IFF_UP
-_NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 _KIND = "macvlan"
 
 
@@ -42,58 +38,41 @@ def diff(wanted: Sequence[VirtualLink], ours: frozenset[str]) -> tuple[Change, .
 
 def apply(changes: Sequence[Change]) -> None:
     """Make the changes. Raises CommandFailed with what the kernel said."""
-    with IPRoute() as ip:
-        for change in changes:
-            try:
-                _apply_one(ip, change)
-            except (NetlinkError, OSError) as error:
-                raise CommandFailed(f"the kernel refused {change}: {error.args[-1]}") from None
+    for change in changes:
+        try:
+            _apply_one(change)
+        except OSError as error:
+            raise CommandFailed(f"the kernel refused {change}: {error.strerror or error}") from None
 
 
-def _apply_one(ip: IPRoute, change: Change) -> None:
+def _apply_one(change: Change) -> None:
     link: VirtualLink = change.payload
     there = _actual(frozenset({link.name}))[0].get(link.name)
     if there and (change.sign == "-" or there[0] != link):
-        ip.link("del", index=socket.if_nametoindex(link.name))
+        rtnetlink.remove_link(socket.if_nametoindex(link.name))
     if change.sign == "-":
         return
     if not there or there[0] != link:
-        ip.link(
-            "add",
-            ifname=link.name,
-            kind=_KIND,
-            link=socket.if_nametoindex(link.parent),
-            # As keepalived's own: a frame between two interfaces of one node is no business of theirs.
-            macvlan_mode="private",
-            address=link.mac,
-        )
+        # Private, as keepalived's own: a frame between two interfaces of one node is no business of theirs.
+        rtnetlink.add_macvlan(link.name, socket.if_nametoindex(link.parent), link.mac)
     index = socket.if_nametoindex(link.name)
     # Before it is up: the standby must not say a word with this MAC, and IPv6 would announce itself.
-    silent = {"attrs": [["AF_INET6", {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", _NO_ADDRESS]]}]]}
-    with contextlib.suppress(NetlinkError):  # no IPv6 here, nothing to silence
-        ip.link("set", index=index, IFLA_AF_SPEC=silent)
-    ip.link("set", index=index, state="up")
+    with contextlib.suppress(OSError):  # no IPv6 here, nothing to silence
+        rtnetlink.silence_ipv6(index)
+    rtnetlink.raise_link(index)
 
 
 def _actual(ours: frozenset[str]) -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:
     """Our links by name, each with whether it is up; and the names of ours that a stranger bears."""
-    with IPRoute() as ip:
-        items = list(ip.get_links())
-    names = {item["index"]: item.get("IFLA_IFNAME") for item in items}
+    entries = rtnetlink.links()
+    names = {entry.index: entry.name for entry in entries}
     found, strangers = {}, set()
-    for item in items:
-        name = item.get("IFLA_IFNAME")
-        if name not in ours:
+    for entry in entries:
+        if entry.name not in ours:
             continue
-        if _kind(item) != _KIND:
-            strangers.add(name)
+        if entry.kind != _KIND:
+            strangers.add(entry.name)
             continue
-        parent = names.get(item.get("IFLA_LINK"), "")
-        link = VirtualLink(name, parent, item.get("IFLA_ADDRESS") or "")
-        found[name] = (link, bool(item["flags"] & _UP))
+        link = VirtualLink(entry.name, names.get(entry.parent, ""), entry.mac)
+        found[entry.name] = (link, bool(entry.flags & rtnetlink.IFF_UP))
     return found, strangers
-
-
-def _kind(item: Any) -> str:
-    info = item.get("IFLA_LINKINFO")
-    return str(info.get("IFLA_INFO_KIND")) if info else ""

@@ -8,17 +8,13 @@ import errno
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from appliance import CommandFailed
-from appliance.addresses import Address, AddressAndLength, Prefix
+from appliance import CommandFailed, rtnetlink
+from appliance.addresses import Address, AddressAndLength
 from appliance.planning.wanted import BLACKHOLE, Change, Route, RouteRule
-from appliance.rtnetlink import IPRoute, NetlinkError
+from appliance.rtnetlink import RouteEntry, RuleEntry
 
-_ONLINK = 4  # RTNH_F_ONLINK: the gateway is on this link although no address says so
-_LOOKUP = 1  # FR_ACT_TO_TBL
-_DISCARD = 6  # FR_ACT_BLACKHOLE
-_UP = 1  # IFF_UP
+_CARRIES = (0, 6)  # IF_OPER_UNKNOWN, which some drivers never leave, and IF_OPER_UP
 
 
 @dataclass(frozen=True)
@@ -34,40 +30,32 @@ class Link:
 
 def links() -> dict[str, Link]:
     """Every interface of this network namespace by name."""
-    with IPRoute() as ip:
-        addresses: dict[int, list[AddressAndLength]] = {}
-        for item in ip.get_addr(family=socket.AF_INET):
-            address = AddressAndLength(f"{item.get('IFA_LOCAL')}/{item['prefixlen']}")
-            addresses.setdefault(item["index"], []).append(address)
-        return {
-            link.get("IFLA_IFNAME"): Link(
-                link["index"],
-                bool(link["flags"] & _UP),
-                bool(link["flags"] & _UP) and link.get("IFLA_OPERSTATE") in ("UP", "UNKNOWN"),
-                link.get("IFLA_ADDRESS") or "",
-                tuple(sorted(addresses.get(link["index"], ()))),
-            )
-            for link in ip.get_links()
-        }
+    addresses: dict[int, list[AddressAndLength]] = {}
+    for entry in rtnetlink.addresses():
+        addresses.setdefault(entry.link, []).append(entry.address)
+    return {
+        link.name: Link(
+            link.index,
+            enabled := bool(link.flags & rtnetlink.IFF_UP),
+            enabled and link.state in _CARRIES,
+            link.mac,
+            tuple(sorted(addresses.get(link.index, ()))),
+        )
+        for link in rtnetlink.links()
+    }
 
 
 def holds(address: Address) -> bool:
     """Whether this machine has the address on some interface now."""
-    with IPRoute() as ip:
-        found = ip.get_addr(family=socket.AF_INET)
-        return any(item.get("IFA_LOCAL") == str(address) for item in found)
+    return any(entry.address.ip == address for entry in rtnetlink.addresses())
 
 
 def drop(addresses: Collection[Address]) -> None:
     """Take these addresses away, wherever this machine has them; who was faster does no harm."""
-    unwanted = set(map(str, addresses))
-    with IPRoute() as ip:
-        for item in list(ip.get_addr(family=socket.AF_INET)):
-            own = item.get("IFA_LOCAL")
-            if own not in unwanted:
-                continue
-            with contextlib.suppress(NetlinkError):
-                ip.addr("del", index=item["index"], address=own, prefixlen=item["prefixlen"])
+    for entry in rtnetlink.addresses():
+        if entry.address.ip in addresses:
+            with contextlib.suppress(OSError):
+                rtnetlink.remove_address(entry)
 
 
 def interfaces(protocol: int) -> tuple[str, ...]:
@@ -79,12 +67,9 @@ def interfaces(protocol: int) -> tuple[str, ...]:
 
 
 def _actual(protocol: int) -> tuple[list[Route], list[RouteRule]]:
-    with IPRoute() as ip:
-        names = {link["index"]: link.get("IFLA_IFNAME") for link in ip.get_links()}
-        routes = [_route(item, names) for item in _ours(ip.get_routes(proto=protocol), protocol)]
-        return routes, [
-            _rule(item) for item in _ours(ip.get_rules(family=socket.AF_INET), protocol)
-        ]
+    names = {link.index: link.name for link in rtnetlink.links()}
+    routes = [_route(entry, names) for entry in rtnetlink.routes(protocol)]
+    return routes, [_rule(entry) for entry in rtnetlink.rules(protocol)]
 
 
 def diff(routes: Sequence[Route], rules: Sequence[RouteRule], protocol: int) -> tuple[Change, ...]:
@@ -109,13 +94,12 @@ def apply(changes: Sequence[Change], protocol: int) -> None:
     A change that the kernel refuses does not stop the others.
     """
     refused = []
-    with IPRoute() as ip:
-        for change in changes:
-            try:
-                _apply_one(ip, change, protocol)
-            except NetlinkError as error:
-                if not _already_so(change, error):
-                    refused.append(f"{change}: {error.args[1] if error.args[1:] else error}")
+    for change in changes:
+        try:
+            _apply_one(change, protocol)
+        except OSError as error:
+            if not _already_so(change, error):
+                refused.append(f"{change}: {error.strerror or error}")
     if refused:
         raise CommandFailed("the kernel refused " + "; ".join(refused))
 
@@ -125,81 +109,52 @@ def put(routes: Sequence[Route], protocol: int) -> None:
     apply([Change("+", str(route), route) for route in routes], protocol)
 
 
-def _already_so(change: Change, error: NetlinkError) -> bool:
+def _already_so(change: Change, error: OSError) -> bool:
     if change.sign == "-":
-        return error.code in (errno.ESRCH, errno.ENOENT)
-    return isinstance(change.payload, RouteRule) and error.code == errno.EEXIST
+        return error.errno in (errno.ESRCH, errno.ENOENT)
+    return isinstance(change.payload, RouteRule) and error.errno == errno.EEXIST
 
 
-def _apply_one(ip: IPRoute, change: Change, protocol: int) -> None:
-    wanted = change.payload
+def _apply_one(change: Change, protocol: int) -> None:
+    wanted: Route | RouteRule = change.payload
     if isinstance(wanted, RouteRule):
-        ip.rule("add" if change.sign == "+" else "del", **_rule_fields(wanted, protocol))
+        alter_rule = rtnetlink.add_rule if change.sign == "+" else rtnetlink.remove_rule
+        alter_rule(_rule_entry(wanted), protocol)
     else:
-        ip.route("replace" if change.sign == "+" else "del", **_route_fields(wanted, protocol))
+        alter = rtnetlink.put_route if change.sign == "+" else rtnetlink.remove_route
+        alter(_route_entry(wanted), protocol)
 
 
-def _route_fields(route: Route, protocol: int) -> dict[str, Any]:
+def _route_entry(route: Route) -> RouteEntry:
     try:
         index = socket.if_nametoindex(route.interface)
     except OSError:
-        raise NetlinkError(errno.ENODEV, f"there is no interface {route.interface}") from None
-    fields: dict[str, Any] = {
-        "dst": str(route.destination),
-        "gateway": str(route.gateway),
-        "oif": index,
-        "table": route.table,
-        "proto": protocol,
-        "flags": _ONLINK,
-    }
-    if route.source:
-        fields["prefsrc"] = str(route.source)
-    return fields
+        raise OSError(errno.ENODEV, f"there is no interface {route.interface}") from None
+    return RouteEntry(route.table, route.destination, route.gateway, index, route.source)
 
 
-def _rule_fields(rule: RouteRule, protocol: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "family": socket.AF_INET,
-        "priority": rule.priority,
-        "protocol": protocol,
-        "action": _DISCARD if rule.table == BLACKHOLE else _LOOKUP,
-    }
-    if rule.table != BLACKHOLE:
-        fields["table"] = rule.table
-    if rule.mark:
-        fields |= {"fwmark": rule.mark, "fwmask": rule.mark}
-    if rule.interface:
-        fields["iifname"] = rule.interface
-    if rule.specific_only:
-        fields["FRA_SUPPRESS_PREFIXLEN"] = 0
-    return fields
+def _route(entry: RouteEntry, names: dict[int, str]) -> Route:
+    gateway, interface = entry.gateway or Address(0), names.get(entry.link, "")
+    return Route(entry.table, entry.destination, gateway, interface, entry.source)
 
 
-def _ours(items: Any, protocol: int) -> list[Any]:
-    return [
-        item
-        for item in items
-        if item.get("FRA_PROTOCOL") == protocol or item.get("proto") == protocol
-    ]
-
-
-def _route(item: Any, names: dict[int, str]) -> Route:
-    length = item["dst_len"]
-    source = item.get("RTA_PREFSRC")
-    return Route(
-        table=item.get("RTA_TABLE") or item["table"],
-        destination=Prefix(f"{item.get('RTA_DST') or '0.0.0.0'}/{length}"),
-        gateway=Address(item.get("RTA_GATEWAY") or "0.0.0.0"),
-        interface=names.get(item.get("RTA_OIF"), ""),
-        source=Address(source) if source else None,
+def _rule_entry(rule: RouteRule) -> RuleEntry:
+    discards = rule.table == BLACKHOLE
+    return RuleEntry(
+        priority=rule.priority,
+        action=rtnetlink.DISCARD if discards else rtnetlink.LOOKUP,
+        table=0 if discards else rule.table,
+        interface=rule.interface,
+        mark=rule.mark,
+        suppressed=0 if rule.specific_only else None,
     )
 
 
-def _rule(item: Any) -> RouteRule:
+def _rule(entry: RuleEntry) -> RouteRule:
     return RouteRule(
-        priority=item.get("FRA_PRIORITY") or 0,
-        table=BLACKHOLE if item["action"] == _DISCARD else item.get("FRA_TABLE") or item["table"],
-        interface=item.get("FRA_IIFNAME") or "",
-        mark=item.get("FRA_FWMARK") or 0,
-        specific_only=item.get("FRA_SUPPRESS_PREFIXLEN") == 0,
+        priority=entry.priority,
+        table=BLACKHOLE if entry.action == rtnetlink.DISCARD else entry.table,
+        interface=entry.interface,
+        mark=entry.mark,
+        specific_only=entry.suppressed == 0,
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from appliance import CommandFailed, netlink
 from appliance.addresses import Address, Family
+from appliance.netlink_door import ask
 from appliance.planning.wanted import AllowRest, Block, BlockByDefault, Change
 
 _WEAKEST = 2**32 - 1
@@ -26,7 +27,6 @@ _NEW_POLICY, _DELETE_POLICY, _GET_POLICY = 0x13, 0x14, 0x15  # XFRM_MSG_*POLICY
 _SET_DEFAULT, _GET_DEFAULT = 0x27, 0x28  # XFRM_MSG_*DEFAULT, since Linux 5.15
 _MARK, _IN, _ALLOW, _BLOCK = 21, 0, 0, 1  # XFRMA_MARK, XFRM_POLICY_IN, _ALLOW and _BLOCK
 _DEFAULT_BLOCK, _DEFAULT_ACCEPT = 1, 2  # XFRM_USERPOLICY_BLOCK and _ACCEPT
-_ANSWER_SECONDS = 5.0
 _FAMILY_NUMBERS = {Family.IPV4: int(socket.AF_INET), Family.IPV6: int(socket.AF_INET6)}
 _FAMILY_OF = {number: family for family, number in _FAMILY_NUMBERS.items()}
 
@@ -34,7 +34,7 @@ _SELECTOR = struct.Struct("=16s16s4HHBBB3xiI")  # xfrm_selector: to, from, ports
 _FOR_EVER = struct.pack("=12Q", *[2**64 - 1] * 4, *[0] * 8)  # xfrm_lifetime_cfg and _cur
 _REST = struct.Struct("=IIBBBB4x")  # priority, index, direction, action, flags, share
 _INFO = _SELECTOR.size + len(_FOR_EVER) + _REST.size  # xfrm_userpolicy_info
-_VALUE = struct.Struct("=HHII")  # the attribute XFRMA_MARK: value and mask
+_VALUE = struct.Struct("=II")  # in the attribute XFRMA_MARK: value and mask
 _DEFAULTS = struct.Struct(
     "=BBB"
 )  # xfrm_userpolicy_default: in, forwarded, out; 0 leaves one as it is
@@ -88,7 +88,7 @@ def apply(changes: Sequence[Change], priority: int) -> None:
         one = change.payload
         request = _addition(one, priority) if change.sign == "+" else _removal(one)
         try:
-            list(_ask(request))
+            ask(netlink.XFRM, request)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOENT):
                 why = os.strerror(error.errno or 0)
@@ -112,14 +112,15 @@ def _families() -> tuple[Family, ...]:
 def _discards() -> bool | None:
     """Whether what comes in and meets no policy is discarded; None where the kernel has no such default."""
     try:
-        (answer,) = _ask(netlink.message(_GET_DEFAULT, netlink.ACK, bytes(_DEFAULTS.size)))
+        wanted = netlink.message(_GET_DEFAULT, netlink.ACK, bytes(_DEFAULTS.size))
+        ((_, answer),) = ask(netlink.XFRM, wanted)
     except OSError:
         return None
     return bool(_DEFAULTS.unpack_from(answer)[0] == _DEFAULT_BLOCK)
 
 
 def _actual(ours: int) -> Iterator[Block | AllowRest]:
-    for body in _ask(netlink.message(_GET_POLICY, netlink.DUMP, b"")):
+    for _, body in ask(netlink.XFRM, netlink.message(_GET_POLICY, netlink.DUMP, b"")):
         to, _, *_, family, prefix, source_prefix, _, _, _ = _SELECTOR.unpack_from(body)
         priority, _, direction, action, _, _ = _REST.unpack_from(body, _INFO - _REST.size)
         mark = _mark(body)
@@ -133,14 +134,9 @@ def _actual(ours: int) -> Iterator[Block | AllowRest]:
 
 def _mark(body: bytes) -> int:
     """The mask of the mark that must be absent; 0 where no such is asked for."""
-    at = _INFO
-    while at + netlink.ATTRIBUTE.size <= len(body):
-        length, kind = netlink.ATTRIBUTE.unpack_from(body, at)
-        if kind == _MARK:
-            _, _, value, mask = _VALUE.unpack_from(body, at)
-            return 0 if value else int(mask)
-        at += (length + 3) & ~3
-    return 0
+    told = netlink.attributes(body, _INFO).get(_MARK)
+    value, mask = _VALUE.unpack(told) if told else (0, 0)
+    return 0 if value else int(mask)
 
 
 def _selector(one: Block | AllowRest) -> bytes:
@@ -154,7 +150,9 @@ def _selector(one: Block | AllowRest) -> bytes:
 
 def _absent(one: Block | AllowRest) -> bytes:
     """The attribute for a mark that must be absent, where one must."""
-    return b"" if isinstance(one, AllowRest) else _VALUE.pack(_VALUE.size, _MARK, 0, one.mark)
+    if isinstance(one, AllowRest):
+        return b""
+    return netlink.attribute(_MARK, _VALUE.pack(0, one.mark))
 
 
 def _addition(one: _Ours, priority: int) -> bytes:
@@ -172,19 +170,3 @@ def _removal(one: _Ours) -> bytes:
         return netlink.message(_SET_DEFAULT, netlink.ACK, _DEFAULTS.pack(_DEFAULT_ACCEPT, 0, 0))
     named = _selector(one) + struct.pack("=IB3x", 0, _IN)  # xfrm_userpolicy_id
     return netlink.message(_DELETE_POLICY, netlink.ACK, named + _absent(one))
-
-
-def _ask(request: bytes) -> Iterator[bytes]:
-    """The policies that the kernel sends until it is done. Raises OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.XFRM) as kernel:
-        kernel.settimeout(_ANSWER_SECONDS)
-        kernel.send(request)
-        while True:
-            buffer = kernel.recv(65536)
-            for kind, at, end in netlink.messages(buffer):
-                if kind not in (netlink.ERROR, netlink.DONE):
-                    yield buffer[at:end]
-                elif kind == netlink.ERROR and (code := netlink.refusal(buffer, at)):
-                    raise OSError(code, os.strerror(code))
-                else:
-                    return

@@ -1,6 +1,6 @@
 """Whether this machine has an address, by one question to the routing table (rtnetlink(7)).
 
-drivers.routes tells it too, but brings pyroute2 with it: too much for a process whose size counts.
+drivers.routes tells it too, but brings the plan and the file with it: too much for a process whose size counts.
 """
 
 import socket

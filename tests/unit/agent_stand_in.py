@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance import rtnetlink
 from appliance.agent import agent as agents
 from appliance.agent import look, loop
 from appliance.agent.agent import Agent
 from appliance.agent.doors import AgentDoors
 from appliance.agent.sources import Heard
+from appliance.planning.wanted import Names
 from appliance.processes.programs import Program
 from appliance.run_dir import RunDir
 from appliance.site import accepted
@@ -133,9 +135,8 @@ class Living:
 
     def lose_vgw(self) -> Heard:
         """keepalived is MASTER no more."""
-        floating = {address.partition("/")[0] for address in (VGW, WAN_VIP)}
-        kernel = self.machine.kernel
-        kernel.addresses = [one for one in kernel.addresses if one["IFA_LOCAL"] not in floating]
+        for floating in (VGW, WAN_VIP):
+            self.machine.kernel.remove_address(floating)
         return said("BACKUP")
 
     def told(self) -> Snapshot:
@@ -148,5 +149,5 @@ class Living:
 
     def sources_of(self, table: int) -> list[str | None]:
         """The addresses that a routing table gives to packets."""
-        routes = self.machine.kernel.routes
-        return [one["RTA_PREFSRC"] for one in routes if one["RTA_TABLE"] == table]
+        ours = rtnetlink.routes(Names().protocol)
+        return [str(one.source) if one.source else None for one in ours if one.table == table]

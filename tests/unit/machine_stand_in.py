@@ -19,7 +19,6 @@ from .kernel_stand_ins import OpenDoors, Policies, opened, refused
 from .program_stand_ins import KEEPALIVED, NFT, installed
 from .rtnetlink_stand_in import Machine, machine
 
-DRIVERS = ("appliance.drivers.routes", "appliance.drivers.links")
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
 # Node `master` of the golden configurations; keepalived's addresses are not there yet.
 ADDRESSES = {
@@ -73,7 +72,8 @@ def gateway(monkeypatch: pytest.MonkeyPatch, directory: Path, wanted: Plan) -> G
         path = sysctl.path_of(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("0\n" if key.endswith("forwarding") else "7\n")
-    kernel, policies, sockets = machine(monkeypatch, *DRIVERS), Policies(), opened(monkeypatch)
+    sockets, policies = opened(monkeypatch), Policies()
+    kernel = machine(monkeypatch, sockets)
     for number, (name, address) in enumerate(ADDRESSES.items()):
         kernel.add_link(name, up=True, mac=f"02:00:00:00:00:{number:02x}")
         kernel.add_address(name, address)

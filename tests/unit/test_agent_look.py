@@ -128,16 +128,15 @@ def test_without_its_rules_a_node_is_not_ready_and_then_it_ends(node: Living) ->
 
 
 def test_a_cable_that_is_out_and_an_interface_that_is_gone_are_a_fault(node: Living) -> None:
-    kernel = node.machine.kernel
-    for broken in ({"IFLA_OPERSTATE": "DOWN"}, {"IFLA_IFNAME": "renamed"}):
+    lan = node.machine.kernel.link("eth1")
+    whole = replace(lan)
+    for broken in (replace(lan, carries=False), replace(lan, name="renamed")):
         node.stand_by()
-        link = kernel.links[kernel.index_of("eth1")]
-        before = dict(link)
-        link.update(broken)
+        vars(lan).update(vars(broken))
         told = node.look()
         assert told.role is Role.FAULT
         assert "an interface of the gateway is down" in told.sentence
-        link.update(before)
+        vars(lan).update(vars(whole))
 
 
 def test_interfaces_that_were_renumbered_are_found_by_their_subnets(
@@ -146,8 +145,8 @@ def test_interfaces_that_were_renumbered_are_found_by_their_subnets(
     node = Living(monkeypatch, tmp_path, "06-by-subnet")
     node.stand_by()
     kernel = node.machine.kernel
-    lan, wan = (kernel.links[kernel.index_of(name)] for name in ("eth1", "eth0"))
-    lan["IFLA_IFNAME"], wan["IFLA_IFNAME"] = "eth0", "eth1"
+    lan, wan = (kernel.link(name) for name in ("eth1", "eth0"))
+    lan.name, wan.name = "eth0", "eth1"
     told = node.look()
     assert told.role is Role.BACKUP
     assert "interfaces are now lan='eth0'" in caplog.text.replace("Interfaces(", "")

@@ -188,8 +188,7 @@ def test_with_nothing_to_go_by_it_ends_the_node_and_says_why(node: Living) -> No
 def test_a_machine_that_lacks_an_interface_is_told_with_its_exit_code(
     node: Living, log: pytest.LogCaptureFixture
 ) -> None:
-    kernel = node.machine.kernel
-    kernel.links[kernel.index_of("eth2")]["IFLA_IFNAME"] = "renamed"
+    node.machine.kernel.link("eth2").name = "renamed"
     with pytest.raises(SystemExit) as end:
         begin(node)
     assert end.value.code == 12

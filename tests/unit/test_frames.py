@@ -3,15 +3,17 @@
 import errno
 import socket
 from ipaddress import IPv4Address
-from typing import Any, Self
+from typing import Self
 
 import pytest
 
-from appliance.wires import frames, neighbours
+from appliance import rtnetlink
+from appliance.wires import frames
 from appliance.wires.frames import Frames
 from appliance.wires.neighbours import Neighbour
 
 from .kernel_stand_ins import opened
+from .rtnetlink_stand_in import Machine, machine
 
 
 class Link:
@@ -105,63 +107,50 @@ def test_where_the_link_is_down_nobody_is_told(link: Link) -> None:
     assert link.sent == []
 
 
-class Neighbours:
-    """The kernel's table of neighbours: one entry, with its state and MAC, and what it was told."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-        self.told: list[tuple[str, str, int]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def get_neighbours(self, *, family: int, dst: str, ifindex: int) -> list[dict[str, Any]]:
-        return [one for one in self.entries if one["NDA_DST"] == dst and ifindex == 1]
-
-    def neigh(self, order: str, *, dst: str, lladdr: str, ifindex: int, state: int) -> None:
-        assert order == "replace"
-        self.told.append((dst, lladdr, state))
-
-
-@pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Neighbours:
-    made = Neighbours()
-    monkeypatch.setattr(neighbours, "IPRoute", lambda: made)
-    monkeypatch.setattr("socket.if_nametoindex", {"eth0": 1}.__getitem__)
-    return made
-
-
+PEER = "192.168.100.3"
 REACHABLE, STALE, FAILED = 0x02, 0x04, 0x20
 
 
-def entry(state: int, mac: str | None) -> dict[str, Any]:
-    return {"NDA_DST": "192.168.100.3", "NDA_LLADDR": mac, "state": state}
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    found = machine(monkeypatch, opened(monkeypatch))
+    found.add_link("eth0", up=True)
+    return found
 
 
-def test_a_peer_that_answers_no_more_keeps_the_mac_that_it_had(kept: Neighbours) -> None:
-    peer = Neighbour(IPv4Address("192.168.100.3"))
-    kept.entries = [entry(REACHABLE, "02:00:00:00:00:01")]
+def kept() -> tuple[int, str]:
+    """The state and the MAC that the kernel has for the peer."""
+    return rtnetlink.neighbour(2, IPv4Address(PEER))
+
+
+def test_a_peer_that_answers_no_more_keeps_the_mac_that_it_had(kernel: Machine) -> None:
+    peer = Neighbour(IPv4Address(PEER))
+    kernel.add_neighbour(2, PEER, REACHABLE, "02:00:00:00:00:01")
     peer.keep("eth0")
-    assert kept.told == [], "the kernel has it"
-    kept.entries = [entry(FAILED, None)]
+    kernel.add_neighbour(2, PEER, FAILED, "")
     peer.keep("eth0")
-    assert kept.told == [("192.168.100.3", "02:00:00:00:00:01", REACHABLE)]
+    assert kept() == (REACHABLE, "02:00:00:00:00:01")
 
 
-def test_the_mac_of_a_stale_entry_is_the_one_that_is_kept(kept: Neighbours) -> None:
-    peer = Neighbour(IPv4Address("192.168.100.3"))
-    kept.entries = [entry(STALE, "02:00:00:00:00:02")]
-    peer.keep("eth0")
-    assert kept.told == [("192.168.100.3", "02:00:00:00:00:02", REACHABLE)]
+def test_what_the_kernel_has_itself_is_left_to_it(kernel: Machine) -> None:
+    kernel.add_neighbour(2, PEER, REACHABLE, "02:00:00:00:00:01")
+    kernel.refuses = errno.EPERM
+    Neighbour(IPv4Address(PEER)).keep("eth0")
+    assert kept() == (REACHABLE, "02:00:00:00:00:01")
 
 
-def test_of_a_peer_that_was_never_heard_nothing_is_kept(kept: Neighbours) -> None:
-    kept.entries = [entry(FAILED, "02:00:00:00:00:03")]
-    Neighbour(IPv4Address("192.168.100.3")).keep("eth0")
-    assert kept.told == []
+def test_the_mac_of_a_stale_entry_is_the_one_that_is_kept(kernel: Machine) -> None:
+    kernel.add_neighbour(2, PEER, STALE, "02:00:00:00:00:02")
+    Neighbour(IPv4Address(PEER)).keep("eth0")
+    assert kept() == (REACHABLE, "02:00:00:00:00:02")
+
+
+def test_of_a_peer_that_was_never_heard_nothing_is_kept(kernel: Machine) -> None:
+    Neighbour(IPv4Address(PEER)).keep("eth0")
+    assert kept() == (0, "")
+    kernel.add_neighbour(2, PEER, FAILED, "02:00:00:00:00:03")
+    Neighbour(IPv4Address(PEER)).keep("eth0")
+    assert kept() == (FAILED, "02:00:00:00:00:03")
 
 
 def test_without_an_interface_no_neighbour_is_kept() -> None:

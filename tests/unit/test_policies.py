@@ -17,6 +17,7 @@ from .kernel_stand_ins import Policies, opened
 MARK, OURS = Names().mark, Names().policy
 WANTED = (Block(IPv4Address("203.0.113.99"), MARK),)
 OTHER = (Block(IPv4Address("203.0.113.98"), MARK),)
+MARKED = netlink.ATTRIBUTE.size + xfrm._VALUE.size  # bytes of the attribute of a mark
 BLOCKS = 1  # XFRM_USERPOLICY_BLOCK
 
 
@@ -49,8 +50,8 @@ def test_what_was_made_differs_no_more_and_is_taken_away_again(kernel: Policies)
 def test_a_strangers_policy_is_none_of_ours(kernel: Policies) -> None:
     # Of another priority; without a mark; and with one that must be there.
     xfrm.apply(xfrm.diff(WANTED, False, OURS), 7)
-    unmarked = xfrm._addition(OTHER[0], OURS)[netlink.HEAD.size : -xfrm._VALUE.size]
-    marked = xfrm._VALUE.pack(xfrm._VALUE.size, xfrm._MARK, MARK, MARK)
+    unmarked = xfrm._addition(OTHER[0], OURS)[netlink.HEAD.size : -MARKED]
+    marked = netlink.attribute(xfrm._MARK, xfrm._VALUE.pack(MARK, MARK))
     for mark in (b"", marked, netlink.attribute(31, b"")):
         kernel.bodies[unmarked[: xfrm._SELECTOR.size] + mark] = unmarked + mark
     before = dict(kernel.bodies)

@@ -9,6 +9,7 @@ from appliance import CommandFailed
 from appliance.drivers import links, routes
 from appliance.planning.wanted import BLACKHOLE, Change, Route, RouteRule, VirtualLink
 
+from .kernel_stand_ins import opened
 from .rtnetlink_stand_in import Machine, machine
 
 OURS = 201
@@ -31,7 +32,7 @@ NAMES = frozenset({VIRTUAL.name})
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    found = machine(monkeypatch, "appliance.drivers.routes", "appliance.drivers.links")
+    found = machine(monkeypatch, opened(monkeypatch))
     found.add_link("eth0", up=True, mac="02:00:00:00:00:01")
     found.add_link("eth1", mac="02:00:00:00:00:02")
     return found
@@ -85,8 +86,8 @@ def test_what_the_kernel_refuses_is_told_and_does_not_stop_the_rest(kernel: Mach
 
 
 def test_links_are_told_with_their_state_and_addresses(kernel: Machine) -> None:
-    for local, length in (("203.0.113.99", 32), ("203.0.113.2", 24)):
-        kernel.addresses.append({"index": 2, "IFA_LOCAL": local, "prefixlen": length})
+    for address in ("203.0.113.99/32", "203.0.113.2/24"):
+        kernel.add_address("eth0", address)
     found = routes.links()
     assert list(found) == ["lo", "eth0", "eth1"]
     own = (IPv4Interface("203.0.113.2/24"), IPv4Interface("203.0.113.99/32"))
@@ -94,10 +95,19 @@ def test_links_are_told_with_their_state_and_addresses(kernel: Machine) -> None:
     assert (found["eth1"].enabled, found["eth1"].up) == (False, False)
 
 
+def test_a_list_that_changes_while_it_is_read_is_read_again(kernel: Machine) -> None:
+    kernel.add_address("eth0", "203.0.113.2/24")
+    kernel.interruptions = 3
+    assert routes.holds(IPv4Address("203.0.113.2"))
+    kernel.interruptions = 1000
+    with pytest.raises(OSError, match="changed each time while it was read"):
+        routes.links()
+
+
 def test_an_address_is_dropped_wherever_it_is_and_no_other(kernel: Machine) -> None:
     kept, dropped = IPv4Address("203.0.113.2"), IPv4Address("203.0.113.99")
     for address in (kept, dropped):
-        kernel.addresses.append({"index": 2, "IFA_LOCAL": str(address), "prefixlen": 24})
+        kernel.add_address("eth0", f"{address}/24")
     kernel.refuses = errno.EADDRNOTAVAIL
     routes.drop((dropped,))  # somebody else was faster
     kernel.refuses = 0
@@ -118,7 +128,7 @@ def test_a_virtual_link_is_made_silent_and_up_and_taken_away_again(kernel: Machi
 
 def test_a_virtual_link_that_is_down_or_on_another_parent_is_put_right(kernel: Machine) -> None:
     links.apply(links.diff((VIRTUAL,), NAMES))
-    kernel.links[kernel.index_of(VIRTUAL.name)]["flags"] = 0
+    kernel.links[kernel.index_of(VIRTUAL.name)].up = False
     for wanted in (VIRTUAL, VirtualLink(VIRTUAL.name, "eth0", VIRTUAL.mac)):
         changes = links.diff((wanted,), NAMES)
         assert signs(changes) == ["~"]
