@@ -14,6 +14,7 @@ from appliance.drivers.firewall import Firewall
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
 _ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
 _VRRP = 112
+_OWN_STATUS = Path("/proc/self/status")
 CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
 PROGRAMS = ("conntrack", "conntrackd", "ip", "keepalived", "setpriv")
 # Without it conntrackd knows no protocol by its name: it starts, and tells the peer of no connection.
@@ -22,7 +23,7 @@ FILES = ("/etc/protocols",)
 
 def capabilities() -> frozenset[str]:
     """The effective capabilities of this process, of those we ask about."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+    status = _OWN_STATUS.read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     bits = int(line.split()[1], 16)
     return frozenset(name for name, bit in _CAPABILITIES.items() if bits >> bit & 1)

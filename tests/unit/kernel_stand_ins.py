@@ -183,7 +183,10 @@ class RoutingTable:
 
 
 class OpenDoors:
-    """Stands for `socket.socket`: some families and protocols lead to a stand-in, all others to the kernel."""
+    """Stands for `socket.socket`: some families and protocols lead to a stand-in, all others to the kernel.
+
+    Of several that fit the one that names most counts.
+    """
 
     def __init__(self) -> None:
         self.doors: dict[tuple[int, ...], Callable[[], Any]] = {}
@@ -197,7 +200,7 @@ class OpenDoors:
         self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: Any = None
     ) -> Any:
         """A socket."""
-        for what, door in self.doors.items():
+        for what, door in sorted(self.doors.items(), key=lambda one: len(one[0]), reverse=True):
             if (family, kind, protocol)[: len(what)] == what:
                 return door()
         return self._real(family, kind, protocol, fileno)

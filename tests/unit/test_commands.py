@@ -1,14 +1,17 @@
 """What an operator types, what it answers, and with which code it ends; as a plain user, with no gateway here."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from appliance import system
 from appliance.__main__ import main
+from appliance.commands.lab_door import LAB_COMMANDS
 from appliance.run_dir import RunDir
 from appliance.status import ledger, node_status
 from appliance.status.ledger import Event
@@ -186,3 +189,41 @@ def test_ctrl_c_and_a_closed_pipe_end_without_a_traceback(
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
             assert vgw("schema")[0] == code
+
+
+def test_help_lists_each_command_and_those_of_the_lab_where_it_is_there(
+    vgw: Vgw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = vgw("--help")
+    assert code == 0
+    listed = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line]
+    assert listed[0] == "validate" and listed[-len(LAB_COMMANDS) :] == [*LAB_COMMANDS]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    listed = vgw("--help")[1].partition("Commands:")[2].split()
+    assert "switchover" in listed and not set(LAB_COMMANDS) & set(listed)
+
+
+def test_a_command_of_the_lab_says_what_is_missing(
+    vgw: Vgw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(_: str) -> ModuleType:
+        raise ModuleNotFoundError("No module named 'typer'", name="typer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib, "import_module", lacks)
+        code, _, err = vgw("lab", "up")
+    assert (code, err.partition(",")[0]) == (1, "vgw: lab: the Python package 'typer' is missing")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    code, _, err = vgw("demo")
+    assert (code, err.partition(";")[0]) == (
+        1,
+        "vgw: demo: the lab is no part of an installed gateway",
+    )
+
+
+def test_a_sick_node_says_why(vgw: Vgw, run_dir: RunDir, node: None) -> None:
+    old = STANDBY._replace(written=system.wall() - 60)
+    system.replace(run_dir.status, node_status.to_json(old))
+    code, out, err = vgw("health")
+    assert (code, out) == (1, "")
+    assert err.startswith("vgw: master is not healthy: ")
