@@ -4,5 +4,5 @@ Heard: `beat` (what the agents tell each other), `peer`, `terms` (what the file 
 moment), `ears` (they make the facts). Follows, pure: `judgement` (all of it by one function), `readiness` (may this node be MASTER?),
 `degraded` (could a takeover lose flows?), `replication` with `replication_state`, `steps` (who owns the entries), `resync` (a request for all
 of them) and `canaries`; `mac_frames`, and beside them `election` (does keepalived take part?). Done: `deeds` (as data), `voice` (it carries them out).
-`doors` is what is outside the process; `side` puts ears, judgement and voice together; `pair_status` tells of it.
+`doors` is what is outside the process, `node_files` what lies in the run directory; `side` puts ears, judgement and voice together; `pair_status` tells of it.
 """

@@ -1,7 +1,7 @@
 """What the two agents tell each other over the sync link, several times a second."""
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Annotated, Protocol, get_type_hints
 
 from appliance.vrrp import Role
@@ -123,7 +123,7 @@ def pack(beat: Beat) -> bytes:
     Of a reason that is too long for a datagram the beginning is told: without a beat the peer is taken
     for gone.
     """
-    datagram = json.dumps(asdict(beat)).encode()
+    datagram = json.dumps(vars(beat)).encode()
     if len(datagram) > _MOST_BYTES and beat.reason:
         return pack(replace(beat, reason=beat.reason[: len(beat.reason) // 2]))
     return datagram

@@ -11,8 +11,11 @@ from appliance.config.model import Config
 from appliance.conntrack import table
 from appliance.conntrack.conntrackd import Conntrackd
 from appliance.conntrack.orders import Order, Outcome, Queues
+from appliance.pair.node_files import NodeFiles
+from appliance.pair.steps import Settled
 from appliance.planning import virtual_macs
 from appliance.run_dir import RunDir
+from appliance.status.ledger import Event
 from appliance.wires import frames
 from appliance.wires.adverts import Advert, Adverts
 from appliance.wires.frames import Frames
@@ -129,6 +132,31 @@ class LanVoice(Protocol):
         """Have the kernel go on sending to the peer's last known MAC on the LAN."""
 
 
+class FilesDoor(Protocol):
+    """Keeps what others find in the run directory (`pair.node_files`)."""
+
+    def is_ready(self) -> bool:
+        """Whether keepalived was told that this node may be MASTER."""
+
+    def tell_keepalived(self, *, ready: bool, aside: bool) -> None:
+        """Say in its tracked files whether this node may be MASTER, and whether it ranks below its peer."""
+
+    def is_asked_aside(self) -> bool:
+        """Whether a switchover's note is there."""
+
+    def withdraw_note(self) -> None:
+        """Take it away."""
+
+    def settled(self) -> Settled | None:
+        """For whom conntrackd was told its part."""
+
+    def remember(self, settled: Settled) -> None:
+        """Keep that for the next agent."""
+
+    def record(self, event: Event) -> None:
+        """Write an event into the ledger."""
+
+
 @dataclass(frozen=True)
 class Wires:
     """The sockets that one file asks for."""
@@ -179,3 +207,4 @@ class Doors:
     conntrackd: Callable[[RunDir], ConntrackdDoor] = Conntrackd
     lan: LanCounter = field(default_factory=LanTraffic)
     wall: Callable[[], float] = system.wall
+    files: Callable[[RunDir], FilesDoor] = NodeFiles

@@ -3,15 +3,13 @@
 import logging
 from dataclasses import replace
 
-from appliance import system
 from appliance.config.model import Config
-from appliance.pair import judgement, steps
+from appliance.pair import judgement
 from appliance.pair.doors import Doors
 from appliance.pair.ears import Ears, Own
 from appliance.pair.facts import Facts
 from appliance.pair.terms import terms
 from appliance.pair.voice import Voice
-from appliance.processes import notes
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
@@ -33,12 +31,12 @@ class Pair:
     ) -> None:
         self.run_dir, self.doors = run_dir, doors or Doors()
         ours, wires = terms(config, node), self.doors.wires(config, node, now)
-        conntrackd = self.doors.conntrackd(run_dir)
+        conntrackd, self.files = self.doors.conntrackd(run_dir), self.doors.files(run_dir)
         self.ears = Ears(ours, wires, self.doors, conntrackd, now)
-        self.voice = Voice(ours, wires, self.doors, conntrackd, run_dir)
-        settled = steps.from_text(system.read(run_dir.settled) or "")
+        self.voice = Voice(ours, wires, self.doors, conntrackd, self.files)
+        settled = self.files.settled()
         # An agent that was killed left a node that goes on: what was true then still is.
-        ready, seconds = notes.is_ready(run_dir), int(self.doors.wall())
+        ready, seconds = self.files.is_ready(), int(self.doors.wall())
         self.memory = judgement.begin(
             settled, ready=ready, even=ours.even, seconds=seconds, now=now
         )
@@ -123,8 +121,7 @@ class Pair:
         self._follow(self._facts(now, leisure=True, looking=True), now)
 
     def _facts(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts:
-        asked = notes.is_asked_aside(self.run_dir)
-        moment = {"asked": asked, "leisure": leisure, "looking": looking}
+        moment = {"asked": self.files.is_asked_aside(), "leisure": leisure, "looking": looking}
         return self.ears.facts(self.own, self.memory, now, **moment)
 
     def _follow(self, facts: Facts, now: float) -> None:

@@ -3,8 +3,8 @@
 import logging
 import math
 
-from appliance import ApplianceError, system
-from appliance.pair import beat, steps
+from appliance import ApplianceError
+from appliance.pair import beat
 from appliance.pair.beat import Beat
 from appliance.pair.deeds import (
     CallMaster,
@@ -20,11 +20,8 @@ from appliance.pair.deeds import (
     TellKeepalived,
     WithdrawNote,
 )
-from appliance.pair.doors import ConntrackdDoor, Doors, Wires
+from appliance.pair.doors import ConntrackdDoor, Doors, FilesDoor, Wires
 from appliance.pair.terms import Terms
-from appliance.processes import notes
-from appliance.run_dir import RunDir
-from appliance.status import ledger
 from appliance.status.ledger import Event
 
 CALL = 0.1  # seconds between two calls to a MASTER that is not heard
@@ -37,9 +34,9 @@ class Voice:
     """Carries out what was judged, and says what is so."""
 
     def __init__(
-        self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, run_dir: RunDir
+        self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, files: FilesDoor
     ) -> None:
-        self.run_dir = run_dir
+        self.files = files
         self.table, self.conntrackd, self.wall = doors.table, door, doors.wall
         self.take_up(terms, wires)
         # When a beat was sent, the MASTER called, and the peer's place kept, on the monotonic clock.
@@ -82,18 +79,16 @@ class Voice:
     def _do(self, deed: Deed, lan: str, now: float) -> None:
         match deed:
             case TellKeepalived(ready, aside):
-                notes.set_ready(self.run_dir, ready=ready)
-                notes.set_aside(self.run_dir, aside=aside)
+                self.files.tell_keepalived(ready=ready, aside=aside)
             case WithdrawNote():
-                notes.ask_aside(self.run_dir, asked=False)
+                self.files.withdraw_note()
             case PlantCanary(number):
                 self.table.plant(number)
             case Inform(sentence, grave):
                 log.log(logging.WARNING if grave else logging.INFO, "%s", sentence)
             case Record(was, became, sentence, flows):
                 words = ("replication", was, became, "found by looking", sentence)
-                event = Event(self.wall(), self.terms.node, *words, flows=flows)
-                ledger.append(self.run_dir, event)
+                self.files.record(Event(self.wall(), self.terms.node, *words, flows=flows))
             case CallMaster():
                 if now - self.called >= CALL:
                     self.called = now
@@ -112,7 +107,7 @@ class Voice:
             case Tell(order):
                 self.conntrackd.give(order, now)
             case Remember(settled):
-                system.replace(self.run_dir.settled, steps.to_text(settled))
+                self.files.remember(settled)
             case CalmConntrackd(process):
                 self.conntrackd.calm(process)
             case RestartConntrackd():
