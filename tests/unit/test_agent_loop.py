@@ -76,8 +76,9 @@ def test_what_made_it_look_is_told_with_the_change(node: Living) -> None:
 
 def test_a_takeovers_first_packet_is_measured(node: Living) -> None:
     def forward() -> None:
-        node.packets += 1
+        node.traffic = True
 
+    node.traffic = False
     node.live((4.0, node.hold_vgw), (4.25, forward), (5.0, term))
     event = node.changes()[-1]
     assert event.now == "MASTER"
@@ -86,6 +87,7 @@ def test_a_takeovers_first_packet_is_measured(node: Living) -> None:
 
 def test_a_takeover_without_traffic_is_recorded_all_the_same(node: Living) -> None:
     recorded = []
+    node.traffic = False
     node.live(
         (4.0, node.hold_vgw),
         (4.0 + FIRST_PACKET_PATIENCE - 0.1, lambda: recorded.append(node.changes()[-1].now)),
@@ -99,6 +101,7 @@ def test_a_takeover_without_traffic_is_recorded_all_the_same(node: Living) -> No
 def test_a_change_of_role_is_recorded_also_where_the_agent_ends_at_once(
     node: Living, log: pytest.LogCaptureFixture
 ) -> None:
+    node.traffic = False
     node.live((4.0, node.hold_vgw))
     assert node.changes()[-1].now == "MASTER"
     assert log.messages[-1] == "the agent ends; the kernel forwards on as it was told"
