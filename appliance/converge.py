@@ -28,6 +28,11 @@ class Report:
     changes: tuple[Change, ...] = ()
     problems: tuple[ApplianceError, ...] = ()
 
+    @property
+    def clean(self) -> bool:
+        """Whether the machine was found as planned in everything, so also with the ruleset in force."""
+        return not (self.changes or self.problems)
+
 
 def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
     """The stages in the order that fails closed.
@@ -72,16 +77,16 @@ def converge(
 ) -> Report:
     """Apply what differs, stage by stage; `on_change` hears of each change before it is made.
 
-    One failure does not stop the rest, but for one interlock: without our ruleset in
-    force there is no forwarding.
+    One failure does not stop the rest, but for one interlock: without our ruleset in force there is no
+    forwarding. Where all was found as planned the ruleset was too, and is not asked for again.
     """
     done: list[Change] = []
     problems: list[ApplianceError] = []
     for stage in stages(plan, run_dir):
         try:
-            if stage.name == "forwarding" and plan.forwarding:
-                _interlock(plan, firewall.of(plan.names, run_dir))
             changes = stage.diff()
+            if stage.name == "forwarding" and plan.forwarding and (changes or done or problems):
+                _interlock(plan, firewall.of(plan.names, run_dir))
         except ApplianceError as error:
             problems.append(error)
             continue

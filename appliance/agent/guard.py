@@ -20,10 +20,13 @@ class Guard:
         self._missing_since: float | None = None
         self._counted: float | None = None
 
-    def protects(self, now: float) -> bool:
-        """Whether the ruleset is in force; where the kernel does not tell, it counts as gone."""
+    def protects(self, now: float, *, seen: bool = False) -> bool:
+        """Whether the ruleset is in force; where the kernel does not tell, it counts as gone.
+
+        `seen`: a look has just found it as planned. To ask again would start a program.
+        """
         try:
-            protected = self.firewall.in_force()
+            protected = seen or self.firewall.in_force()
         except ApplianceError:
             protected = False
         if protected:

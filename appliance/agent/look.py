@@ -28,11 +28,11 @@ def look(agent: Agent, cause: str, began: float) -> None:
     """
     if agent.pair.contested:
         _let_go(agent)
-    problems = _look_once(agent, cause, began)
-    if problems:
+    report = _look_once(agent, cause, began)
+    if report.problems:
         # The world may have moved on between the look and the deed; only what stays is a problem.
-        problems = _look_once(agent, "found by looking again", agent.now())
-    _guard(agent)
+        report = _look_once(agent, "found by looking again", agent.now())
+    _guard(agent, seen=report.clean)
     agent.programs = programs.programs(agent.run_dir)
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = agent.now()
@@ -40,7 +40,7 @@ def look(agent: Agent, cause: str, began: float) -> None:
     agent.pair.settle(now, electable=electable(keepalived), generation=generation)
     agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
     lasting = [agent.pair.trouble, agent.keepalived.problem]
-    _tell_problems(agent, (*problems, *filter(None, lasting)))
+    _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)
     snapshot.tell(agent)
@@ -57,8 +57,8 @@ def _let_go(agent: Agent) -> None:
         routes.drop((agent.config.vgw.address.ip, agent.config.wan.address.ip))
 
 
-def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
-    """Decide the role and bring the machine to its plan; what could not be done."""
+def _look_once(agent: Agent, cause: str, began: float) -> converge.Report:
+    """Decide the role and bring the machine to its plan."""
     was, sight = agent.state.role, _sight(agent)
     agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
     agent.state, sentence = roles.decide(agent.state, sight, cause, began)
@@ -69,7 +69,7 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[str, ...]:
         report = converge.converge(agent.plan(), agent.run_dir)
     if report.changes and was and not reloaded:  # what a new role asks for was put above
         _tell_repairs(agent, report.changes)
-    return tuple(str(problem) for problem in report.problems)
+    return report
 
 
 def _sight(agent: Agent) -> roles.RoleSight:
@@ -123,10 +123,10 @@ def _move_routes(agent: Agent, began: float) -> float:
     return round((agent.now() - began) * 1000, 2)
 
 
-def _guard(agent: Agent) -> None:
+def _guard(agent: Agent, *, seen: bool) -> None:
     """No ruleset, no MASTER; and where it does not come back, no node."""
     now = agent.now()
-    agent.pair.guard(now, ruleset=agent.guard.protects(now))
+    agent.pair.guard(now, ruleset=agent.guard.protects(now, seen=seen))
     if agent.guard.gave_up(now):
         problems = "; ".join(agent.upkeep.problems)
         reason = f"no ruleset in force for {NO_RULES_SECONDS:.0f} s: {problems}"

@@ -56,6 +56,8 @@ class Ears:
         self.sampled = -math.inf
         # Why something could not be looked at, or an order was refused; empty where nothing failed.
         self.trouble = ""
+        # How many entries the table may have; 0 until it was read.
+        self.limit = 0
         # What went wrong since conntrackd started, as it told last.
         self.counters: Mapping[str, int] = {}
 
@@ -94,8 +96,8 @@ class Ears:
     ) -> Facts:
         """What is known now.
 
-        `asked`: a switchover's note is there. `looking`: conntrackd's queues are to be looked at, which costs as much as all
-        else together. Raises MissingKernelFeature without connection tracking.
+        `asked`: a switchover's note is there. `looking`: what costs is to be looked at too: conntrackd's queues, as much as all
+        else together, and the table's limit. Raises MissingKernelFeature without connection tracking.
         """
         terms, peer = self.terms, self.peer
         self.trouble = ""
@@ -103,6 +105,8 @@ class Ears:
         last = now - passed if advert else self.began
         recent = 4 * terms.advert_interval + 1
         caught_up = memory.readiness.caught_up
+        if looking or not self.limit:
+            self.limit = self.table.limit()
         outcome = self.conntrackd.outcome(now) if leisure else None
         if outcome:
             self.trouble, self.counters = outcome.problem, outcome.counters or self.counters
@@ -131,7 +135,7 @@ class Ears:
             peers_still=peer.still(now),
             same_file=peer.goes_by(terms.digest, terms.legacy_digest),
             entries=self.table.count(),
-            limit=self.table.limit(),
+            limit=self.limit,
             arrived=self._arrived(own, memory),
             generation=own.generation,
             queues=self.conntrackd.queues(terms.sync_port) if looking or not caught_up else None,

@@ -108,9 +108,10 @@ class Pair:
         self._say(facts, now)
 
     def guard(self, now: float, *, ruleset: bool) -> None:
-        """Take note of whether a ruleset of ours is in force, and judge by it."""
-        self.own = replace(self.own, ruleset=ruleset)
-        self._follow(self._facts(now), now)
+        """Take note of whether a ruleset of ours is in force; where that changed, judge by it at once."""
+        was, self.own = self.own, replace(self.own, ruleset=ruleset)
+        if self.own != was:
+            self._follow(self._facts(now), now)
 
     def settle(self, now: float, *, electable: bool, generation: int) -> None:
         """Take note of the programs, and have conntrackd do what the role asks for.

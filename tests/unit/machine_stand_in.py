@@ -43,6 +43,11 @@ class Gateway:
         """The ruleset in force, while it is there."""
         return self.nft.with_suffix(".table")
 
+    @property
+    def listings(self) -> int:
+        """How often nft was started to list the ruleset."""
+        return self.nft.with_suffix(".log").read_text().count("--stateless")
+
     def refuse_rules(self, words: str = "Error: Operation not permitted") -> None:
         """Have nft end with these words, whatever it is asked."""
         self.nft.with_suffix(".refuses").write_text(words)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 # As nft(8): a script is taken whole or not at all, and a table that is not there is an error.
-# Beside `refuses` it ends in an error each time, beside `stumbles` once.
+# Beside `refuses` it ends in an error each time, beside `stumbles` once. It logs what it was asked.
 NFT = """#!/bin/sh
+echo "$*" >> "$0.log"
 [ -f "$0.stumbles" ] && { rm "$0.stumbles"; echo "Error: busy" >&2; exit 1; }
 [ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
 case "$1" in

@@ -61,6 +61,16 @@ def test_a_takeover_moves_the_nodes_own_way_out_tells_the_peer_and_is_kept_as_an
     assert (event.detection_ms, event.farewell, event.forwarded_ms) == (2000.0, False, None)
 
 
+def test_where_all_is_as_planned_the_ruleset_is_looked_at_once(node: Living) -> None:
+    node.stand_by()
+    before = node.machine.listings
+    assert node.look().ready
+    assert node.machine.listings == before + 1
+    node.machine.table.unlink()
+    node.look()
+    assert node.machine.listings > before + 3, "after a change nobody goes by what was there before"
+
+
 def test_what_has_drifted_is_repaired_counted_and_told(
     node: Living, caplog: pytest.LogCaptureFixture
 ) -> None:
