@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from appliance import ApplianceError, system
@@ -127,9 +126,12 @@ class Conntrackd:
     def _end(self, problem: str) -> Outcome:
         order, self.order, self.child = self.order, None, None
         assert order is not None
-        if problem or order not in _ANSWERS:
-            return Outcome(order, problem)
-        return Outcome(order, counters=_ANSWERS[order]("\n".join(self.said)))
+        said = "\n".join(self.said)
+        if order is Order.COUNT and not problem:
+            return Outcome(order, counters=counters(said))
+        if order is Order.DROP_MOVED and not problem:
+            return Outcome(order, dropped=int(said))
+        return Outcome(order, problem)
 
 
 def counters(said: str) -> dict[str, int]:
@@ -145,15 +147,6 @@ def counters(said: str) -> dict[str, int]:
     }
 
 
-def _dropped(said: str) -> dict[str, int]:
-    return {"dropped": int(said)}
-
-
-# The orders that are asked for what they print.
-_ANSWERS: dict[Order, Callable[[str], dict[str, int]]] = {
-    Order.COUNT: counters,
-    Order.DROP_MOVED: _dropped,
-}
 NO_QUEUES = Queues(0, 0, 0)
 
 

@@ -28,12 +28,13 @@ class Order(StrEnum):
 class Outcome:
     """How an order ended: with a problem in a sentence, or well.
 
-    `counters` are the answer to COUNT, and to DROP_MOVED: how many it `dropped`.
+    `counters` are the answer to COUNT; `dropped` is how many entries DROP_MOVED did.
     """
 
     order: Order
     problem: str = ""
     counters: Mapping[str, int] = field(default_factory=dict)
+    dropped: int = 0
 
 
 class Queues(NamedTuple):

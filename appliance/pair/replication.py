@@ -142,7 +142,7 @@ def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Re
     if not meant:
         return state
     if outcome.order is Order.DROP_MOVED:
-        return _sorted(state, outcome.counters.get("dropped", 0), now)
+        return _sorted(state, outcome.dropped, now)
     if outcome.problem:
         return _failed(state, outcome.order, now)
     barrier = state.canaries.following(even=facts.even)

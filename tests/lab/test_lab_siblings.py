@@ -78,4 +78,6 @@ def test_a_flow_keeps_its_outside_port_beside_a_sibling_that_was_moved(
     differ = {
         ends: (port, there.get(ends)) for ends, port in here.items() if port != there.get(ends)
     }
-    assert not differ, standard_lab.must("logs", "backup")
+    logs = standard_lab.must("logs", "backup")
+    assert not differ, logs
+    assert "exited: agent" not in logs

@@ -132,6 +132,17 @@ def test_the_counters_are_read_by_three_commands(tmp_path: Path, program: Path) 
     assert told.counters == {"messages_lost": 3, "messages_unsent": 4, "entries_refused": 2}
 
 
+def test_how_many_replicas_were_dropped_is_read_and_counts_as_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The real one would drop entries of this machine.
+    printing = ("sh", "-c", "echo 2")
+    monkeypatch.setattr("appliance.conntrack.conntrackd._KEPT_PORTS", printing)
+    door = Conntrackd(RunDir(tmp_path))
+    assert outcome(door, Order.DROP_MOVED) == Outcome(Order.DROP_MOVED, dropped=2)
+    assert outcome(door, Order.TOUCH_KEPT_PORTS) == Outcome(Order.TOUCH_KEPT_PORTS)
+
+
 def test_one_that_does_not_answer_is_ended(tmp_path: Path, program: Path) -> None:
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     door = Conntrackd(RunDir(tmp_path))

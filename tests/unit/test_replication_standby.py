@@ -82,7 +82,7 @@ def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_h
 
 
 def dropping(number: int) -> Outcome:
-    return Outcome(Order.DROP_MOVED, counters={"dropped": number})
+    return Outcome(Order.DROP_MOVED, dropped=number)
 
 
 def test_what_came_with_a_moved_port_before_all_was_prepared_is_dropped_and_prepared_again() -> (
