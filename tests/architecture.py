@@ -73,6 +73,7 @@ PURE = (
     "appliance.conntrack.ctnetlink",
     "appliance.conntrack.orders",
     "appliance.run_dir",
+    "appliance.agent.networks",
     "appliance.agent.roles",
     "appliance.agent.upkeep",
     "appliance.commands.plan_text",

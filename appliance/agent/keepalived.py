@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from appliance import vrrp
 from appliance.agent.doors import AgentDoors
-from appliance.config.model import Config, Interfaces
+from appliance.agent.networks import carry
+from appliance.config.model import Config
 from appliance.drivers.routes import Link
 from appliance.pair import election
 from appliance.pair.election import ElectionSight, KeepalivedOrder
@@ -19,13 +20,6 @@ from appliance.processes.programs import Program
 _LEAST_PRIORITY = 1
 
 log = logging.getLogger("vgw")
-
-
-def carry(config: Config, interfaces: Interfaces, links: Mapping[str, Link]) -> bool:
-    """Whether all interfaces carry without which keepalived is in FAULT."""
-    tracked = (own.interface for own in config.vgw.track_interfaces if not own.weight)
-    needed = (interfaces.lan, interfaces.wan, *tracked)
-    return all(name in links and links[name].up for name in needed)
 
 
 def electable(keepalived: Program | None) -> bool:

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from appliance import ApplianceError, converge
-from appliance.agent import roles, snapshot
+from appliance.agent import networks, roles, snapshot
 from appliance.agent.agent import Agent, LastChange
 from appliance.agent.guard import NO_RULES_SECONDS
-from appliance.agent.keepalived import carry, electable
+from appliance.agent.keepalived import electable
+from appliance.agent.networks import Footing
 from appliance.agent.take_up import take_up
 from appliance.agent.takeover import Takeover
 from appliance.drivers import routes
+from appliance.drivers.routes import Link
 from appliance.planning.wanted import Change
 from appliance.processes import notes, programs
-from appliance.site import locate
 from appliance.status.ledger import Event
 
 log = logging.getLogger("vgw")
@@ -28,10 +29,10 @@ def look(agent: Agent, cause: str, began: float) -> None:
     """
     if agent.pair.contested:
         _let_go(agent)
-    report = _look_once(agent, cause, began)
+    stands, report = _look_once(agent, cause, began)
     if report.problems:
         # The world may have moved on between the look and the deed; only what stays is a problem.
-        report = _look_once(agent, "found by looking again", agent.now())
+        stands, report = _look_once(agent, "found by looking again", agent.now())
     _guard(agent, seen=report.clean)
     agent.programs = programs.programs(agent.run_dir)
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
@@ -39,7 +40,7 @@ def look(agent: Agent, cause: str, began: float) -> None:
     generation = conntrackd.pid if conntrackd else 0
     agent.pair.settle(now, electable=electable(keepalived), generation=generation)
     agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
-    lasting = [agent.pair.trouble, agent.keepalived.problem]
+    lasting = [stands.lost, stands.missing, agent.pair.trouble, agent.keepalived.problem]
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)
@@ -57,10 +58,13 @@ def _let_go(agent: Agent) -> None:
         routes.drop((agent.config.vgw.address.ip, agent.config.wan.address.ip))
 
 
-def _look_once(agent: Agent, cause: str, began: float) -> converge.Report:
-    """Decide the role and bring the machine to its plan."""
-    was, sight = agent.state.role, _sight(agent)
-    agent.pair.cable(began, carries=sight.links_up, lan=agent.site.interfaces.lan)
+def _look_once(agent: Agent, cause: str, began: float) -> tuple[Footing, converge.Report]:
+    """Decide the role and bring the machine to its plan; with what the node stands on."""
+    was = agent.state.role
+    links = agent.keepalived.links = routes.links()
+    stands = _footing(agent, links)
+    agent.pair.cable(began, carries=stands.carries, lan=stands.interfaces.lan, lost=stands.lost)
+    sight = _sight(agent, links, stands)
     agent.state, sentence = roles.decide(agent.state, sight, cause, began)
     if sentence:
         _change_role(agent, str(was or ""), cause, sentence, began)
@@ -69,33 +73,26 @@ def _look_once(agent: Agent, cause: str, began: float) -> converge.Report:
         report = converge.converge(agent.plan(), agent.run_dir)
     if report.changes and was and not reloaded:  # what a new role asks for was put above
         _tell_repairs(agent, report.changes)
-    return report
+    return stands, report
 
 
-def _sight(agent: Agent) -> roles.RoleSight:
-    links = agent.keepalived.links = routes.links()
+def _sight(agent: Agent, links: Mapping[str, Link], stands: Footing) -> roles.RoleSight:
     vgw = agent.config.vgw.address.ip
     return roles.RoleSight(
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
         ready=notes.is_ready(agent.run_dir),
-        links_up=_locate(agent, links),
+        links_up=stands.carries,
+        lost=stands.lost,
     )
 
 
-def _locate(agent: Agent, links: Mapping[str, routes.Link]) -> bool:
-    """Find the interfaces again, for a container engine renumbers them; whether they carry.
-
-    While one is away the former names stay: its return is then no change at all.
-    """
-    addresses = {name: link.addresses for name, link in links.items()}
-    try:
-        found = locate.locate(agent.config, agent.node, addresses)
-    except ApplianceError:
-        return False
-    if found != agent.site.interfaces:
-        log.warning("interfaces are now %s, were %s", found, agent.site.interfaces)
-        agent.site = replace(agent.site, interfaces=found)
-    return carry(agent.config, found, links)
+def _footing(agent: Agent, links: Mapping[str, Link]) -> Footing:
+    """What the node stands on now; the plan follows interfaces that have other names."""
+    found = networks.footing(agent.config, agent.node, agent.site.interfaces, links)
+    if found.interfaces != agent.site.interfaces:
+        log.warning("interfaces are now %s, were %s", found.interfaces, agent.site.interfaces)
+        agent.site = replace(agent.site, interfaces=found.interfaces)
+    return found
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

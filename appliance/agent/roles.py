@@ -11,11 +11,12 @@ _LINE = re.compile(r'^INSTANCE "[^"]*" ([A-Z_]+) \d+$')
 
 @dataclass(frozen=True)
 class RoleSight:
-    """The world at one moment: what the role is read from."""
+    """The world at one moment: what the role is read from, and the own addresses that are gone, as a sentence."""
 
     holds_vgw: bool
     ready: bool
     links_up: bool
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,5 @@ def _reason(sight: RoleSight) -> str:
     if not sight.links_up:
         return "an interface of the gateway is down"
     if not sight.ready:
-        return "the node is not ready"
+        return sight.lost or "the node is not ready"
     return "the peer is to carry the VGW; this node stands by"

@@ -28,18 +28,20 @@ class Own:
     back: float = 0.0
     # LAN and WAN have their carriers.
     carries: bool = True
-    # The name of the LAN interface.
+    # The name of the LAN interface; and which own addresses are gone, as a sentence.
     lan: str = ""
+    lost: str = ""
     ruleset: bool = False
     # keepalived runs.
     electable: bool = True
     # conntrackd's process id; 0 where it does not run.
     generation: int = 0
 
-    def cabled(self, now: float, *, carries: bool, lan: str) -> "Own":
+    def cabled(self, now: float, *, carries: bool, lan: str, lost: str) -> "Own":
         """With what was seen of the cables."""
         came = carries and not self.carries
-        return replace(self, carries=carries, lan=lan, back=now if came else self.back)
+        back = now if came else self.back
+        return replace(self, carries=carries, lan=lan, lost=lost, back=back)
 
     def in_role(self, role: Role, now: float) -> "Own":
         """With a new role."""
@@ -118,6 +120,7 @@ class Ears:
             even=terms.even,
             role=own.role,
             carries=own.carries,
+            lost=own.lost,
             ruleset=own.ruleset,
             electable=own.electable,
             asked=asked,

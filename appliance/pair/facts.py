@@ -29,6 +29,8 @@ class Facts:
     role: Role
     # LAN and WAN have their carriers.
     carries: bool
+    # Which of this node's own addresses are gone, as a sentence; empty where none are.
+    lost: str
     # A ruleset of ours is in force.
     ruleset: bool
     # keepalived runs.

@@ -56,6 +56,8 @@ def judge(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tuple[R
     """The verdict, and what to remember. `fresh`: what the peer had when it was asked is here."""
     if not facts.ruleset:
         return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
+    if facts.lost and not _is_last(facts):
+        return replace(state, well_since=None), Verdict(False, True, facts.lost)
     if facts.plain:
         state, _ = _catch_up(state, facts, now, fresh=fresh)
         return state, Verdict(True, False, "the ruleset is in force", state.late)
@@ -158,6 +160,11 @@ def _is_led(facts: Facts) -> bool:
     return (
         facts.role is not Role.MASTER and facts.peer is not None and facts.peer.role == Role.MASTER
     )
+
+
+def _is_last(facts: Facts) -> bool:
+    """Whether this node leads and no other can."""
+    return facts.role is Role.MASTER and not (facts.peer and facts.peer.ready)
 
 
 def _is_dead(quiet: float | None) -> bool:

@@ -93,11 +93,14 @@ class Pair:
             self._say(facts, now)
         return before != self.memory.news()
 
-    def cable(self, now: float, *, carries: bool, lan: str) -> None:
-        """Take note of the LAN, and of whether all carry; a MASTER cut off tells the peer at once."""
-        lost = self.own.carries and not carries
-        self.own = self.own.cabled(now, carries=carries, lan=lan)
-        if lost and self.own.role is Role.MASTER:
+    def cable(self, now: float, *, carries: bool, lan: str, lost: str = "") -> None:
+        """Take note of the LAN, of whether all carry, and of own addresses that were `lost` (a sentence).
+
+        A MASTER cut off tells the peer at once.
+        """
+        cut = self.own.carries and not carries
+        self.own = self.own.cabled(now, carries=carries, lan=lan, lost=lost)
+        if cut and self.own.role is Role.MASTER:
             self._say(self._facts(now), now)
 
     def become(self, role: Role, now: float) -> None:

@@ -149,6 +149,38 @@ def test_a_cable_that_is_out_and_an_interface_that_is_gone_are_a_fault(node: Liv
         vars(lan).update(vars(whole))
 
 
+@pytest.mark.parametrize("case", ["01-standard", "06-by-subnet"])
+@pytest.mark.parametrize(
+    ("interface", "home"), [("eth1", "192.168.100.2/24"), ("eth0", "203.0.113.2/24")]
+)
+def test_an_address_of_its_own_that_is_gone_is_a_fault_and_told_with_the_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, interface: str, home: str
+) -> None:
+    node = Living(monkeypatch, tmp_path, case)
+    node.stand_by()
+    node.machine.kernel.remove_address(home)
+    node.look()
+    told = node.look()
+    problem = (
+        f"{interface} has lost this node's address {home}: "
+        f"`ip addr add {home} dev {interface}` puts it back"
+    )
+    assert (told.role, told.ready, told.problems) == (Role.FAULT, False, (problem,))
+    assert problem in told.sentence
+    node.machine.kernel.add_address(interface, home)
+    node.look()
+    assert (node.look().role, node.told().problems) == (Role.BACKUP, ())
+
+
+def test_a_sync_interface_that_is_gone_moves_nothing_and_is_told(node: Living) -> None:
+    node.stand_by()
+    node.machine.kernel.link("eth2").name = "renamed"
+    node.look()
+    told = node.look()
+    assert (told.role, told.ready) == (Role.BACKUP, True)
+    assert "there is no interface eth2" in told.problems
+
+
 def test_interfaces_that_were_renumbered_are_found_by_their_subnets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

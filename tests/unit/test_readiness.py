@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.pair import readiness
+from appliance.pair.beat import Beat
 from appliance.pair.facts import Facts
 from appliance.pair.readiness import Readiness, Verdict
 from appliance.vrrp import Role
@@ -145,6 +147,24 @@ def test_a_node_whose_cable_is_out_may_lead_while_nobody_does() -> None:
     state = Readiness(0.0, caught_up=True)
     assert judge(state, cut, 10.0)[1].ready
     assert judge(state, replace(cut, role=Role.MASTER, peer=PEER), 10.0)[1].ready
+
+
+LOST = "eth1 has lost this node's address 192.168.100.2/24"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_who_lost_an_address_of_its_own_lets_go_of_what_a_peer_can_take(*, plain: bool) -> None:
+    # keepalived does not notice: as BACKUP it would hear nobody, and be a second MASTER.
+    lost = replace(FACTS, lost=LOST, plain=plain)
+    master = replace(lost, role=Role.MASTER, peer=replace(PEER, role="BACKUP", ready=True))
+    for facts in (lost, replace(lost, peer=None, advertised=False), master):
+        assert verdicts(facts, 10.0) == [Verdict(False, True, LOST)]
+
+
+@pytest.mark.parametrize("peer", [None, replace(PEER, role="FAULT", ready=False)])
+def test_a_master_that_lost_an_address_leads_on_where_nobody_else_can(peer: Beat | None) -> None:
+    alone = replace(FACTS, lost=LOST, role=Role.MASTER, peer=peer)
+    assert judge(Readiness(0.0, caught_up=True), alone, 10.0)[1].ready
 
 
 def test_the_lower_priority_never_stands_aside_for_a_failback() -> None:

@@ -60,7 +60,10 @@ def test_a_decision_is_told_once_with_its_reason_and_cause() -> None:
 
 
 def test_every_role_follows_from_every_other_and_has_a_sentence() -> None:
-    sights = [RoleSight(*flags) for flags in itertools.product((True, False), repeat=3)]
+    sights = [
+        RoleSight(holds_vgw=holds, ready=ready, links_up=up)
+        for holds, ready, up in itertools.product((True, False), repeat=3)
+    ]
     for first, second in itertools.product(sights, repeat=2):
         state, _ = decide(RoleState(), first, "a", 0.0)
         following, sentence = decide(state, second, "b", 1.0)
