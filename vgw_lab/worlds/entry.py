@@ -116,7 +116,10 @@ def _birth(pid: int) -> str:
 
     Empty when it has ended.
     """
-    stat = system.read(Path(f"/proc/{pid}/stat")) or ""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # gone, maybe between opening and reading: ESRCH
+        return ""
     words = stat.rpartition(")")[2].split()
     return words[19] if words and words[0] not in "XZ" else ""
 
