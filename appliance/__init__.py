@@ -68,6 +68,12 @@ class AddressConflict(ApplianceError):
     exit_code = 15
 
 
+class InTheWay(ApplianceError):
+    """Another program's route, rule or filter on this machine takes or drops what passes the gateway."""
+
+    exit_code = 17
+
+
 class Unsupported(ApplianceError):
     """The file asks for a rule that this node's firewall has no words for."""
 

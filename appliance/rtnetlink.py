@@ -30,7 +30,9 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_OPERSTATE = 1, 3, 5, 16
 _IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_MACVLAN_MODE = 18, 1, 2, 1
 _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE, _IFLA_EXT_MASK = 26, 8, 29
 _IFA_LOCAL = 2
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
+_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY = 1, 2, 3, 4, 5
+_RTA_PREFSRC, _RTA_TABLE, _RTA_MARK = 7, 15, 16
+_WHOLE_ANSWER = 0x3000  # RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH: the route itself, with its table
 _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK, _FRA_FWMASK = 3, 6, 10, 16
 _FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_PROTOCOL = 14, 15, 21
 _NDA_DST, _NDA_LLADDR = 1, 2
@@ -90,6 +92,29 @@ class RuleEntry:
     interface: str
     mark: int
     suppressed: int | None
+
+
+@dataclass(frozen=True)
+class WayEntry:
+    """Where the kernel would send a packet, and the route by which it would; `link` 0: it has no interface.
+
+    `protocol` is whose route it is (RTPROT_*).
+    """
+
+    table: int
+    destination: Prefix
+    gateway: Address | None
+    link: int
+    protocol: int
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A routing rule of anybody's: its priority, the table it leads to or 0, and whose it is."""
+
+    priority: int
+    table: int
+    protocol: int
 
 
 def links() -> tuple[LinkEntry, ...]:
@@ -187,6 +212,22 @@ def _route(body: bytes) -> RouteEntry:
     )
 
 
+def way(source: Address, destination: Address, link: int, mark: int) -> WayEntry:
+    """What the kernel would do with a packet that came in by an interface and bears a mark.
+
+    Nothing is sent. OSError is the kernel's word where it would drop the packet.
+    """
+    body = _RTMSG.pack(socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, _WHOLE_ANSWER)
+    body += netlink.attribute(_RTA_DST, destination.packed)
+    body += netlink.attribute(_RTA_SRC, source.packed)
+    body += netlink.attribute(_RTA_IIF, _U32.pack(link))
+    body += netlink.attribute(_RTA_MARK, _U32.pack(mark))
+    (_, answer), *_ = ask(netlink.ROUTE, netlink.message(_GET_ROUTE, netlink.ACK, body))
+    found = _route(answer)
+    whose = _RTMSG.unpack_from(answer)[5]
+    return WayEntry(found.table, found.destination, found.gateway, found.link, whose)
+
+
 def put_route(entry: RouteEntry, protocol: int) -> None:
     """Have a route, in place of any that leads there by this table."""
     body = _route_body(entry, protocol, _UNIVERSE, _UNICAST)
@@ -216,6 +257,17 @@ def rules(protocol: int) -> tuple[RuleEntry, ...]:
     told = ((body, netlink.attributes(body, _FIB_RULE_HDR.size)) for _, body in found)
     ours = bytes((protocol,))
     return tuple(_rule(body, each) for body, each in told if each.get(_FRA_PROTOCOL) == ours)
+
+
+def rulings() -> tuple[Ruling, ...]:
+    """All routing rules, whosever they are, in the order in which they count."""
+    found = []
+    for _, body in _list(_GET_RULE, _FIB_RULE_HDR.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0)):
+        told = netlink.attributes(body, _FIB_RULE_HDR.size)
+        table = _number(told.get(_FRA_TABLE)) or body[4]
+        whose = told.get(_FRA_PROTOCOL, b"\0")[0]
+        found.append(Ruling(_number(told.get(_FRA_PRIORITY)), table, whose))
+    return tuple(sorted(found, key=lambda one: one.priority))
 
 
 def _rule(body: bytes, told: dict[int, bytes]) -> RuleEntry:

@@ -78,6 +78,7 @@ PURE = (
     "appliance.agent.upkeep",
     "appliance.commands.plan_text",
     "appliance.site.locate",
+    "appliance.site.way_out",
     "appliance.site.preflight",
     "appliance.processes.deaths",
     "appliance.pair.beat",

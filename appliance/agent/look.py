@@ -13,10 +13,11 @@ from appliance.agent.keepalived import electable
 from appliance.agent.networks import Footing
 from appliance.agent.take_up import take_up
 from appliance.agent.takeover import Takeover
-from appliance.drivers import routes
+from appliance.drivers import passage, routes
 from appliance.drivers.routes import Link
 from appliance.planning.wanted import Change
 from appliance.processes import notes, programs
+from appliance.site import way_out
 from appliance.status.ledger import Event
 
 log = logging.getLogger("vgw")
@@ -38,9 +39,10 @@ def look(agent: Agent, cause: str, began: float) -> None:
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = agent.now()
     generation = conntrackd.pid if conntrackd else 0
-    agent.pair.settle(now, electable=electable(keepalived), generation=generation)
+    stolen, takes_part = _stolen(agent, stands, report), electable(keepalived)
+    agent.pair.settle(now, electable=takes_part, generation=generation, stolen=stolen)
     agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
-    lasting = [stands.lost, stands.missing, agent.pair.trouble, agent.keepalived.problem]
+    lasting = [stands.lost, stands.missing, stolen, agent.pair.trouble, agent.keepalived.problem]
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)
@@ -82,7 +84,7 @@ def _sight(agent: Agent, links: Mapping[str, Link], stands: Footing) -> roles.Ro
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
         ready=notes.is_ready(agent.run_dir),
         links_up=stands.carries,
-        lost=stands.lost,
+        unfit=agent.pair.own.unfit,
     )
 
 
@@ -93,6 +95,18 @@ def _footing(agent: Agent, links: Mapping[str, Link]) -> Footing:
         log.warning("interfaces are now %s, were %s", found.interfaces, agent.site.interfaces)
         agent.site = replace(agent.site, interfaces=found.interfaces)
     return found
+
+
+def _stolen(agent: Agent, stands: Footing, report: converge.Report) -> str:
+    """Why the kernel would not send packets from inside to the upstream router; empty where it would.
+
+    What was said before counts where the plan is not in force yet, or an interface is cut.
+    """
+    if not stands.carries or stands.lost or report.changes or report.problems:
+        return agent.pair.own.stolen
+    question = way_out.question(agent.config, stands.interfaces, agent.site.names)
+    found = passage.passages(question, agent.keepalived.links)
+    return way_out.stolen(agent.config, question, found, passage.rulings)
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

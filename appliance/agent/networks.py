@@ -14,7 +14,7 @@ class Footing:
     """What a node stands on: its interfaces, whether all carry that keepalived watches, and what is amiss.
 
     `lost` is a sentence about own addresses that are gone, which keepalived does not notice; `missing` one about
-    interfaces that are. Either is empty where there are none.
+    interfaces that are. Either is empty where none is.
     """
 
     interfaces: Interfaces

@@ -11,12 +11,15 @@ _LINE = re.compile(r'^INSTANCE "[^"]*" ([A-Z_]+) \d+$')
 
 @dataclass(frozen=True)
 class RoleSight:
-    """The world at one moment: what the role is read from, and the own addresses that are gone, as a sentence."""
+    """The world at one moment: what the role is read from.
+
+    `unfit`: why this node cannot serve although keepalived sees nothing amiss, as a sentence; else empty.
+    """
 
     holds_vgw: bool
     ready: bool
     links_up: bool
-    lost: str = ""
+    unfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,5 +71,5 @@ def _reason(sight: RoleSight) -> str:
     if not sight.links_up:
         return "an interface of the gateway is down"
     if not sight.ready:
-        return sight.lost or "the node is not ready"
+        return sight.unfit or "the node is not ready"
     return "the peer is to carry the VGW; this node stands by"

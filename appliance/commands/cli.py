@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance import ApplianceError, NotConverged, __version__, system
+from appliance import ApplianceError, InTheWay, NotConverged, __version__, system
 from appliance.commands import lab_door, operate
 from appliance.config import gateway_file
 from appliance.run_dir import RunDir
@@ -185,13 +185,19 @@ def netplan(machine: str, file: Path) -> None:
 def check(file: Path, node: str | None, role: Role | None) -> None:
     """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
     from appliance import converge
+    from appliance.drivers import passage, routes
+    from appliance.site import way_out
 
-    _, site, plan = _prepared(file, node, role, listening=True)
+    found, site, plan = _prepared(file, node, role, listening=True)
     left = converge.differences(plan, site.run_dir)
     for change in left:
         _say(str(change))
     if left:
         raise NotConverged(f"{len(left)} to do; `vgw apply` does it")
+    question = way_out.question(found.config, site.interfaces, site.names)
+    passages = passage.passages(question, routes.links())
+    if obstacle := way_out.stolen(found.config, question, passages, passage.rulings):
+        raise InTheWay(obstacle)
     _say("nothing to do")
 
 

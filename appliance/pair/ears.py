@@ -31,11 +31,18 @@ class Own:
     # The name of the LAN interface; and which own addresses are gone, as a sentence.
     lan: str = ""
     lost: str = ""
+    # Why packets from inside would not leave by the upstream router; empty where they would.
+    stolen: str = ""
     ruleset: bool = False
     # keepalived runs.
     electable: bool = True
     # conntrackd's process id; 0 where it does not run.
     generation: int = 0
+
+    @property
+    def unfit(self) -> str:
+        """Why this node cannot serve although keepalived sees nothing amiss; empty where it can."""
+        return self.lost or self.stolen
 
     def cabled(self, now: float, *, carries: bool, lan: str, lost: str) -> "Own":
         """With what was seen of the cables."""
@@ -120,7 +127,7 @@ class Ears:
             even=terms.even,
             role=own.role,
             carries=own.carries,
-            lost=own.lost,
+            unfit=own.unfit,
             ruleset=own.ruleset,
             electable=own.electable,
             asked=asked,

@@ -29,8 +29,8 @@ class Facts:
     role: Role
     # LAN and WAN have their carriers.
     carries: bool
-    # Which of this node's own addresses are gone, as a sentence; empty where none are.
-    lost: str
+    # Why this node cannot serve although keepalived sees nothing amiss, as a sentence; empty where it can.
+    unfit: str
     # A ruleset of ours is in force.
     ruleset: bool
     # keepalived runs.

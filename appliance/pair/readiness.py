@@ -56,8 +56,8 @@ def judge(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tuple[R
     """The verdict, and what to remember. `fresh`: what the peer had when it was asked is here."""
     if not facts.ruleset:
         return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
-    if facts.lost and not _is_last(facts):
-        return replace(state, well_since=None), Verdict(False, True, facts.lost)
+    if facts.unfit and not _is_last(facts):
+        return replace(state, well_since=None), Verdict(False, True, facts.unfit)
     if facts.plain:
         state, _ = _catch_up(state, facts, now, fresh=fresh)
         return state, Verdict(True, False, "the ruleset is in force", state.late)

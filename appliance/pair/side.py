@@ -116,12 +116,13 @@ class Pair:
         if self.own != was:
             self._follow(self._facts(now), now)
 
-    def settle(self, now: float, *, electable: bool, generation: int) -> None:
+    def settle(self, now: float, *, electable: bool, generation: int, stolen: str = "") -> None:
         """Take note of the programs, and have conntrackd do what the role asks for.
 
-        `electable`: keepalived runs. `generation` is conntrackd's process id or 0.
+        `electable`: keepalived runs. `generation` is conntrackd's process id or 0. `stolen`: why the kernel would
+        not send packets from inside to the upstream router, as a sentence.
         """
-        self.own = replace(self.own, electable=electable, generation=generation)
+        self.own = replace(self.own, electable=electable, generation=generation, stolen=stolen)
         self._follow(self._facts(now, leisure=True, looking=True), now)
 
     def _facts(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from appliance import netlink
+from appliance.planning.wanted import Names
 
 from .kernel_stand_ins import Door, OpenDoors, ending
 
@@ -20,6 +21,7 @@ _HEADS = {"link": 16, "address": 8, "route": 12, "rule": 12, "neighbour": 12}
 _FIRST = 16  # RTM_NEWLINK; the others follow by four
 _KINDS = ("link", "address", "route", "neighbour", "rule")
 _NEW, _DELETE, _GET, _SET = range(4)
+_OURS, _MAIN = Names(), 254
 
 
 @dataclass
@@ -52,6 +54,8 @@ class Machine:
         self.kept: dict[str, list[bytes]] = {kind: [] for kind in _KINDS}
         self.refuses: int = 0
         """The error number of every change."""
+        self.leads_nowhere: int = 0
+        """The error number with which it drops packets of others."""
         self.interruptions = 0
         """How many of the next lists change while they are told."""
         self.add_link("lo", up=True)
@@ -118,6 +122,8 @@ class Machine:
         body = message[netlink.HEAD.size :]
         if verb == _GET and flags & netlink.DUMP == netlink.DUMP:
             yield from self._told(what)
+        elif verb == _GET and what == "route":
+            yield from self._led(netlink.attributes(body, _HEADS["route"])[1])
         elif verb == _GET:
             asked = _name_of(what, body)
             found = [one for one in self.kept[what] if _name_of(what, one) == asked]
@@ -128,6 +134,13 @@ class Machine:
         else:
             change = self._alter_link if what == "link" else self._alter
             yield ending(change(what, verb, flags, body))
+
+    def _led(self, destination: bytes) -> Iterator[bytes]:
+        """The route that a packet takes: a stranger's if one is in front, else a default that gives no source."""
+        found = [] if self.leads_nowhere else [r for r in self.routes if _leads(r, destination)]
+        for route in sorted(found, key=_in_front, reverse=True)[:1]:
+            yield netlink.message(_number("route"), 0, route)
+        yield ending(self.leads_nowhere or (0 if found else errno.ENETUNREACH))
 
     def _told(self, what: str) -> Iterator[bytes]:
         shown = [link.shown(index) for index, link in self.links.items()]
@@ -162,6 +175,19 @@ class Machine:
             return errno.EEXIST
         self.kept[what] = others if verb == _DELETE else [*others, body]
         return 0
+
+
+def _in_front(route: bytes) -> bool:
+    """Whether it is a stranger's that counts before ours: it is longer, or another rule leads to it."""
+    table = int.from_bytes(netlink.attributes(route, _HEADS["route"])[15], "little")
+    return route[5] != _OURS.protocol and (route[1] > 0 or table != _MAIN)
+
+
+def _leads(route: bytes, destination: bytes) -> bool:
+    """Whether a packet of others may take it there."""
+    told, rest = netlink.attributes(route, _HEADS["route"]), 32 - route[1]
+    there = int.from_bytes(destination, "big") ^ int.from_bytes(told.get(1, bytes(4)), "big")
+    return there >> rest == 0 and (_in_front(route) or 7 not in told)
 
 
 def _number(what: str) -> int:

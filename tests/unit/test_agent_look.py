@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance import rtnetlink
+from appliance.addresses import Prefix
 from appliance.agent.guard import NO_RULES_SECONDS
 from appliance.pair import beat
 from appliance.pair.election import DEAF_PATIENCE, STUBBORN
 from appliance.planning.wanted import Names
+from appliance.rtnetlink import RouteEntry, RuleEntry
 from appliance.vrrp import Role
 
 from .agent_stand_in import Living
@@ -179,6 +182,57 @@ def test_a_sync_interface_that_is_gone_moves_nothing_and_is_told(node: Living) -
     told = node.look()
     assert (told.role, told.ready) == (Role.BACKUP, True)
     assert "there is no interface eth2" in told.problems
+
+
+def stranger(destination: str, table: int = 254, interface: int = 1) -> bytes:
+    """A route of another program's, which leads out by an interface without a gateway."""
+    entry = RouteEntry(table, Prefix(destination), None, interface, None)
+    return rtnetlink._route_body(entry, 4, 0, 1)
+
+
+def test_a_route_that_takes_the_traffic_of_others_is_a_fault_and_told_with_whose_it_is(
+    node: Living,
+) -> None:
+    node.stand_by()
+    kernel = node.machine.kernel
+    kernel.routes.append(thief := stranger("128.0.0.0/1"))
+    told = node.look()
+    problem = (
+        "packets from inside to 198.41.0.4 would leave by lo, not by eth0 via 203.0.113.1: the route 128.0.0.0/1 "
+        "of table main (protocol static) comes before ours; "
+        "`ip route del 128.0.0.0/1 dev lo table main` takes it away"
+    )
+    assert told.problems == (problem,)
+    assert node.look().role is Role.FAULT
+    kernel.routes.remove(thief)
+    node.look()
+    assert (node.look().role, node.told().problems) == (Role.BACKUP, ())
+
+
+def test_a_rule_in_front_of_ours_is_told_by_its_priority(node: Living) -> None:
+    node.stand_by()
+    kernel = node.machine.kernel
+    kernel.routes.append(stranger("0.0.0.0/0", table=52))
+    kernel.rules.append(rtnetlink._rule_body(RuleEntry(5270, 1, 52, "", 0, None), 3))
+    (problem,) = node.look().problems
+    assert problem.endswith(
+        "the routing rule 5270 to table 52 (protocol boot) comes before ours; `ip rule del pref 5270` takes it away"
+    )
+
+
+def test_packets_from_inside_that_the_kernel_would_drop_are_told(node: Living) -> None:
+    node.stand_by()
+    kernel = node.machine.kernel
+    node.look()
+    kernel.leads_nowhere = errno.EINVAL
+    (problem,) = node.look().problems
+    assert problem == (
+        "the kernel would drop packets from inside to 8.8.8.8 (Invalid argument): "
+        "`ip rule` and `ip route` show what leads them nowhere"
+    )
+    kernel.rules.append(rtnetlink._rule_body(RuleEntry(5270, 1, 52, "", 0, None), 3))
+    (problem,) = node.look().problems
+    assert "(Invalid argument): the routing rule 5270 to table 52 (protocol boot)" in problem
 
 
 def test_interfaces_that_were_renumbered_are_found_by_their_subnets(

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import __version__, system
+from appliance import __version__, rtnetlink, system
 from appliance.__main__ import main
+from appliance.addresses import Prefix
 from appliance.drivers import sysctl
+from appliance.rtnetlink import RouteEntry
 from appliance.run_dir import RunDir
 from appliance.status import node_status
 from appliance.vrrp import Role
@@ -80,6 +82,15 @@ def test_apply_does_what_check_said_and_then_there_is_nothing_to_do(vgw: Vgw, he
     assert vgw("apply") == (0, wanted, "")
     assert here.machine.table.exists() and here.machine.forwards()
     assert vgw("check") == vgw("apply") == (0, "nothing to do\n", "")
+
+
+def test_check_names_a_route_of_others_that_takes_the_traffic(vgw: Vgw, here: Host) -> None:
+    vgw("apply")
+    thief = RouteEntry(254, Prefix("128.0.0.0/1"), None, here.machine.kernel.index_of("lo"), None)
+    here.machine.kernel.routes.append(rtnetlink._route_body(thief, 4, 0, 1))
+    code, out, err = vgw("check")
+    assert (code, out) == (17, "")
+    assert "the route 128.0.0.0/1 of table main (protocol static) comes before ours" in err
 
 
 def test_teardown_leaves_nothing_of_ours(vgw: Vgw, here: Host, run_dir: RunDir) -> None:

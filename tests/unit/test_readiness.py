@@ -155,7 +155,7 @@ LOST = "eth1 has lost this node's address 192.168.100.2/24"
 @pytest.mark.parametrize("plain", [False, True])
 def test_who_lost_an_address_of_its_own_lets_go_of_what_a_peer_can_take(*, plain: bool) -> None:
     # keepalived does not notice: as BACKUP it would hear nobody, and be a second MASTER.
-    lost = replace(FACTS, lost=LOST, plain=plain)
+    lost = replace(FACTS, unfit=LOST, plain=plain)
     master = replace(lost, role=Role.MASTER, peer=replace(PEER, role="BACKUP", ready=True))
     for facts in (lost, replace(lost, peer=None, advertised=False), master):
         assert verdicts(facts, 10.0) == [Verdict(False, True, LOST)]
@@ -163,7 +163,7 @@ def test_who_lost_an_address_of_its_own_lets_go_of_what_a_peer_can_take(*, plain
 
 @pytest.mark.parametrize("peer", [None, replace(PEER, role="FAULT", ready=False)])
 def test_a_master_that_lost_an_address_leads_on_where_nobody_else_can(peer: Beat | None) -> None:
-    alone = replace(FACTS, lost=LOST, role=Role.MASTER, peer=peer)
+    alone = replace(FACTS, unfit=LOST, role=Role.MASTER, peer=peer)
     assert judge(Readiness(0.0, caught_up=True), alone, 10.0)[1].ready
 
 
