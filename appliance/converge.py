@@ -1,11 +1,13 @@
 """Bring the machine to the plan: read, differ, apply, and look again."""
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from appliance import ApplianceError, NotConverged
+from appliance.bulkhead import bulkhead
 from appliance.drivers import files, firewall, links, routes, sysctl, xfrm
 from appliance.drivers.firewall import Firewall
 from appliance.planning.wanted import Change, Plan
@@ -83,20 +85,17 @@ def converge(
     done: list[Change] = []
     problems: list[ApplianceError] = []
     for stage in stages(plan, run_dir):
-        try:
-            changes = stage.diff()
-            if stage.name == "forwarding" and plan.forwarding and (changes or done or problems):
+        changes: tuple[Change, ...] = ()
+        with bulkhead(f"the look at the {stage.name}", problems.append):
+            found = stage.diff()
+            if stage.name == "forwarding" and plan.forwarding and (found or done or problems):
                 _interlock(plan, firewall.of(plan.names, run_dir))
-        except ApplianceError as error:
-            problems.append(error)
-            continue
+            changes = found
         for change in changes:
             on_change(change)
-            try:
+            with bulkhead(f"the change {change}", problems.append):
                 stage.apply([change])
                 done.append(change)
-            except ApplianceError as error:
-                problems.append(error)
     return Report(tuple(done), tuple(problems))
 
 
@@ -128,6 +127,10 @@ def converge_fully(
 def only_one(run_dir: RunDir) -> Iterator[None]:
     """Hold the node's lock, so that the agent and a command never change the machine at once."""
     run_dir.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with run_dir.lock.open("w", encoding="ascii") as lock:
+    # Nothing is written to it, so a full or read-only file system, where it is there already, does no harm.
+    lock = os.open(run_dir.lock, os.O_RDONLY | os.O_CREAT, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)

@@ -1,6 +1,7 @@
 """The one door to the machine: programs, files and the clock."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -12,10 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from appliance import CommandFailed, MissingProgram
+from appliance import ApplianceError, CommandFailed, MissingProgram
 
 # Debian keeps the daemons and the firewall tools here; a plain user's PATH often does not.
 ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_REMEDIES = {
+    errno.ENOSPC: "; make room on its file system (`df`)",
+    errno.EDQUOT: "; make room on its file system (`df`)",
+    errno.EROFS: "; mount its file system writable",
+}
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,23 @@ def attempt(argv: Sequence[str], text: str | None = None, timeout: float = 30.0)
     """Run a program to its end and return how it ended, whatever the exit code.
 
     `text` goes to its standard input; `timeout` is in seconds. Raises MissingProgram, and
-    CommandFailed when the time is up.
+    CommandFailed when the time is up or it cannot be started.
     """
     command = [program(argv[0]), *argv[1:]]
     try:
         done = subprocess.run(
-            command, input=text or "", capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            input=text or "",
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"{' '.join(argv)}: no end after {timeout:g} s; stopped it") from None
+    except OSError as error:
+        raise _not_started(argv, error) from None
     return Result(done.returncode, done.stdout, done.stderr)
 
 
@@ -80,13 +94,16 @@ class Child:
 
     def __init__(self, argv: Sequence[str]) -> None:
         command = [program(argv[0]), *argv[1:]]
-        self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - until `result`
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-        )
+        try:
+            self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - until `result`
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+            )
+        except OSError as error:
+            raise _not_started(argv, error) from None
 
     def ended(self) -> bool:
         """Whether it has ended."""
@@ -106,8 +123,12 @@ class Child:
 
 
 def child(argv: Sequence[str]) -> Child:
-    """Start a program and go on. Raises MissingProgram."""
+    """Start a program and go on. Raises MissingProgram and CommandFailed."""
     return Child(argv)
+
+
+def _not_started(argv: Sequence[str], error: OSError) -> CommandFailed:
+    return CommandFailed(f"{' '.join(argv)}: cannot be started: {error.strerror}")
 
 
 def become(argv: Sequence[str]) -> NoReturn:
@@ -120,31 +141,65 @@ def become(argv: Sequence[str]) -> NoReturn:
 
 
 def read(path: Path) -> str | None:
-    """The text of a file, or None where there is no such file."""
+    """The text of a file, or None where there is no such file. Raises ApplianceError where it cannot be read.
+
+    What is no text shows as U+FFFD: whoever looks for a word does not find it.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise ApplianceError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def replace(path: Path, text: str, mode: int = 0o600) -> None:
-    """Put a file in place whole: a reader sees the former text or this one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Put a file in place whole: a reader sees the former text or this one, never a part.
+
+    Raises ApplianceError where that cannot be done; the former file is there still.
+    """
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, mode)
-        os.rename(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(name, mode)
+            os.rename(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
+def overwrite(path: Path, text: str) -> None:
+    """Put a text in place of one of the same length, at one stroke and on a full file system too.
+
+    A few bytes that are written over need no room. Raises ApplianceError.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY)
+        try:
+            os.pwrite(handle, text.encode(), 0)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _not_written(path, error) from None
 
 
 def remove(path: Path) -> None:
-    """Delete a file that may be gone already."""
-    path.unlink(missing_ok=True)
+    """Delete a file that may be gone already. Raises ApplianceError where it cannot be."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> ApplianceError:
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return ApplianceError(f"{path} cannot be written: {error.strerror}{remedy}")
 
 
 def writable(path: Path) -> bool:

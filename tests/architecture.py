@@ -19,6 +19,7 @@ PRODUCT, LAB = "appliance", "vgw_lab"
 # The product's packages and single modules, low to high: each imports what stands before it.
 PRODUCT_ORDER = {
     "__init__": "the version, and the errors with their exit codes",
+    "bulkhead": "what goes wrong in one step is told, and the next goes on",
     "vrrp": "the protocol's arithmetic",
     "netlink": "the messages that the kernel is spoken to in",
     "netlink_door": "a question to the kernel in such messages, and the whole answer",

@@ -9,6 +9,7 @@ from appliance.agent.guard import Guard
 from appliance.agent.keepalived import Keepalived
 from appliance.agent.takeover import Takeover
 from appliance.agent.upkeep import Upkeep
+from appliance.bulkhead import Bulkheads
 from appliance.config.model import Config
 from appliance.drivers import firewall
 from appliance.pair.side import Pair
@@ -57,6 +58,11 @@ class Agent:
         return self.accepted.node
 
     @property
+    def bulkheads(self) -> Bulkheads:
+        """Keep what goes wrong in one step from the others."""
+        return self.guard.bulkheads
+
+    @property
     def run_dir(self) -> RunDir:
         """The node's run directory."""
         return self.site.run_dir
@@ -72,6 +78,9 @@ class Agent:
 
 def begin(found: Accepted, site: Site, doors: AgentDoors) -> Agent:
     """An agent that has looked at nothing yet."""
-    pair = Pair(found.config, found.node, site.run_dir, doors.monotonic(), doors.pair)
-    guard = Guard(firewall.of(site.names, site.run_dir))
+    bulkheads = Bulkheads(doors.monotonic)
+    pair = Pair(
+        found.config, found.node, site.run_dir, doors.monotonic(), doors.pair, bulkheads=bulkheads
+    )
+    guard = Guard(firewall.of(site.names, site.run_dir), bulkheads)
     return Agent(found, site, doors, pair, guard, Keepalived(doors))

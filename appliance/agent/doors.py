@@ -42,12 +42,13 @@ def forwarded() -> int:
 class AgentDoors:
     """All doors of an agent, with those of its side of the pair.
 
-    `sources` opens what is waited for, given the run directory and the firewall's notices;
+    `sources` opens what is waited for, given the run directory and the firewall's notices; `pause` waits where that fails;
     `vrrp_sockets` counts those of a process, None where that cannot be told.
     """
 
     pair: Doors = field(default_factory=Doors)
     monotonic: Callable[[], float] = system.monotonic
+    pause: Callable[[float], None] = system.pause
     sources: Callable[[RunDir, Sequence[tuple[int, int]]], SourcesDoor] = Sources
     forwarded: Callable[[], int] = forwarded
     vrrp_sockets: Callable[[int], int | None] = adverts.sockets

@@ -8,11 +8,11 @@ from dataclasses import replace
 from appliance import ApplianceError, converge
 from appliance.agent import networks, roles, snapshot
 from appliance.agent.agent import Agent, LastChange
-from appliance.agent.guard import NO_RULES_SECONDS
 from appliance.agent.keepalived import electable
 from appliance.agent.networks import Footing
 from appliance.agent.take_up import take_up
 from appliance.agent.takeover import Takeover
+from appliance.bulkhead import bulkhead
 from appliance.drivers import passage, routes
 from appliance.drivers.routes import Link
 from appliance.planning.wanted import Change
@@ -28,25 +28,30 @@ def look(agent: Agent, cause: str, began: float) -> None:
 
     `cause` says what made the agent look, `began` when it did, on the monotonic clock.
     """
+    step = agent.bulkheads.step
     if agent.pair.contested:
-        _let_go(agent)
+        with step("letting the VGW go"):
+            _let_go(agent)
     stands, report = _look_once(agent, cause, began)
     if report.problems:
         # The world may have moved on between the look and the deed; only what stays is a problem.
         stands, report = _look_once(agent, "found by looking again", agent.now())
     _guard(agent, seen=report.clean)
-    agent.programs = programs.programs(agent.run_dir)
+    with step("the look at the programs"):
+        agent.programs = programs.programs(agent.run_dir)
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = agent.now()
     generation = conntrackd.pid if conntrackd else 0
     stolen, takes_part = _stolen(agent, stands, report), electable(keepalived)
     agent.pair.settle(now, electable=takes_part, generation=generation, stolen=stolen)
-    agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
-    lasting = [stands.lost, stands.missing, stolen, agent.pair.trouble, agent.keepalived.problem]
+    with step("the look at keepalived"):
+        agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
+    lasting = [stands.lost, stands.missing, stolen, agent.keepalived.problem]
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)
-    snapshot.tell(agent)
+    with step("the status"):
+        snapshot.tell(agent)
 
 
 def _let_go(agent: Agent) -> None:
@@ -61,36 +66,57 @@ def _let_go(agent: Agent) -> None:
 
 
 def _look_once(agent: Agent, cause: str, began: float) -> tuple[Footing, converge.Report]:
-    """Decide the role and bring the machine to its plan; with what the node stands on."""
-    was = agent.state.role
-    links = agent.keepalived.links = routes.links()
-    stands = _footing(agent, links)
-    agent.pair.cable(began, carries=stands.carries, lan=stands.interfaces.lan, lost=stands.lost)
-    sight = _sight(agent, links, stands)
-    agent.state, sentence = roles.decide(agent.state, sight, cause, began)
-    if sentence:
-        _change_role(agent, str(was or ""), cause, sentence, began)
-    with converge.only_one(agent.run_dir):
+    """Decide the role and bring the machine to its plan; with what the node stands on.
+
+    Where the role cannot be read it stays.
+    """
+    was, seen = agent.state.role, False
+    stands = _as_before(agent)
+    with agent.bulkheads.step("the reading of the role"):
+        links = agent.keepalived.links = routes.links()
+        stands, seen = _footing(agent, links), True
+        agent.pair.cable(began, carries=stands.carries, lan=stands.interfaces.lan, lost=stands.lost)
+        sight = _sight(agent, links, stands)
+        agent.state, sentence = roles.decide(agent.state, sight, cause, began)
+        if sentence:
+            _change_role(agent, str(was or ""), cause, sentence, began)
+    agent.guard.note(agent.now(), blind=not seen, mute=agent.pair.mute)
+    report, reloaded, errors = converge.Report(), False, list[ApplianceError]()
+    with contextlib.ExitStack() as held, bulkhead("the plan", errors.append):
+        with agent.bulkheads.step("the node's lock"):
+            held.enter_context(converge.only_one(agent.run_dir))
         reloaded = agent.reload and take_up(agent)
         report = converge.converge(agent.plan(), agent.run_dir)
     if report.changes and was and not reloaded:  # what a new role asks for was put above
         _tell_repairs(agent, report.changes)
-    return stands, report
+    return stands, replace(report, problems=(*report.problems, *errors))
 
 
 def _sight(agent: Agent, links: Mapping[str, Link], stands: Footing) -> roles.RoleSight:
-    vgw = agent.config.vgw.address.ip
+    vgw, was = agent.config.vgw.address.ip, agent.pair.memory.verdict.ready
     return roles.RoleSight(
         holds_vgw=any(own.ip == vgw for link in links.values() for own in link.addresses),
-        ready=notes.is_ready(agent.run_dir),
+        ready=agent.bulkheads.ask(
+            "the word to keepalived", lambda: notes.is_ready(agent.run_dir), was
+        ),
         links_up=stands.carries,
         unfit=agent.pair.own.unfit,
     )
 
 
+def _as_before(agent: Agent) -> Footing:
+    """What the node stands on, as far as is known without another look."""
+    own, interfaces = agent.pair.own, agent.site.interfaces
+    return Footing(interfaces, carries=own.carries, lost=own.lost, missing="")
+
+
 def _footing(agent: Agent, links: Mapping[str, Link]) -> Footing:
     """What the node stands on now; the plan follows interfaces that have other names."""
-    found = networks.footing(agent.config, agent.node, agent.site.interfaces, links)
+    found = agent.bulkheads.ask(
+        "the search for the interfaces",
+        lambda: networks.footing(agent.config, agent.node, agent.site.interfaces, links),
+        _as_before(agent),
+    )
     if found.interfaces != agent.site.interfaces:
         log.warning("interfaces are now %s, were %s", found.interfaces, agent.site.interfaces)
         agent.site = replace(agent.site, interfaces=found.interfaces)
@@ -104,24 +130,29 @@ def _stolen(agent: Agent, stands: Footing, report: converge.Report) -> str:
     """
     if not stands.carries or stands.lost or report.changes or report.problems:
         return agent.pair.own.stolen
-    question = way_out.question(agent.config, stands.interfaces, agent.site.names)
-    found = passage.passages(question, agent.keepalived.links)
-    return way_out.stolen(agent.config, question, found, passage.rulings)
+    with agent.bulkheads.step("the question for the way of packets from inside"):
+        question = way_out.question(agent.config, stands.interfaces, agent.site.names)
+        found = passage.passages(question, agent.keepalived.links)
+        return way_out.stolen(agent.config, question, found, passage.rulings)
+    return agent.pair.own.stolen
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:
     """Follow a role that was just decided: the routes first, then the peer is told and the measure begins."""
-    role, at = agent.state.role, agent.doors.pair.wall()
+    role, at = agent.state.role, agent.bulkheads.ask("the clock", agent.doors.pair.wall, 0.0)
     assert role
     moved_ms = _move_routes(agent, began)
     agent.last = LastChange(sentence, at, moved_ms)
     agent.pair.become(role, began)
     log.info(sentence)
     event = Event(at, agent.node, "role", was, str(role), cause, sentence, moved_ms=moved_ms)
-    if agent.takeover:
-        agent.takeover.end()
-    last, interval = agent.pair.last_advert, agent.config.vgw.advert_interval
-    agent.takeover = Takeover(agent.run_dir, event, began, last, interval, agent.doors)
+    former, agent.takeover = agent.takeover, None
+    with agent.bulkheads.step("the event of a change of role"):
+        if former:
+            former.end()
+    with agent.bulkheads.step("the measure of a change of role"):
+        last, interval = agent.pair.last_advert, agent.config.vgw.advert_interval
+        agent.takeover = Takeover(agent.run_dir, event, began, last, interval, agent.doors)
 
 
 def _move_routes(agent: Agent, began: float) -> float:
@@ -129,7 +160,7 @@ def _move_routes(agent: Agent, began: float) -> float:
 
     Returns the milliseconds since `began`. Whatever fails here is tried again at once, and then told.
     """
-    with contextlib.suppress(ApplianceError):
+    with agent.bulkheads.step("the routes of a new role"):
         routes.put(agent.plan().routes, agent.site.names.protocol)
     return round((agent.now() - began) * 1000, 2)
 
@@ -138,10 +169,10 @@ def _guard(agent: Agent, *, seen: bool) -> None:
     """No ruleset, no MASTER; and where it does not come back, no node."""
     now = agent.now()
     agent.pair.guard(now, ruleset=agent.guard.protects(now, seen=seen))
-    if agent.guard.gave_up(now):
+    if reason := agent.guard.gave_up(now):
         problems = "; ".join(agent.upkeep.problems)
-        reason = f"no ruleset in force for {NO_RULES_SECONDS:.0f} s: {problems}"
-        programs.bring_down(agent.run_dir, reason)
+        with agent.bulkheads.step("the end of the node"):
+            programs.bring_down(agent.run_dir, f"{reason}: {problems}")
 
 
 def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:

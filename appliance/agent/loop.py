@@ -11,13 +11,15 @@ from appliance import ApplianceError, CommandFailed
 from appliance.agent import agent as agents
 from appliance.agent import roles
 from appliance.agent.agent import Agent
-from appliance.agent.doors import AgentDoors
+from appliance.agent.doors import AgentDoors, SourcesDoor
 from appliance.agent.look import look
+from appliance.agent.sources import Heard
 from appliance.agent.takeover import TAKEOVER_STEP
 from appliance.processes import programs
 from appliance.site import accepted, this_node
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
+HEARING_RETRY = 0.01  # seconds that pass at least between two attempts to hear, where one failed
 
 _BESIDE_ERRORS = "%s cannot be used, so the node goes on by what it took up last, %s:\n%s"
 
@@ -37,7 +39,8 @@ def main(path: Path, node: str | None = None, doors: AgentDoors | None = None) -
             log.error(_BESIDE_ERRORS, path, run_dir.accepted, "\n".join(found.file_errors))
         site = this_node.site(found.config, found.node, path)
         agent = agents.begin(found, site, doors or AgentDoors())
-        accepted.keep(run_dir, found)
+        with agent.bulkheads.step("keeping the file"):
+            accepted.keep(run_dir, found)
         # All that was imported lives as long as the process: take it out of the garbage collector's walks.
         gc.freeze()
         run(agent)
@@ -55,11 +58,11 @@ def run(agent: Agent) -> None:
     sources = agent.doors.sources(agent.run_dir, agent.guard.firewall.notices)
     look(agent, "read at start", agent.now())
     next_tick = agent.now() + TICK
-    while not sources.told_to_stop():
-        heard = sources.wait(agent.pair.filenos(), _wait(agent, next_tick))
+    ask = agent.bulkheads.ask
+    while not ask("the word to stop", sources.told_to_stop, False):
+        heard = _hear(agent, sources, next_tick)
         began = agent.now()
-        if agent.takeover and agent.takeover.over(began):
-            agent.takeover = None
+        _measure(agent, began)
         cause = "found by looking"
         if heard.lines:
             cause = roles.cause(heard.lines) or cause
@@ -67,12 +70,30 @@ def run(agent: Agent) -> None:
             cause = agent.pair.memory.verdict.reason
         elif began < next_tick and not heard.local:
             continue
-        agent.reload = sources.told_to_reload() or agent.reload
+        agent.reload = ask("the word to reload", sources.told_to_reload, False) or agent.reload
         look(agent, cause, began)
         next_tick = agent.now() + TICK
-    if agent.takeover:
-        agent.takeover.end()
+    with agent.bulkheads.step("the event of a change of role"):
+        if agent.takeover:
+            agent.takeover.end()
     log.info("the agent ends; the kernel forwards on as it was told")
+
+
+def _hear(agent: Agent, sources: SourcesDoor, next_tick: float) -> Heard:
+    """What has come; where that cannot be heard, a look is due after as long."""
+    seconds = _wait(agent, next_tick)
+    with agent.bulkheads.step("waiting for what comes"):
+        return sources.wait(agent.pair.filenos(), seconds)
+    agent.doors.pause(max(seconds, HEARING_RETRY))
+    return Heard()
+
+
+def _measure(agent: Agent, now: float) -> None:
+    """End the measure of a change of role, where there is no more to wait for, or it fails."""
+    takeover, agent.takeover = agent.takeover, None
+    with agent.bulkheads.step("the measure of a change of role"):
+        if takeover and not takeover.over(now):
+            agent.takeover = takeover
 
 
 def _wait(agent: Agent, next_tick: float) -> float:

@@ -14,27 +14,27 @@ def tell(agent: Agent) -> None:
 
 
 def _of(agent: Agent) -> node_status.Snapshot:
-    vgw = agent.config.vgw
+    vgw, ask = agent.config.vgw, agent.bulkheads.ask
     return node_status.Snapshot(
         node=agent.node,
         config=str(agent.site.config_path),
         role=agent.state.role or Role.FAULT,
         since=agent.last.at,
-        written=agent.doors.pair.wall(),
+        written=ask("the clock", agent.doors.pair.wall, 0.0),
         sentence=agent.last.sentence,
         vgw=str(vgw.address),
         wan_vip=str(agent.config.wan.address),
         profile=vgw.profile,
         failback=str(vgw.failback),
         promise=pair_status.promise(agent.config),
-        ready=notes.is_ready(agent.run_dir),
+        ready=ask("the word to keepalived", lambda: notes.is_ready(agent.run_dir), False),
         role_changes=agent.state.changes,
         repairs=agent.upkeep.repairs,
         repaired=agent.upkeep.repaired,
-        problems=agent.upkeep.problems,
+        problems=(*agent.upkeep.problems, *agent.bulkheads.problems),
         file_errors=agent.accepted.file_errors,
         moved_ms=agent.last.moved_ms,
-        resident_mb=system.resident_mb(),
+        resident_mb=ask("the agent's memory", system.resident_mb, 0.0),
         programs={name: program.state for name, program in agent.programs.items()},
         pair=pair_status.of(agent.pair),
         dropped=tuple(

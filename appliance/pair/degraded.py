@@ -15,7 +15,7 @@ def why(facts: Facts, progress: Progress, late: str) -> str:
     `late`: how the wait for replicas ended, if it ended without them.
     """
     peer, master = facts.peer, facts.role is Role.MASTER
-    if facts.entries > FULL * facts.limit:
+    if facts.limit and facts.entries > FULL * facts.limit:
         return (
             f"the connection table holds {facts.entries} of {facts.limit} entries: raise "
             "net.netfilter.nf_conntrack_max on the host"

@@ -1,11 +1,12 @@
 """What the node hears: beats, adverts, answers, the connection table and conntrackd; and the facts of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from appliance import ApplianceError
+from appliance.bulkhead import Bulkheads
 from appliance.config.model import Failback
+from appliance.conntrack.orders import Outcome
 from appliance.pair import readiness
 from appliance.pair.doors import ConntrackdDoor, Doors, Wires
 from appliance.pair.facts import Facts
@@ -58,15 +59,23 @@ class Own:
 class Ears:
     """Everything that comes in, and what of it has to be kept to tell how long ago it was."""
 
-    def __init__(self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, now: float):
+    def __init__(
+        self,
+        terms: Terms,
+        wires: Wires,
+        doors: Doors,
+        door: ConntrackdDoor,
+        bulkheads: Bulkheads,
+        now: float,
+    ) -> None:
         self.terms, self.wires, self.began = terms, wires, now
-        self.table, self.conntrackd, self.lan, self.wall = doors.table, door, doors.lan, doors.wall
+        self.doors, self.conntrackd, self.bulkheads = doors, door, bulkheads
         self.peer = Peer(terms.peer)
         self.sampled = -math.inf
-        # Why something could not be looked at, or an order was refused; empty where nothing failed.
-        self.trouble = ""
-        # How many entries the table may have; 0 until it was read.
-        self.limit = 0
+        # The peer's last advert, as far as it could be read.
+        self.advert: Advert | None = None
+        # How many entries the table has, and may have; 0 until it was read.
+        self.entries = self.limit = 0
         # What went wrong since conntrackd started, as it told last.
         self.counters: Mapping[str, int] = {}
 
@@ -84,16 +93,20 @@ class Ears:
     def hear(self, now: float) -> bool:
         """Take in beats and answers; whether the peer has said that it is no MASTER any more, but in FAULT."""
         left = False
-        for datagram in self.wires.beats.receive():
+        nothing: Sequence[bytes] = ()
+        for datagram in self.bulkheads.ask("the peer's beats", self.wires.beats.receive, nothing):
             was_master = self.peer.is_master
-            if self.peer.take(datagram, now):
-                left = left or (was_master and self.peer.in_fault)
+            with self.bulkheads.step("a beat"):
+                if self.peer.take(datagram, now):
+                    left = left or (was_master and self.peer.in_fault)
         self.peer.fell_silent(now)
         if pings := self.wires.pings:
-            pings.receive(now)
+            with self.bulkheads.step("the answers from the way out"):
+                pings.receive(now)
             if now >= self.next_sample():
                 self.sampled = now
-                pings.sample(now)
+                with self.bulkheads.step("the question to the way out"):
+                    pings.sample(now)
         return left
 
     def next_sample(self) -> float:
@@ -106,19 +119,17 @@ class Ears:
         """What is known now.
 
         `asked`: a switchover's note is there. `looking`: what costs is to be looked at too: conntrackd's queues, as much as all
-        else together, and the table's limit. Raises MissingKernelFeature without connection tracking.
+        else together, and the table's limit. What cannot be looked at is what it was, or not known.
         """
-        terms, peer = self.terms, self.peer
-        self.trouble = ""
-        advert, passed = self._advert()
-        last = now - passed if advert else self.began
+        terms, peer, wires = self.terms, self.peer, self.wires
+        ask = self.bulkheads.ask
+        passed = self._listen()
+        last = now - passed if self.advert else self.began
         recent = 4 * terms.advert_interval + 1
         caught_up = memory.readiness.caught_up
-        if looking or not self.limit:
-            self.limit = self.table.limit()
-        outcome = self.conntrackd.outcome(now) if leisure else None
-        if outcome:
-            self.trouble, self.counters = outcome.problem, outcome.counters or self.counters
+        self._count(again=looking)
+        outcome = self._outcome(memory, now) if leisure else None
+        port = terms.sync_port
         return Facts(
             plain=terms.failback is Failback.PLAIN,
             never=terms.failback is Failback.NEVER,
@@ -132,37 +143,64 @@ class Ears:
             electable=own.electable,
             asked=asked,
             listened=now - self.began > readiness.GRACE,
-            quiet=self.wires.pings.quiet(now) if self.wires.pings else None,
-            still=self.lan.still(own.lan, now),
+            quiet=ask("the way out", lambda: _quiet(wires, now), None),
+            still=ask("the LAN's traffic", lambda: self.doors.lan.still(own.lan, now), None),
             deaf=None if last >= own.back else now - own.back,
-            advertised=bool(advert and advert.priority and passed < recent),
-            missed=not advert or passed > 1.5 * terms.advert_interval,
-            outranked=bool(advert and advert.priority > terms.priority),
-            macs=tuple(MacHeard(one.interface, one.mac, one.read(now)) for one in self.wires.macs),
+            advertised=bool(self.advert and self.advert.priority and passed < recent),
+            missed=not self.advert or passed > 1.5 * terms.advert_interval,
+            outranked=bool(self.advert and self.advert.priority > terms.priority),
+            macs=ask("the virtual MACs' frames", lambda: _frames(wires, now), ()),
             parted=peer.parted(own.role, own.became, last, terms.patience),
             peer=peer.beat,
             peers_quiet=peer.quiet(now),
             peers_still=peer.still(now),
             same_file=peer.goes_by(terms.digest, terms.legacy_digest),
-            entries=self.table.count(),
+            entries=self.entries,
             limit=self.limit,
             arrived=self._arrived(own, memory),
             generation=own.generation,
-            queues=self.conntrackd.queues(terms.sync_port) if looking or not caught_up else None,
+            queues=ask("conntrackd's queues", lambda: self.conntrackd.queues(port), None)
+            if looking or not caught_up
+            else None,
             outcome=outcome,
             leisure=leisure,
         )
 
-    def _advert(self) -> tuple[Advert | None, float]:
-        """The peer's last advert, and how long ago it came: it is stamped by the wall clock."""
-        advert = self.wires.adverts.read()
-        return advert, self.wall() - advert.at if advert else math.inf
+    def _listen(self) -> float:
+        """Take note of the peer's last advert; how long ago it came: it is stamped by the wall clock."""
+        self.advert = self.bulkheads.ask("VRRP's adverts", self.wires.adverts.read, self.advert)
+        return self.doors.wall() - self.advert.at if self.advert else math.inf
+
+    def _count(self, *, again: bool) -> None:
+        """Take note of the table's size, and of its limit where that is not known or is to be read again."""
+        with self.bulkheads.step("the connection table's size"):
+            self.entries = self.doors.table.count()
+            if again or not self.limit:
+                self.limit = self.doors.table.limit()
+
+    def _outcome(self, memory: Memory, now: float) -> Outcome | None:
+        """How the order under way ended; one of which nobody can tell has failed."""
+        with self.bulkheads.step("conntrackd's answer"):
+            outcome = self.conntrackd.outcome(now)
+            self.counters = (outcome.counters if outcome else None) or self.counters
+            return outcome
+        order = memory.replication.queue.under_way
+        return Outcome(order, f"nobody can tell how `{order}` ended") if order else None
 
     def _arrived(self, own: Own, memory: Memory) -> frozenset[int]:
         """Those of the peer's canaries that are in the table, of all that are awaited."""
         awaited = memory.replication.canaries.looked_for(self.peer.beat, own.role)
-        try:
-            return frozenset(number for number in awaited if self.table.planted(number))
-        except ApplianceError as error:
-            self.trouble = str(error)
-            return frozenset()
+        planted = self.doors.table.planted
+        return self.bulkheads.ask(
+            "the look for canaries",
+            lambda: frozenset(number for number in awaited if planted(number)),
+            frozenset(),
+        )
+
+
+def _quiet(wires: Wires, now: float) -> float | None:
+    return wires.pings.quiet(now) if wires.pings else None
+
+
+def _frames(wires: Wires, now: float) -> tuple[MacHeard, ...]:
+    return tuple(MacHeard(one.interface, one.mac, one.read(now)) for one in wires.macs)

@@ -10,15 +10,15 @@ from appliance.vrrp import Role
 
 def of(pair: Pair) -> PairStatus:
     """The verdict, the way out, the tables, the replication, and the peer's last beat."""
-    memory, ears, table = pair.memory, pair.ears, pair.ears.table
+    memory, ears, ask = pair.memory, pair.ears, pair.bulkheads.ask
     canaries, pings, said = memory.replication.canaries, ears.wires.pings, ears.peer.beat
     return PairStatus(
         reason=memory.verdict.reason,
         aside=memory.verdict.aside,
-        uplink=pings.works() if pings else None,
-        entries=table.count(),
-        entries_limit=table.limit(),
-        refused=table.refused(),
+        uplink=ask("whether the way out works", pings.works, None) if pings else None,
+        entries=ears.entries,
+        entries_limit=ears.limit,
+        refused=ask("the count of refused flows", pair.doors.table.refused, None),
         canary=canaries.number,
         lag_ms=canaries.lag_ms,
         degraded=memory.degraded or memory.unheard,

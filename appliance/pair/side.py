@@ -1,8 +1,9 @@
 """The node's side of the pair: what is heard, what follows, and what is said and done."""
 
-import logging
 from dataclasses import replace
 
+from appliance import CommandFailed, system
+from appliance.bulkhead import Bulkheads
 from appliance.config.model import Config
 from appliance.pair import judgement
 from appliance.pair.doors import Doors
@@ -16,24 +17,30 @@ from appliance.wires.adverts import Advert
 
 WATCH = 0.01  # seconds between two looks for what may happen at any moment
 
-log = logging.getLogger("vgw")
-
 
 class Pair:
     """One node of the pair: its ears, its judgement's memory, and its voice.
 
     The agent says what it has seen of the node (`cable`, `become`, `guard`, `settle`), and gives it
-    time (`serve`). Each makes the facts of the moment and has done what follows of them.
+    time (`serve`). Each makes the facts of the moment and has done what follows of them. None raises:
+    what fails is told by the bulkheads.
     """
 
     def __init__(
-        self, config: Config, node: str, run_dir: RunDir, now: float, doors: Doors | None = None
+        self,
+        config: Config,
+        node: str,
+        run_dir: RunDir,
+        now: float,
+        doors: Doors | None = None,
+        bulkheads: Bulkheads | None = None,
     ) -> None:
         self.run_dir, self.doors = run_dir, doors or Doors()
+        self.bulkheads = bulkheads or Bulkheads(system.monotonic)
         ours, wires = terms(config, node), self.doors.wires(config, node, now)
         conntrackd, self.files = self.doors.conntrackd(run_dir), self.doors.files(run_dir)
-        self.ears = Ears(ours, wires, self.doors, conntrackd, now)
-        self.voice = Voice(ours, wires, self.doors, conntrackd, self.files)
+        self.ears = Ears(ours, wires, self.doors, conntrackd, self.bulkheads, now)
+        self.voice = Voice(ours, wires, self.doors, conntrackd, self.files, self.bulkheads)
         settled = self.files.settled()
         # An agent that was killed left a node that goes on: what was true then still is.
         ready, seconds = self.files.is_ready(), int(self.doors.wall())
@@ -44,11 +51,11 @@ class Pair:
         self.own = Own(became=now, ruleset=ready, generation=generation)
         # What the peer knows of what it is told at once.
         self.told: tuple[int, ...] = ()
-        # Why replication does not go on as it should; empty where it does.
-        self.trouble = ""
+        # A switchover's note was there when it could be looked for last.
+        self.asked = False
 
     def take_up(self, config: Config, now: float) -> None:
-        """Go by this configuration from now on."""
+        """Go by this configuration from now on. Raises where its sockets cannot be opened, and changes nothing."""
         ours, wires = terms(config, self.node), self.doors.wires(config, self.node, now)
         self.ears.take_up(ours, wires)
         self.voice.take_up(ours, wires)
@@ -78,6 +85,12 @@ class Pair:
         return self.memory.contested
 
     @property
+    def mute(self) -> bool:
+        """Whether this node is MASTER, should let go, and keepalived cannot be told."""
+        held = self.own.role is Role.MASTER and not self.memory.verdict.ready
+        return held and self.voice.untold
+
+    @property
     def last_advert(self) -> Advert | None:
         """The peer's last advert until now."""
         return self.ears.wires.adverts.read()
@@ -85,10 +98,11 @@ class Pair:
     def serve(self, now: float) -> bool:
         """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
         before = self.memory.news()
-        if self.ears.hear(now) and self.own.role is Role.BACKUP and self.memory.verdict.ready:
-            self.voice.claim()
-        facts = self._facts(now, leisure=True)
-        self._follow(facts, now)
+        with self.bulkheads.step("hearing the peer"):
+            left = self.ears.hear(now)
+            if left and self.own.role is Role.BACKUP and self.memory.verdict.ready:
+                self.voice.claim()
+        facts = self._judge(now, leisure=True)
         if self.told != self._told() or now >= self.voice.next_beat():
             self._say(facts, now)
         return before != self.memory.news()
@@ -101,20 +115,19 @@ class Pair:
         cut = self.own.carries and not carries
         self.own = self.own.cabled(now, carries=carries, lan=lan, lost=lost)
         if cut and self.own.role is Role.MASTER:
-            self._say(self._facts(now), now)
+            with self.bulkheads.step("the facts of the moment"):
+                self._say(self._facts(now), now)
 
     def become(self, role: Role, now: float) -> None:
         """Take note of a new role, and tell the peer at once; what takes time waits for `settle`."""
         self.own = self.own.in_role(role, now)
-        facts = self._facts(now)
-        self._follow(facts, now)
-        self._say(facts, now)
+        self._say(self._judge(now), now)
 
     def guard(self, now: float, *, ruleset: bool) -> None:
         """Take note of whether a ruleset of ours is in force; where that changed, judge by it at once."""
         was, self.own = self.own, replace(self.own, ruleset=ruleset)
         if self.own != was:
-            self._follow(self._facts(now), now)
+            self._judge(now)
 
     def settle(self, now: float, *, electable: bool, generation: int, stolen: str = "") -> None:
         """Take note of the programs, and have conntrackd do what the role asks for.
@@ -123,23 +136,40 @@ class Pair:
         not send packets from inside to the upstream router, as a sentence.
         """
         self.own = replace(self.own, electable=electable, generation=generation, stolen=stolen)
-        self._follow(self._facts(now, leisure=True, looking=True), now)
+        self._judge(now, leisure=True, looking=True)
+
+    def _judge(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts | None:
+        """Make the facts of the moment, and do what follows of them; None where that cannot be told."""
+        with self.bulkheads.step("the judgement of the pair"):
+            facts = self._facts(now, leisure=leisure, looking=looking)
+            self.memory, deeds = judgement.follow(self.memory, facts, now)
+            self.voice.carry_out(deeds, self.own.lan, now)
+            self._complain(facts)
+            return facts
+        return None
 
     def _facts(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts:
-        moment = {"asked": self.files.is_asked_aside(), "leisure": leisure, "looking": looking}
-        return self.ears.facts(self.own, self.memory, now, **moment)
+        note = self.files.is_asked_aside
+        self.asked = self.bulkheads.ask("a switchover's note", note, self.asked)
+        facts = self.ears.facts(
+            self.own, self.memory, now, asked=self.asked, leisure=leisure, looking=looking
+        )
+        if leisure and self.voice.ungiven:
+            facts, self.voice.ungiven = replace(facts, outcome=self.voice.ungiven), None
+        return facts
 
-    def _follow(self, facts: Facts, now: float) -> None:
-        self.memory, deeds = judgement.follow(self.memory, facts, now)
-        self.voice.carry_out(deeds, self.own.lan, now)
-        trouble = self.ears.trouble or self.voice.trouble
-        if trouble and trouble != self.trouble:
-            log.warning("%s", trouble)
-        self.trouble = trouble
+    def _complain(self, facts: Facts) -> None:
+        """Tell of an order that conntrackd refused, until one goes well."""
+        if facts.outcome:
+            with self.bulkheads.step("an order to conntrackd"):
+                if facts.outcome.problem:
+                    raise CommandFailed(facts.outcome.problem)
 
-    def _say(self, facts: Facts, now: float) -> None:
-        self.told = self._told()
-        self.voice.say(judgement.beat(self.memory, facts, self.voice.terms), now)
+    def _say(self, facts: Facts | None, now: float) -> None:
+        self.told, self.voice.said = self._told(), now
+        with self.bulkheads.step("a beat to the peer"):
+            if facts:
+                self.voice.say(judgement.beat(self.memory, facts, self.voice.terms), now)
 
     def _told(self) -> tuple[int, ...]:
         return self.memory.told_at_once(self.ears.peer.beat)

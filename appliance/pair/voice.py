@@ -2,8 +2,10 @@
 
 import logging
 import math
+import re
 
-from appliance import ApplianceError
+from appliance.bulkhead import Bulkheads
+from appliance.conntrack.orders import Outcome
 from appliance.pair import beat
 from appliance.pair.beat import Beat
 from appliance.pair.deeds import (
@@ -34,15 +36,23 @@ class Voice:
     """Carries out what was judged, and says what is so."""
 
     def __init__(
-        self, terms: Terms, wires: Wires, doors: Doors, door: ConntrackdDoor, files: FilesDoor
+        self,
+        terms: Terms,
+        wires: Wires,
+        doors: Doors,
+        door: ConntrackdDoor,
+        files: FilesDoor,
+        bulkheads: Bulkheads,
     ) -> None:
-        self.files = files
+        self.files, self.bulkheads = files, bulkheads
         self.table, self.conntrackd, self.wall = doors.table, door, doors.wall
         self.take_up(terms, wires)
         # When a beat was sent, the MASTER called, and the peer's place kept, on the monotonic clock.
         self.said = self.called = self.kept = -math.inf
-        # Why a deed could not be done; empty where all were.
-        self.trouble = ""
+        # Whether keepalived could not be told what was judged.
+        self.untold = False
+        # The order that could not even be given, until that was heard as its outcome.
+        self.ungiven: Outcome | None = None
 
     def take_up(self, terms: Terms, wires: Wires) -> None:
         """Go by this file from now on."""
@@ -68,13 +78,16 @@ class Voice:
             self.wires.voice.announce(one.interface, address)
 
     def carry_out(self, deeds: tuple[Deed, ...], lan: str, now: float) -> None:
-        """Do all of it, in this order; `lan` is the LAN interface. What fails is told in `trouble`."""
-        self.trouble = ""
+        """Do all of it, in this order; `lan` is the LAN interface. What fails is told, and the rest is done."""
         for deed in deeds:
-            try:
+            done = False
+            with self.bulkheads.step(_words(deed)):
                 self._do(deed, lan, now)
-            except ApplianceError as error:
-                self.trouble = str(error)
+                done = True
+            if isinstance(deed, TellKeepalived):
+                self.untold = not done
+            if isinstance(deed, Tell) and not done:
+                self.ungiven = Outcome(deed.order, f"`{deed.order}` could not be given")
 
     def _do(self, deed: Deed, lan: str, now: float) -> None:
         match deed:
@@ -112,3 +125,8 @@ class Voice:
                 self.conntrackd.calm(process)
             case RestartConntrackd():
                 self.conntrackd.restart()
+
+
+def _words(deed: Deed) -> str:
+    """What a deed is, as a noun: `PlantCanary` is "plant canary"."""
+    return re.sub("(?<!^)([A-Z])", r" \1", type(deed).__name__).lower()

@@ -1,14 +1,14 @@
 """Short files in the run directory by which the agent, keepalived and commands tell each other."""
 
-from appliance import system
+from pathlib import Path
+
+from appliance import ApplianceError, system
 from appliance.run_dir import RunDir
 
 
 def set_ready(run_dir: RunDir, *, ready: bool) -> None:
     """Tell keepalived, by its tracked file, whether this node may be MASTER."""
-    text = "1\n" if ready else "0\n"
-    if system.read(run_dir.ready) != text:
-        system.replace(run_dir.ready, text)
+    _track(run_dir.ready, "1\n" if ready else "0\n")
 
 
 def is_ready(run_dir: RunDir) -> bool:
@@ -18,9 +18,20 @@ def is_ready(run_dir: RunDir) -> bool:
 
 def set_aside(run_dir: RunDir, *, aside: bool) -> None:
     """Tell keepalived, by its other tracked file, whether to let the peer be MASTER while it lives."""
-    text = "1\n" if aside else "0\n"
-    if system.read(run_dir.aside) != text:
-        system.replace(run_dir.aside, text)
+    _track(run_dir.aside, "1\n" if aside else "0\n")
+
+
+def _track(path: Path, text: str) -> None:
+    """Put a word into a tracked file. On a full file system it is written over the former one.
+
+    keepalived reads it when whoever wrote has closed it (track_file of keepalived.conf(5)), and one byte is never cut in two.
+    """
+    if system.read(path) == text:
+        return
+    try:
+        system.replace(path, text)
+    except ApplianceError:
+        system.overwrite(path, text)
 
 
 def ask_aside(run_dir: RunDir, *, asked: bool) -> None:

@@ -96,11 +96,16 @@ class Living:
         return AgentDoors(
             pair=self.node.doors(),
             monotonic=lambda: self.node.now,
+            pause=self.pass_time,
             sources=lambda *_: self.story,
             forwarded=self.forwarded,
             vrrp_sockets=lambda _: self.sockets,
             kill=self.killed.append,
         )
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and what happens meanwhile happen."""
+        self.story.wait((), seconds)
 
     def forwarded(self) -> int:
         """The kernel's count: as long as there is traffic, there is more at each look."""

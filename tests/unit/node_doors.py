@@ -6,6 +6,7 @@ from pathlib import Path
 
 from appliance import CommandFailed
 from appliance.addresses import Address
+from appliance.bulkhead import Bulkheads
 from appliance.config import gateway_file
 from appliance.config.model import Config
 from appliance.conntrack.orders import Order, Outcome, Queues
@@ -190,7 +191,8 @@ class Node:
 
     def agent(self) -> Pair:
         """An agent that starts on this node."""
-        return Pair(self.wanted, self.name, self.run_dir, self.now, self.doors())
+        clock = Bulkheads(lambda: self.now)
+        return Pair(self.wanted, self.name, self.run_dir, self.now, self.doors(), clock)
 
     def doors(self) -> Doors:
         """All that is outside."""

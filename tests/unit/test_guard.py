@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from appliance import CommandFailed
 from appliance.agent.guard import COUNT_SECONDS, NO_RULES_SECONDS, Guard
+from appliance.bulkhead import Bulkheads
 from appliance.drivers.firewall import Firewall
 from appliance.planning.ruleset import Count, Ruleset
 from appliance.planning.wanted import Change
@@ -49,7 +50,7 @@ class Paper:
 def watched() -> tuple[Paper, Guard]:
     paper = Paper()
     firewall: Firewall = paper
-    return paper, Guard(firewall)
+    return paper, Guard(firewall, Bulkheads(lambda: 0.0))
 
 
 def test_a_node_is_given_up_when_its_rules_are_gone_for_too_long() -> None:

@@ -184,17 +184,17 @@ def test_what_conntrackd_refuses_is_told_once_and_tried_again(
     for _ in range(15):
         node.serve()
     assert node.run_dir.settled.read_text() == "MASTER 7\n"
-    assert node.pair.trouble == ""
+    assert node.pair.bulkheads.problems == ()
 
 
 def test_a_kernel_that_refuses_canaries_is_told_of_and_the_rest_goes_on(node: Node) -> None:
     node.table.refuses = "no right to plant"
     node.look(Role.MASTER)
-    assert node.pair.trouble == "no right to plant"
+    assert node.pair.bulkheads.problems == ("no right to plant",)
     node.look(Role.BACKUP)
     say(node, MASTER)
     node.serve()
-    assert node.pair.trouble == "no right to plant"
+    assert node.pair.bulkheads.problems == ("no right to plant",)
     assert node.beats()[-1].role == "BACKUP"
 
 

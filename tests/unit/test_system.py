@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import CommandFailed, MissingProgram, system
+from appliance import ApplianceError, CommandFailed, MissingProgram, system
 
 
 def test_a_program_that_must_succeed_says_why_it_did_not() -> None:
@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path
     place = tmp_path / "place"
     (place / "full").mkdir(parents=True)
     (place / "full" / "of").touch()
-    with pytest.raises(OSError, match="Is a directory"):
+    with pytest.raises(ApplianceError, match="cannot be written: Is a directory"):
         system.replace(place / "full", "text")
     assert [path.name for path in place.iterdir()] == ["full"]
 

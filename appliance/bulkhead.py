@@ -1,0 +1,120 @@
+"""Bulkheads: what goes wrong in one step is told to the operator, and the next step goes on.
+
+Nobody foresees each error of each driver, file, daemon and datagram. An error that ends the agent ends the guard
+of the whole node; one that stays in its step costs that step.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from appliance import ApplianceError
+
+FORGOTTEN = 10.0  # seconds after which a step that was not taken again is no problem any more
+_ROOT = Path(__file__).parent
+
+_Answer = TypeVar("_Answer")
+
+log = logging.getLogger("vgw")
+# The errors whose traceback is in the log already: step, kind and place.
+_traced: set[tuple[str, str, str]] = set()
+
+
+class Unforeseen(ApplianceError):
+    """An error that no code of ours expected where it came up."""
+
+
+@contextmanager
+def bulkhead(step: str, tell: Callable[[ApplianceError], None]) -> Iterator[None]:
+    """Keep any error of this block in it; `tell` hears of it, in a sentence for an operator.
+
+    What asks the process to end (KeyboardInterrupt, SystemExit) goes through.
+    """
+    try:
+        yield
+    except ApplianceError as error:
+        tell(error)
+    except Exception as error:  # noqa: BLE001 - to stop them all is what it is for
+        tell(_unforeseen(step, error))
+
+
+class Bulkheads:
+    """The steps of one process, and what is wrong with each. Times are monotonic, in seconds.
+
+    A problem is over when its step went well, or was not taken again for a while.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.stopped = 0
+        """How many errors have been kept from going further."""
+        self._problems: dict[str, tuple[str, float]] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A block of which no error gets out; `name` is what it does, as a noun."""
+        errors: list[ApplianceError] = []
+        with bulkhead(name, errors.append):
+            yield
+        if errors:
+            self._take(name, str(errors[0]))
+        else:
+            self._end(name)
+
+    def ask(self, name: str, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
+        """The answer, or `otherwise` where there is none."""
+        with self.step(name):
+            return question()
+        return otherwise
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong now, a sentence each."""
+        now = self.clock()
+        for name, (_, at) in tuple(self._problems.items()):
+            if now - at >= FORGOTTEN:
+                self._end(name)
+        return self._sentences()
+
+    def _take(self, name: str, sentence: str) -> None:
+        self.stopped += 1
+        if sentence not in self._sentences():
+            log.error("%s", sentence)
+        self._problems[name] = sentence, self.clock()
+
+    def _end(self, name: str) -> None:
+        sentence, _ = self._problems.pop(name, ("", 0.0))
+        if sentence and sentence not in self._sentences():
+            log.info("over: %s", sentence)
+
+    def _sentences(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(sentence for sentence, _ in self._problems.values()))
+
+
+def _unforeseen(step: str, error: Exception) -> ApplianceError:
+    """The error as a sentence; its traceback goes to the log, once for each kind and place."""
+    place, kind = _place(error.__traceback__), type(error).__name__
+    if (step, kind, place) not in _traced:
+        _traced.add((step, kind, place))
+        log.error("%s: an error that nobody expected; the rest goes on", step, exc_info=error)
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename}: " if error.filename else ""
+        return Unforeseen(f"{step} failed: {about}{error.strerror} (at {place})")
+    words = f"{kind}: {error}" if str(error) else kind
+    return Unforeseen(
+        f"{step} failed: {words} (at {place}); this is a fault of VGW: please report it with the log"
+    )
+
+
+def _place(trace: TracebackType | None) -> str:
+    """Where in our own code an error came up, as in `pair/side.py:97`."""
+    found = "an unknown place"
+    while trace:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(_ROOT) and path != Path(__file__):
+            found = f"{path.relative_to(_ROOT)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
