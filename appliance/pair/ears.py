@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from appliance.bulkhead import Bulkheads
 from appliance.config.model import Failback
 from appliance.conntrack.orders import Outcome
-from appliance.pair import readiness
+from appliance.pair import beat, readiness
 from appliance.pair.doors import ConntrackdDoor, Doors, Wires
 from appliance.pair.facts import Facts
 from appliance.pair.judgement import Memory
@@ -17,6 +17,10 @@ from appliance.pair.terms import Terms
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
 from appliance.wires.uplink import SAMPLE_INTERVAL
+
+
+# Seconds between a last beat and an advert from which on the peer has surely lived between the two.
+SPOKE_LAST = 2 * beat.BEAT_INTERVAL
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ class Ears:
             still=ask("the LAN's traffic", lambda: self.doors.lan.still(own.lan, now), None),
             deaf=None if last >= own.back else now - own.back,
             advertised=bool(self.advert and self.advert.priority and passed < recent),
+            spoke_last=last - peer.heard > SPOKE_LAST,
             missed=not self.advert or passed > 1.5 * terms.advert_interval,
             outranked=bool(self.advert and self.advert.priority > terms.priority),
             macs=ask("the virtual MACs' frames", lambda: _frames(wires, now), ()),

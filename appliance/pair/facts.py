@@ -49,6 +49,8 @@ class Facts:
     deaf: float | None
     # The peer's VRRP adverts are heard.
     advertised: bool
+    # One came after its last beat: it outlived that, so a power-off is not why it is silent on the sync link.
+    spoke_last: bool
     # No advert of a MASTER's has come in for half an interval longer than it should take.
     missed: bool
     # The last advert of the peer's had a higher priority than this node's.

@@ -94,7 +94,7 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
     )
     keepalived = TellKeepalived(verdict.ready, verdict.aside)
     learned = _learned(readiness.learned(former, state, facts, now), facts)
-    health = _health(memory.degraded, after.degraded)
+    health = _health(memory.degraded, after.degraded, alone=facts.peer is None)
     return after, (*note, keepalived, *learned, *health, *_presence(facts, led=led), *orders)
 
 
@@ -147,13 +147,18 @@ def _learned(sentence: str, facts: Facts) -> tuple[Deed, ...]:
     return (Inform(sentence, grave=False), record)
 
 
-def _health(before: str, after: str) -> tuple[Deed, ...]:
+def _health(before: str, after: str, *, alone: bool) -> tuple[Deed, ...]:
     if bool(before) is bool(after):
         return ()
-    sentence = f"replication is degraded: {after}"
-    if not after:
+    words, sentence = ("works", "degraded"), f"replication is degraded: {after}"
+    if not after and alone:
+        words, sentence = (
+            ("degraded", "alone"),
+            f"the peer is gone; replication was degraded: {before}",
+        )
+    elif not after:
+        words = ("degraded", "works")
         sentence = f"replication works again, it was degraded: {before}"
-    words = ("degraded", "works") if before else ("works", "degraded")
     return (Inform(sentence), Record(*words, sentence))
 
 

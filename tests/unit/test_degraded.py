@@ -46,6 +46,9 @@ def test_what_comes_first_is_said_first() -> None:
     assert why(late, role=MASTER) == ""
     assert why(peer=None) == "the peer is silent on the sync link"
     assert why(peer=None, listened=False) == ""
+    assert why(peer=None, spoke_last=False) == "", (
+        "its power was cut, and all it said ended at once"
+    )
     assert why(same_file=False, generation=0).endswith("by different files")
     assert why(generation=0) == "conntrackd does not run here"
     assert why(peer=replace(PEER, generation=0)) == "conntrackd does not run on backup"

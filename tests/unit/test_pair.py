@@ -172,6 +172,33 @@ def test_a_dead_replication_is_told_of_and_conntrackd_is_started_anew(
     assert "replication works again, it was degraded: no flow to backup" in caplog.text
 
 
+def test_a_peer_whose_power_is_cut_leaves_no_word_of_replication_behind(node: Node) -> None:
+    caught_up(node)
+    before = len(ledger.read(node.run_dir))
+    node.serve(0.2)
+    node.heard(100)  # its last advert, a moment after its last beat
+    for _ in range(40):
+        node.serve(0.1)
+        node.look()
+    assert node.pair.memory.degraded == ""
+    assert len(ledger.read(node.run_dir)) == before
+
+
+def test_a_peer_that_is_gone_has_not_mended_its_replication(node: Node) -> None:
+    caught_up(node)
+    for _ in range(20):
+        node.serve(0.1)
+        node.heard(100)
+        node.look()
+    assert node.pair.memory.degraded == "the peer is silent on the sync link"
+    for _ in range(40):
+        node.serve(0.1)
+        node.look()
+    events = ledger.read(node.run_dir)
+    assert [event.now for event in events] == ["caught up", "degraded", "alone"]
+    assert events[-1].sentence.startswith("the peer is gone; replication was degraded: the peer is")
+
+
 def test_what_conntrackd_refuses_is_told_once_and_tried_again(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
