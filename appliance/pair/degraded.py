@@ -23,7 +23,7 @@ def why(facts: Facts, progress: Progress, late: str) -> str:
     if late and not master:
         return late
     if peer is None:
-        silent = facts.advertised and facts.spoke_last and facts.listened
+        silent = all((facts.advertised, facts.spoke_last, facts.listened))
         return "the peer is silent on the sync link" if silent else ""
     if not facts.same_file:
         return "the two nodes go by different files"

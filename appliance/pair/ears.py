@@ -18,7 +18,6 @@ from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
 from appliance.wires.uplink import SAMPLE_INTERVAL
 
-
 # Seconds between a last beat and an advert from which on the peer has surely lived between the two.
 SPOKE_LAST = 2 * beat.BEAT_INTERVAL
 

@@ -12,6 +12,7 @@ from appliance import (
     MissingProgram,
 )
 from appliance.addresses import Address
+from appliance.config import reserved_names
 from appliance.config.model import Config
 from appliance.planning import virtual_macs
 from appliance.site import locate
@@ -95,6 +96,8 @@ def _networks(config: Config, name: str, observed: Observed) -> Iterator[Problem
         if isinstance(interface, MissingInterface):
             yield Problem(MissingInterface, str(interface))
             continue
+        if part == "sync" and not reserved_names.conntrackd_reads(interface):
+            yield Problem(MissingInterface, f"sync: {reserved_names.unreadable(interface)}")
         if observed.up is not None and interface not in observed.up:
             yield Problem(
                 MissingInterface,
@@ -105,7 +108,8 @@ def _networks(config: Config, name: str, observed: Observed) -> Iterator[Problem
             yield Problem(
                 MissingInterface,
                 f"nodes.{name}.{part}: {interface} lacks {address}, it has {locate.listed(there)}: run "
-                f"`ip addr add {address} dev {interface}`, or change the file",
+                f"`ip addr add {address} dev {interface}`, or change the file; in a container it is "
+                f"`ipv4_address: {address.ip}` of that network in the compose file",
             )
 
 

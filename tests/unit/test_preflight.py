@@ -96,13 +96,15 @@ def test_what_was_not_looked_at_is_not_judged() -> None:
             replace(FINE, interfaces={**LINKS, "eth2": ()}),
             MissingInterface,
             "nodes.master.sync: eth2 lacks 10.99.0.2/24, it has no address: run "
-            "`ip addr add 10.99.0.2/24 dev eth2`, or change the file",
+            "`ip addr add 10.99.0.2/24 dev eth2`, or change the file; in a container it is "
+            "`ipv4_address: 10.99.0.2` of that network in the compose file",
         ),
         (
             replace(FINE, interfaces={**LINKS, **links(eth1="192.168.100.2/16 10.0.0.1/8")}),
             MissingInterface,
             "nodes.master.lan: eth1 lacks 192.168.100.2/24, it has 192.168.100.2/16, 10.0.0.1/8: "
-            "run `ip addr add 192.168.100.2/24 dev eth1`, or change the file",
+            "run `ip addr add 192.168.100.2/24 dev eth1`, or change the file; in a container it is "
+            "`ipv4_address: 192.168.100.2` of that network in the compose file",
         ),
         (
             replace(FINE, vrids={51: frozenset({IPv4Address("192.168.100.7"), PEER})}),

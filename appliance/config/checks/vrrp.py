@@ -134,6 +134,13 @@ def virtual_macs_can_work(config: Config) -> Iterator[Remark]:
             )
 
 
+def conntrackd_can_name_the_sync_interface(config: Config) -> Iterator[Remark]:
+    """conntrackd's parser refuses some names, and would end both nodes."""
+    interface = config.sync.interface
+    if interface is not None and not reserved_names.conntrackd_reads(interface):
+        yield Remark(("sync", "interface"), reserved_names.unreadable(interface))
+
+
 def _asks_for_virtual_macs(config: Config) -> str:
     if _from_profile(config, "virtual_mac"):
         return f"profile {config.vgw.profile} sets virtual_mac"
@@ -174,6 +181,7 @@ VRRP_CHECKS = (
     trackers_can_act,
     password_is_used,
     virtual_macs_can_work,
+    conntrackd_can_name_the_sync_interface,
     two_nodes,
     priorities_differ,
 )
