@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from appliance.bulkhead import Bulkheads
 from appliance.config.model import Failback
-from appliance.conntrack.orders import Outcome
+from appliance.conntrack.orders import Order, Outcome
 from appliance.pair import beat, readiness
 from appliance.pair.doors import ConntrackdDoor, Doors, Wires
 from appliance.pair.facts import Facts
@@ -186,7 +186,8 @@ class Ears:
         """How the order under way ended; one of which nobody can tell has failed."""
         with self.bulkheads.step("conntrackd's answer"):
             outcome = self.conntrackd.outcome(now)
-            self.counters = (outcome.counters if outcome else None) or self.counters
+            if outcome and outcome.order is Order.COUNT:
+                self.counters = outcome.counters or self.counters
             return outcome
         order = memory.replication.queue.under_way
         return Outcome(order, f"nobody can tell how `{order}` ended") if order else None

@@ -166,7 +166,8 @@ class Conntrackd:
             return None
         if order in self.refuses:
             return Outcome(order, f"conntrackd refused to {order}")
-        return Outcome(order, counters={"messages_lost": 3} if order is Order.COUNT else {})
+        answers = {Order.COUNT: {"messages_lost": 3}, Order.DROP_MOVED: {"dropped": 0}}
+        return Outcome(order, counters=answers.get(order, {}))
 
     def queues(self, port: int) -> Queues:
         return self.waiting

@@ -76,6 +76,14 @@ def test_a_standby_takes_in_the_table_before_it_is_ready(node: Node) -> None:
     assert events[0].flows == MASTER.entries
 
 
+def test_status_can_be_told_at_each_moment_of_the_catching_up(node: Node) -> None:
+    node.look(Role.BACKUP)
+    while Order.REQUEST not in node.conntrackd.told:
+        say(node, replace(MASTER, prepared=node.pair.memory.replication.fetch.open))
+        node.serve()
+        assert "dropped" not in pair_status.of(node.pair).counters._asdict()
+
+
 def test_a_new_master_tells_its_peer_at_once_and_conntrackd_after_all_else(node: Node) -> None:
     caught_up(node)
     node.beats()
