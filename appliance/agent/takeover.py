@@ -12,7 +12,7 @@ TAKEOVER_STEP = 0.002  # seconds between two looks meanwhile
 
 
 def detection(last: Advert, noticed: float, interval: float) -> float | None:
-    """Milliseconds from the peer's last advert until a takeover was noticed; both by the wall clock.
+    """Milliseconds from the peer's last advert until a takeover was noticed; both on the monotonic clock.
 
     None where there was nothing to notice: a peer that is outranked advertises on until it hears of it.
     `interval` is the seconds between two adverts.
@@ -25,7 +25,7 @@ def detection(last: Advert, noticed: float, interval: float) -> float | None:
 class Takeover:
     """One change of role from the agent's first word of it until its event is written.
 
-    `began` on the monotonic clock; an advert's time is the wall clock's, read together with it.
+    `began` on the monotonic clock, as an advert's time.
     `interval` is the seconds between two adverts.
     """
 
@@ -42,9 +42,8 @@ class Takeover:
         self.packets = self.forwarded()
         event = event._replace(flows=doors.pair.table.count())
         if last and event.now == Role.MASTER:
-            noticed = event.at - (doors.monotonic() - began)
             event = event._replace(
-                detection_ms=detection(last, noticed, interval), farewell=last.priority == 0
+                detection_ms=detection(last, began, interval), farewell=last.priority == 0
             )
         self.event = event
 

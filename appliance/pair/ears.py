@@ -126,7 +126,7 @@ class Ears:
         """
         terms, peer, wires = self.terms, self.peer, self.wires
         ask = self.bulkheads.ask
-        passed = self._listen()
+        passed = self._listen(now)
         last = now - passed if self.advert else self.began
         recent = 4 * terms.advert_interval + 1
         caught_up = memory.readiness.caught_up
@@ -170,10 +170,10 @@ class Ears:
             leisure=leisure,
         )
 
-    def _listen(self) -> float:
-        """Take note of the peer's last advert; how long ago it came: it is stamped by the wall clock."""
+    def _listen(self, now: float) -> float:
+        """Take note of the peer's last advert; how long ago it came."""
         self.advert = self.bulkheads.ask("VRRP's adverts", self.wires.adverts.read, self.advert)
-        return self.doors.wall() - self.advert.at if self.advert else math.inf
+        return max(0.0, now - self.advert.at) if self.advert else math.inf
 
     def _count(self, *, again: bool) -> None:
         """Take note of the table's size, and of its limit where that is not known or is to be read again."""

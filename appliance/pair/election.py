@@ -43,7 +43,7 @@ class ElectionSight:
     each that keepalived works on, of those that are there; `usable`: all are, they carry, and the one named
     `lan` has this node's address. `process` is keepalived's process id, 0 where it does not run, and
     `sockets` how many VRRP sockets it has, None where that cannot be told. `peer`: its last beat, None when
-    it has fallen silent. `advert`: when its last advert came, by any clock, and with which priority.
+    it has fallen silent. `advert`: when its last advert came, and with which priority.
     `promise`: the seconds after which VRRP has this node take over.
     """
 
@@ -122,7 +122,6 @@ def _hearing(state: Election, sight: ElectionSight, now: float) -> Election:
 
 def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
     """Since when nobody is known to hold the VGW while keepalived here could take it."""
-    # Two adverts are compared with each other only: the clock that they are stamped with may be set.
     advertised = bool(sight.advert and sight.advert[1] and sight.advert != state.advert)
     led = sight.peer is not None and sight.peer.role == Role.MASTER
     if sight.role is not Role.BACKUP or led or advertised:

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import system
 from appliance.addresses import Address
 
 _VRRP = 112
@@ -17,7 +18,7 @@ _TIME = struct.Struct("@ll")
 
 @dataclass(frozen=True)
 class Advert:
-    """One advert: when the kernel received it, in seconds since 1970, and its priority (0: farewell)."""
+    """One advert: when the kernel received it, on the monotonic clock, and its priority (0: farewell)."""
 
     at: float
     priority: int
@@ -32,12 +33,14 @@ class Adverts:
     def __init__(self, peer: Address, router_id: int) -> None:
         self.peer, self.router_id = str(peer), router_id
         self.last: Advert | None = None
+        self.looked = system.monotonic()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, _VRRP)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMP, 1)
 
     def read(self) -> Advert | None:
         """The last advert of the peer's until now; None if there never was one."""
+        looked, self.looked, wall = self.looked, system.monotonic(), system.wall()
         with contextlib.suppress(OSError):
             while True:
                 packet, extra, _, (sender, _) = self.socket.recvmsg(512, 64)
@@ -45,8 +48,17 @@ class Adverts:
                 if sender != self.peer or len(packet) < start + 3:
                     continue
                 if packet[start + 1] == self.router_id:
-                    self.last = Advert(_stamp(extra), packet[start + 2])
+                    at = arrival(wall - _stamp(extra), looked, self.looked)
+                    self.last = Advert(at, packet[start + 2])
         return self.last
+
+
+def arrival(age: float, looked: float, now: float) -> float:
+    """When it came, between the last look and now, in seconds on the monotonic clock.
+
+    `age` is by the clock on the wall, which stamps it and may have been set meanwhile.
+    """
+    return max(looked, min(now, now - age))
 
 
 def _stamp(extra: list[tuple[int, int, bytes]]) -> float:

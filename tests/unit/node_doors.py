@@ -212,7 +212,7 @@ class Node:
 
     def heard(self, priority: int) -> None:
         """An advert of the peer's comes in now."""
-        self.adverts.last = Advert(WALL + self.now, priority)
+        self.adverts.last = Advert(self.now, priority)
 
     def look(self, role: Role | None = None, generation: int = 7, *, ruleset: bool = True) -> None:
         """What the agent's loop does in one look."""

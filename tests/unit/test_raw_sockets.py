@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.wires import adverts, uplink
-from appliance.wires.adverts import Advert, Adverts
+from appliance.wires.adverts import Advert, Adverts, arrival
 from appliance.wires.uplink import Uplink
 
 from .kernel_stand_ins import has_come, opened
@@ -131,16 +131,22 @@ def test_an_advert_of_the_peers_is_told_with_its_time_and_its_priority(net: Net)
         net.bring(str(host), b"\x45" + bytes(19) + bytes(advert))
         return heard.read()
 
-    before = time.time()
+    before = time.monotonic()
     last = after(PEER, 0x31, 51, 100, 1)
     assert last and last.priority == 100
-    assert before - 0.1 <= last.at <= time.time() + 0.1
+    assert before <= last.at <= time.monotonic()
     assert after(OTHER, 0x31, 51, 99, 1) == last, "of another machine"
     assert after(PEER, 0x31, 52, 99, 1) == last, "of another router"
     assert after(PEER, 0x31, 51) == last, "half of one"
     farewell = after(PEER, 0x31, 51, 0, 1)
     assert farewell and farewell.priority == 0
     assert heard.read() == farewell
+
+
+def test_an_advert_came_between_two_looks_whatever_the_clock_on_the_wall_says() -> None:
+    assert arrival(0.03, looked=99.8, now=100.0) == pytest.approx(99.97)
+    assert arrival(3600.0, looked=99.8, now=100.0) == 99.8, "set an hour ahead since it came"
+    assert arrival(-3600.0, looked=99.8, now=100.0) == 100.0, "set an hour behind"
 
 
 def test_an_advert_without_a_stamp_came_at_no_time() -> None:
