@@ -11,6 +11,8 @@ from appliance.vrrp import Role
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
 CANARY_STEP = 2
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
+# A number from outside moves ours up to here at most: canaries for two centuries are left above it.
+MOST_SEEN = 2**33
 _KEPT = 30  # of those on their way; one that is older has expired in either table
 _Times = Mapping[int, float]
 
@@ -19,7 +21,8 @@ _Times = Mapping[int, float]
 class Canaries:
     """Numbers and times, in seconds on the monotonic clock.
 
-    Numbers begin at the time of day, so that an agent that starts anew repeats none.
+    Numbers begin at the time of day, so that an agent that starts anew repeats none; and beyond what the peer has seen, for a
+    clock may be behind.
     """
 
     # The last that this node planted.
@@ -42,6 +45,10 @@ class Canaries:
     def due(self, now: float) -> bool:
         """Whether it is time for the next."""
         return now - self.last >= CANARY_INTERVAL
+
+    def beyond(self, seen: int) -> "Canaries":
+        """With numbers above one that the peer has seen: it was planted by an agent whose clock was ahead."""
+        return replace(self, number=seen) if self.number < seen < MOST_SEEN else self
 
     def hastened(self) -> "Canaries":
         """With the next due at once."""

@@ -112,6 +112,8 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
             clocks=replace(state.clocks, failed=-math.inf),
         )
     heard = facts.peer is not None
+    if facts.peer:
+        state = replace(state, canaries=state.canaries.beyond(facts.peer.seen))
     if heard and not state.peer_heard:
         # It cannot have seen what was planted before.
         state = replace(state, canaries=replace(state.canaries, planted={}))

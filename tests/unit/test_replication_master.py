@@ -49,6 +49,25 @@ def test_a_file_that_changes_the_parity_leaves_no_number_out_of_order() -> None:
     assert numbers == sorted(set(numbers))
 
 
+def test_an_agent_whose_clock_is_behind_plants_nothing_that_its_peer_has_seen() -> None:
+    seen = 2 * 1000 + 7201  # by the agent before, whose clock was an hour ahead
+    story = Story(Settled(BACKUP, 7), role=MASTER, peer=replace(STANDBY, seen=seen))
+    story.told(1.0)
+    story.told(2.1)
+    known = story.state
+    assert min(known.canaries.planted) > seen
+    progress = replication.progress(known, story.facts, 2.1, caught_up=True)
+    assert progress.settling, "no canary of this agent has arrived"
+    assert progress.waited > 1.0
+
+
+def test_a_number_from_outside_leaves_canaries_for_centuries() -> None:
+    story = master(peer=replace(STANDBY, seen=2**34))
+    deeds = [deed for second in range(3) for deed in story.at(2.0 * second)]
+    numbers = [deed.number for deed in deeds if isinstance(deed, PlantCanary)]
+    assert numbers == [2002, 2004, 2006]
+
+
 def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen() -> None:
     story = Story(Settled(BACKUP, 7), role=MASTER, peer=STANDBY)
 
