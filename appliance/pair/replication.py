@@ -170,10 +170,10 @@ def _sorted(state: Replication, dropped: int, now: float) -> Replication:
     return _requesting(state, now)
 
 
-def _requesting(state: Replication, now: float) -> Replication:
-    """Having conntrackd ask the peer for all entries."""
-    queue = state.queue.with_(Order.REQUEST)
-    return replace(state, fetch=state.fetch.at(FetchStage.ASKING, now), queue=queue)
+def _requesting(state: Replication, now: float, sortings: int = 0) -> Replication:
+    """Having conntrackd ask the peer for all entries; `sortings`: how often they are yet to be sorted after that."""
+    fetch = replace(state.fetch.at(FetchStage.ASKING, now), sortings=sortings)
+    return replace(state, fetch=fetch, queue=state.queue.with_(Order.REQUEST))
 
 
 def _failed(state: Replication, order: Order, now: float) -> Replication:
@@ -277,7 +277,11 @@ def _follow(state: Replication, facts: Facts, now: float, *, caught_up: bool) ->
             queue = state.queue.with_(Order.DROP_MOVED)
             state = replace(state, fetch=state.fetch.at(FetchStage.SORTING, now), queue=queue)
         else:
-            state = _requesting(state, now)
+            # A MASTER that is heard by its adverts alone has prepared nothing: once it can, all is sorted.
+            later = state.fetch.sortings if facts.advertised and not facts.peer else 0
+            state = _requesting(state, now, sortings=later)
+    elif state.fetch.unsorted and facts.peer and facts.peer.role == Role.MASTER:
+        state = _asking(state, now, state.fetch.sortings)
     return _renew(state, facts, now, caught_up=caught_up)
 
 

@@ -80,6 +80,11 @@ class Fetch:
             return now - self.since > ALONE
         return peer.prepared == self.number or now - self.since > RESYNC_PATIENCE
 
+    @property
+    def unsorted(self) -> bool:
+        """Whether conntrackd has asked before anybody could prepare the answer, and what it brought is to be sorted."""
+        return self.stage is FetchStage.ASKED and self.sortings > 0
+
     def sorts(self, peer: Beat | None) -> bool:
         """Whether what came with a moved port is dropped before conntrackd asks."""
         return self.sortings > 0 and peer is not None and peer.prepared == self.number

@@ -11,7 +11,7 @@ from appliance.pair.replication import (
     REQUEST_INTERVAL,
 )
 from appliance.pair.replication_state import Replicas
-from appliance.pair.resync import REQUEST_SPARE, SORTINGS
+from appliance.pair.resync import ALONE, REQUEST_SPARE, SORTINGS
 from tests.unit.facts import FACTS, QUIET
 from tests.unit.replication_story import (
     BACKUP,
@@ -98,6 +98,18 @@ def test_what_came_with_a_moved_port_before_all_was_prepared_is_dropped_and_prep
         assert story.state.fetch.open == asked + 1, "a request of its own"
     prepared = replace(PEER, prepared=story.state.fetch.open)
     assert story.told(12.0, peer=prepared) == [Order.REQUEST], "not for ever"
+
+
+def test_what_a_master_could_not_prepare_for_want_of_a_sync_link_is_sorted_once_it_can() -> None:
+    story = Story(None, caught_up=False, peer=None, advertised=True)
+    story.told(10.0)
+    assert story.told(10.1 + ALONE) == [Order.REQUEST], "nobody waits for ever"
+    story.told(16.0, peer=PEER)
+    assert story.state.fetch.open
+    prepared = replace(PEER, prepared=story.state.fetch.open)
+    assert story.told(16.5, peer=prepared) == [Order.DROP_MOVED, Order.REQUEST]
+    assert story.told(17.0) == [], "once"
+    assert not story.state.fetch.open
 
 
 def test_a_table_that_cannot_be_sorted_is_asked_for_as_it_is() -> None:
