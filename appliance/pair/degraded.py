@@ -50,6 +50,8 @@ def behind(facts: Facts, progress: Progress) -> str:
     if facts.role is Role.MASTER and progress.settling:
         return f"{peer.node} may lack the flows that began since this node became MASTER"
     if progress.waited <= BEHIND:
+        if progress.missed and peer.role == Role.MASTER:
+            return "this node has yet to fetch what it missed or lost of the peer's flows"
         return ""
     who = peer.node if facts.role is Role.MASTER else "this node"
     return (

@@ -16,6 +16,7 @@ from appliance.pair.deeds import (
 )
 from appliance.pair.facts import Facts
 from appliance.pair.readiness import Verdict
+from appliance.pair.replication_state import missed
 from appliance.pair.steps import Settled
 from appliance.pair.terms import Terms
 from appliance.vrrp import Role
@@ -113,7 +114,7 @@ def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
         generation=known.generation,
         canary=known.canaries.number if master else 0,
         seen=known.canaries.seen,
-        replicas=memory.readiness.caught_up and not memory.degraded,
+        replicas=memory.readiness.caught_up and not memory.degraded and not missed(known),
         asks=known.fetch.open,
         prepared=known.preparation.arrived(facts.peer),
         config=terms.legacy_digest,

@@ -89,6 +89,11 @@ def replication_restarted(state: Readiness, now: float) -> Readiness:
     return replace(state, began=now, caught_up=False, late="")
 
 
+def is_whole(facts: Facts) -> bool:
+    """Whether the table holds about as many entries as that of a peer which is heard."""
+    return facts.peer is not None and facts.entries + SPARE >= ENOUGH * facts.peer.entries
+
+
 def learned(before: Readiness, state: Readiness, facts: Facts, now: float) -> str:
     """What to tell of replicas that have just come in full; empty where none were waited for."""
     peer = facts.peer
@@ -107,7 +112,7 @@ def learned(before: Readiness, state: Readiness, facts: Facts, now: float) -> st
 def _catch_up(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tuple[Readiness, str]:
     """Whether the replicas are there, or the sentence that tells what they are waited for."""
     peer = facts.peer
-    whole = peer and fresh and facts.entries + SPARE >= ENOUGH * peer.entries
+    whole = fresh and is_whole(facts)
     if state.caught_up or facts.role is Role.MASTER:
         over = whole or facts.role is Role.MASTER
         return replace(state, caught_up=True, late="" if over else state.late), ""

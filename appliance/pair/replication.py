@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from appliance.conntrack.orders import Order, Outcome
+from appliance.pair import readiness
 from appliance.pair.deeds import (
     CalmConntrackd,
     Deed,
@@ -29,6 +30,7 @@ from appliance.pair.replication_state import (
     Replication,
     Told,
     Untold,
+    missed,
 )
 from appliance.pair.resync import SORTINGS, FetchStage, Preparation
 from appliance.pair.steps import Settled, steps
@@ -42,6 +44,8 @@ CONNTRACKD_RESTART_INTERVAL = (
 RETRY_INTERVAL = 1.0  # seconds from an order that failed to the next attempt
 REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
 OVERRUN_INTERVAL = 30.0  # seconds between two announcements of everything after events were lost
+SHORT_PATIENCE = 3.0  # seconds for which a standby may have far fewer entries than its MASTER
+SHORTAGE_INTERVAL = 300.0  # seconds between two requests for that reason
 COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
 
 
@@ -81,6 +85,7 @@ def progress(state: Replication, facts: Facts, now: float, *, caught_up: bool) -
         waited=_waited(state, facts, now),
         settling=not told or seen < barrier,
         overrun=state.account is Account.SHORT,
+        missed=facts.role is not Role.MASTER and missed(state),
     )
 
 
@@ -106,7 +111,7 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
         # What was to be done for the former role is not done for this one.
         state = replace(
             _dropped(state, now),
-            fetch=state.fetch.at(FetchStage.NONE, now),
+            fetch=state.fetch.over(now),
             canaries=state.canaries.forgotten(),
             account=Account.FOREIGN,
             clocks=replace(state.clocks, failed=-math.inf),
@@ -126,8 +131,11 @@ def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
     """With the canaries that have arrived."""
     canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
     proved = since is not None and state.fetch.proved_by(since)
-    replicas = state.replicas.proved() if proved else state.replicas
-    return replace(state, canaries=canaries, replicas=replicas)
+    state = replace(state, canaries=canaries)
+    if not proved:
+        return state
+    fetch = state.fetch.at(FetchStage.NONE, now)
+    return replace(state, replicas=state.replicas.proved(), fetch=fetch)
 
 
 def _dropped(state: Replication, now: float) -> Replication:
@@ -220,9 +228,7 @@ def _settle(state: Replication, facts: Facts, now: float) -> Decision:
         _dropped(state, now),
         part=BeingTold(facts.role, due[-1]),
         # The request itself waits until the MASTER has prepared its answer.
-        fetch=state.fetch.preparing(now, SORTINGS)
-        if asks
-        else state.fetch.at(FetchStage.NONE, now),
+        fetch=state.fetch.preparing(now, SORTINGS) if asks else state.fetch.over(now),
         preparation=Preparation(),
         clocks=replace(state.clocks, request=now),
     )
@@ -310,8 +316,23 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     if queues.messages > BACKLOG:
         # It is still taking in what came; one bulk update behind another takes twice as long.
         return replace(state, clocks=replace(state.clocks, request=now)), ()
+    state = _count_entries(state, facts, now)
     due = now - state.clocks.request >= REQUEST_INTERVAL
     return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
+
+
+def _count_entries(state: Replication, facts: Facts, now: float) -> Replication:
+    """With a gap where this kernel has lost its replicas: canaries come all the same.
+
+    Not often, for entries may be few because they are not to be replicated.
+    """
+    if readiness.is_whole(facts):
+        return replace(state, short=None)
+    since = now if state.short is None else state.short
+    state = replace(state, short=since)
+    if now - since < SHORT_PATIENCE or now - state.clocks.shortage < SHORTAGE_INTERVAL:
+        return state
+    return replace(state, gap=True, clocks=replace(state.clocks, shortage=now))
 
 
 def _asking(state: Replication, now: float, sortings: int = 0) -> Replication:

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from appliance.conntrack.orders import Order
 from appliance.pair.canaries import CANARY_STEP, Canaries
-from appliance.pair.resync import Fetch, Preparation
+from appliance.pair.resync import Fetch, FetchStage, Preparation
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
 
@@ -103,12 +103,16 @@ class Queue:
 
 @dataclass(frozen=True)
 class Clocks:
-    """When each was last done, in seconds on the monotonic clock; `failed`: when an order did last."""
+    """When each was last done, in seconds on the monotonic clock; `failed`: when an order did last.
+
+    `shortage`: when the peer was asked for what a standby's kernel had lost.
+    """
 
     request: float = -math.inf
     restart: float = -math.inf
     count: float = -math.inf
     announcement: float = -math.inf
+    shortage: float = -math.inf
     failed: float = -math.inf
 
 
@@ -118,7 +122,7 @@ class Replication:
 
     `generation` is conntrackd's process id, 0 where none runs, and `peers_generation` the same of a MASTER
     peer, 0 where there is none. `gap`: the peer was silent for a while, in which its conntrackd, whose link may
-    have been down, told of nothing. `dropped`: how many events had found no room. `began`: since when
+    have been down, told of nothing. `short`: since when a standby has had far fewer entries than its MASTER; None where it has not. `dropped`: how many events had found no room. `began`: since when
     that counts which has come, in seconds on the monotonic clock.
     """
 
@@ -133,6 +137,7 @@ class Replication:
     replicas: Replicas = Replicas.UNPROVED
     peers_generation: int = 0
     gap: bool = False
+    short: float | None = None
     account: Account = Account.FOREIGN
     dropped: int = 0
     preparation: Preparation = field(default_factory=Preparation)
@@ -146,13 +151,19 @@ class Progress:
     `fresh`: what the peer had when it was asked is here. `waited`: seconds for which no flow has passed between two
     conntrackds that should; 0 where all do. `settling`: True until the peer has acknowledged a canary that was
     planted after conntrackd had been told its part as MASTER; it may lack flows that began since. `overrun`:
-    events of flows were lost, and the peer has yet to be told of all anew.
+    events of flows were lost, and the peer has yet to be told of all anew. `missed`: a standby has yet to fetch what it missed or lost.
     """
 
     fresh: bool
     waited: float
     settling: bool
     overrun: bool
+    missed: bool = False
+
+
+def missed(state: Replication) -> bool:
+    """Whether a standby knows of entries that it has yet to fetch."""
+    return state.gap or state.fetch.stage is not FetchStage.NONE
 
 
 def begin(settled: Settled | None, seconds: int, now: float, *, even: bool) -> Replication:

@@ -27,7 +27,7 @@ SORTINGS = 3
 class FetchStage(StrEnum):
     """How far a standby is with fetching all of the peer's entries."""
 
-    NONE = "none"  # nothing is fetched: what is here came by itself
+    NONE = "none"  # nothing is fetched: what is here came by itself, or has been proved to be here
     FLUSHING = "flushing"  # the old replicas are dropped; the request comes after that
     PREPARING = "preparing"  # the MASTER is asked to tell first of flows that kept their port
     SORTING = "sorting"  # the replicas that came with another port than their own are dropped
@@ -59,6 +59,10 @@ class Fetch:
         """At another stage."""
         return replace(self, stage=stage, since=now)
 
+    def over(self, now: float) -> "Fetch":
+        """Nothing more is to be fetched, nor sorted."""
+        return Fetch(self.number, FetchStage.NONE, now)
+
     def preparing(self, now: float, sortings: int = 0) -> "Fetch":
         """A new request, which the MASTER is to prepare."""
         return Fetch(self.number + 1, FetchStage.PREPARING, now, sortings)
@@ -83,7 +87,7 @@ class Fetch:
     @property
     def unsorted(self) -> bool:
         """Whether conntrackd has asked before anybody could prepare the answer, and what it brought is to be sorted."""
-        return self.stage is FetchStage.ASKED and self.sortings > 0
+        return self.stage in (FetchStage.ASKED, FetchStage.NONE) and self.sortings > 0
 
     def sorts(self, peer: Beat | None) -> bool:
         """Whether what came with a moved port is dropped before conntrackd asks."""

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from appliance.conntrack.orders import Order, Outcome, Queues
-from appliance.pair import replication
+from appliance.pair import degraded, replication
 from appliance.pair.replication import (
     BACKLOG,
     REQUEST_INTERVAL,
 )
-from appliance.pair.replication_state import Replicas
+from appliance.pair.replication_state import Replicas, missed
 from appliance.pair.resync import ALONE, REQUEST_SPARE, SORTINGS
 from tests.unit.facts import FACTS, QUIET
 from tests.unit.replication_story import (
@@ -55,6 +55,33 @@ def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed() -> None:
     assert story.told(31.0, peer=asked) == [Order.REQUEST]
     assert story.told(60.0) == []
     assert not story.state.fetch.open
+
+
+def test_a_standby_whose_kernel_lost_its_replicas_asks_for_them_and_says_so() -> None:
+    story = standby()
+    told = [story.at(float(second), entries=5) for second in range(20, 25)]
+    assert not any(map(orders, told))
+    assert story.state.fetch.open, "canaries come all the same, and entries do not"
+    progress = replication.progress(story.state, story.facts, 24.0, caught_up=True)
+    assert progress.missed
+    assert "yet to fetch" in degraded.behind(story.facts, replace(progress, waited=0.0))
+    story.told(24.5, peer=replace(PEER, prepared=story.state.fetch.open))
+    story.comes(11, 24.6 + REQUEST_SPARE)
+    assert not missed(story.state), "a canary of after the request is here"
+    for second in range(30, 60):
+        story.at(float(second))
+    assert not missed(story.state), "what is few by the file is not asked for all the time"
+
+
+def test_what_a_standby_missed_is_missing_until_a_later_canary_comes() -> None:
+    story = standby()
+    story.at(28.0, peer=None)
+    story.at(30.0, peer=PEER)
+    assert missed(story.state)
+    story.told(31.0, peer=replace(PEER, prepared=story.state.fetch.open))
+    assert missed(story.state), "it was asked for, no more"
+    story.comes(11, 31.1 + REQUEST_SPARE)
+    assert not missed(story.state)
 
 
 def test_who_finds_no_master_after_a_silence_has_missed_nothing() -> None:
