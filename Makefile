@@ -7,7 +7,7 @@ SHELL  := /bin/sh
 WORKERS := 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden release lock clean setup-demo setup-bench setup-test setup-check
+.PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden simulate release lock clean setup-demo setup-bench setup-test setup-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ golden: setup-check ## rewrite the expected outputs, and the design's list of pa
 	@$(PYTEST) -q -m 'golden or architecture' --update tests || true
 	@git --no-pager diff --stat --patch -- tests/golden docs/design.md
 	@git status --short -- tests/golden
+
+simulate: setup-check ## 50,000 simulated minutes of a pair, each with its faults (HISTORIES=50000 SEED=0)
+	@$(VENV)/python -m vgw_lab.simulation --histories $(or $(HISTORIES),50000) --seed $(or $(SEED),0)
 
 release: ## refuse what is not ready, run all tests, build wheel and image in dist/ (VERSION=X.Y.Z; TAG=1: and tag it)
 	@setup/release.sh check "$(VERSION)"

@@ -44,6 +44,7 @@ PRODUCT_ORDER = {
 # The lab's, low to high; above all of the product but its commands.
 LAB_ORDER = {
     "__init__": "how long a drill looks on",
+    "simulation": "the judgement of both nodes in a world of its own, without time and machines",
     "instruments": "programs that measure inside a node, each from its source alone",
     "worlds": "the machines of a lab: namespaces, containers, somebody's own pair",
     "measures": "what is looked at: tables, invariants, packets outside",
@@ -55,6 +56,10 @@ LAB_ORDER = {
 }
 # What the lab may import of the product: words, not deeds.
 LAB_KNOWS = frozenset({"__init__", "config", "run_dir", "status", "system", "vrrp"})
+# What a part of the lab runs of it beside those: the judgement itself, with its words.
+LAB_RUNS = {
+    "simulation": frozenset({"addresses", "agent", "bulkhead", "commands", "conntrack", "pair", "wires"}),
+}
 
 # Each runs from its source alone, on a machine that has nothing but Python.
 INSTRUMENTS = "vgw_lab.instruments"
@@ -233,8 +238,9 @@ def direction_problem(module: str, target: str) -> str | None:
     if here == PRODUCT and there == LAB:
         return "; the product runs without the lab"
     if here == LAB and there == PRODUCT:
-        known = ", ".join(sorted(LAB_KNOWS))
-        return None if room(target) in LAB_KNOWS else f"; the lab knows of the product {known}"
+        may = LAB_KNOWS | LAB_RUNS.get(room(module), frozenset())
+        known = ", ".join(sorted(may))
+        return None if room(target) in may else f"; the lab knows of the product {known}"
     order = list(PRODUCT_ORDER if here == PRODUCT else LAB_ORDER)
     if room(target) in order and order.index(room(target)) > order.index(room(module)):
         return f"; {room(target)} stands above {room(module)} in the order"

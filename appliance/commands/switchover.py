@@ -26,7 +26,7 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
     snapshot = _snapshot(run_dir)
     if to == snapshot.node and snapshot.role is Role.MASTER:
         return f"{to} is MASTER already"
-    peer = _successor(snapshot, to).node
+    peer = successor(snapshot, to).node
     began, number = system.monotonic(), snapshot.pair.canary
     _wait(
         run_dir,
@@ -59,7 +59,7 @@ def _is_master(peer: PeerStatus | None) -> bool:
     return peer is not None and peer.role is Role.MASTER
 
 
-def _successor(snapshot: Snapshot, to: str | None) -> PeerStatus:
+def successor(snapshot: Snapshot, to: str | None) -> PeerStatus:
     """The peer, where it can take over without a loss. Raises ApplianceError with the reason."""
     peer = snapshot.pair.peer
     if snapshot.role is not Role.MASTER:

@@ -1,0 +1,36 @@
+"""What a node is given by its world: the networks, time and chance, and who counts what happens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from vgw_lab.simulation.connections import Flow
+from vgw_lab.simulation.timeline import Timeline
+from vgw_lab.simulation.wires import Wire
+
+
+@dataclass
+class Networks:
+    """What both nodes are on.
+
+    `machines`: whether each node hears machines on its side of the LAN. `answers`: whether something outside answers it.
+    """
+
+    lan: Wire
+    sync: Wire
+    machines: list[bool]
+    answers: list[bool]
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a node is given by its world."""
+
+    kind: str
+    timeline: Timeline
+    chance: Random
+    networks: Networks
+    process: Callable[[], int]
+    stir: Callable[[], None]
+    ended: Callable[[int, Flow], None]
+    served: Callable[[int], None]

@@ -1,0 +1,98 @@
+"""What is so in a simulated world, as no node may know it: who could serve, who hears whom, what lacks where."""
+
+from appliance import vrrp
+from appliance.config.model import Failback
+from appliance.pair.readiness import ENOUGH, SPARE
+from appliance.status import health
+from appliance.vrrp import Role
+from vgw_lab.simulation import pairs
+from vgw_lab.simulation.connections import Flow
+from vgw_lab.simulation.node import Node
+from vgw_lab.simulation.wires import SYNC
+from vgw_lab.simulation.world import World
+
+SPARE_TIME = 1.0  # seconds by which a takeover may be later than VRRP's formula
+YOUNG = 4.0  # flows that began in the last few seconds may lack before that counts
+NEWEST, ENOUGH_TO_TELL = 16.0, 4  # of those that are younger than this, so many lack together
+
+
+def promise(kind: str) -> float:
+    """The longest takeover of VRRP's formula, and a little."""
+    vgw = pairs.config(kind).vgw
+    return vrrp.master_down_interval(vgw.vrrp_version, 1, vgw.advert_interval) + SPARE_TIME
+
+
+def could_serve(node: Node) -> bool:
+    """Whether it would serve, were it MASTER: powered, cabled, with rules, and its programs run."""
+    kernel, keepalived = node.kernel, node.keepalived
+    runs = node.powered and node.life.runs and keepalived.process and not keepalived.frozen
+    return bool(runs) and kernel.cabled and kernel.ruleset
+
+
+def decides(node: Node) -> bool:
+    """Whether it is off, or its agent and its keepalived are let run."""
+    return not node.powered or (node.life.runs and not node.keepalived.frozen)
+
+
+def hear_each_other(world: World) -> bool:
+    """Whether the two nodes can settle who is MASTER.
+
+    By the LAN: adverts go both ways. By the sync wire: where one alone is deaf on the LAN, it lets go; but where
+    machines are heard on both sides, each side needs a gateway (decision 0019), and with plain preemption VRRP alone decides.
+    """
+    nodes, networks = world.nodes, world.networks
+    lan = networks.lan.whole and all(node.keepalived.takes_part for node in nodes)
+    if lan:
+        return True
+    plain = pairs.config(world.kind).vgw.failback is Failback.PLAIN
+    agents = all(node.life.runs and node.kernel.carries[SYNC] for node in nodes)
+    one_deaf = networks.machines.count(True) == 1 and not any(way.open for way in networks.lan.ways)
+    unled = [node for node in nodes if not node.keepalived.process]
+    return networks.sync.whole and agents and not plain and (one_deaf or len(unled) == 1)
+
+
+def names_it(node: Node) -> bool:
+    """Whether `vgw health` or `vgw status` of this node names a cause."""
+    agent = node.life.agent
+    if agent is None or node.life.frozen:
+        return True  # `vgw health` says how long its status is silent
+    told = agent.told()
+    sick = health.sickness(told, node.clock.wall())
+    return bool(sick or told.pair.uplink is False or told.pair.degraded)
+
+
+def leading(world: World) -> tuple[Node | None, Node | None]:
+    """The MASTER and its standby, where both live, have agents that run, and are connected by the sync wire."""
+    nodes = world.nodes
+    holders = [node for node in nodes if node.holds]
+    alive = all(node.powered and node.life.runs for node in nodes)
+    if len(holders) != 1 or not alive:
+        return None, None
+    roles = [node.life.agent.state.role if node.life.agent else None for node in nodes]
+    if roles[holders[0].index] is not Role.MASTER or Role.MASTER is roles[holders[0].peer.index]:
+        return None, None
+    return holders[0], holders[0].peer
+
+
+def lacks(master: Node, standby: Node, now: float, *, emptied: bool) -> list[Flow]:
+    """The MASTER's entries that the standby has not, or by another port, where they are many or the newest.
+
+    `emptied`: the standby's kernel has forgotten its table; then the newest are nothing of their own.
+    """
+    mine, theirs = master.kernel.table.ports, standby.kernel.table.ports
+    lack = [
+        flow for flow, port in mine.items() if now - flow.began > YOUNG and theirs.get(flow) != port
+    ]
+    many = 2 * (SPARE + (1 - ENOUGH) * master.kernel.table.weight)
+    if sum(flow.weight for flow in lack) > many:
+        return lack
+    newest = [flow for flow in mine if YOUNG < now - flow.began < NEWEST]
+    arrived = emptied or any(flow in theirs for flow in newest)
+    return [] if arrived or len(newest) < ENOUGH_TO_TELL else newest
+
+
+def tells_of_lack(master: Node, standby: Node) -> bool:
+    """Whether one of the two says that a takeover would lose flows; a standby that is not ready says why."""
+    memories = [node.life.agent.pair.memory for node in (master, standby) if node.life.agent]
+    told = any(memory.degraded or memory.behind for memory in memories)
+    return told or not standby.files.ready

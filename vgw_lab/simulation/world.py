@@ -1,0 +1,120 @@
+"""A pair in its world: two nodes, the wires between them, machines that speak, and an operator."""
+
+from collections.abc import Callable
+from itertools import count
+from random import Random
+
+from appliance.config.model import Failback
+from vgw_lab.simulation.around import Around, Networks
+from vgw_lab.simulation.connections import Flow
+from vgw_lab.simulation.node import Node
+from vgw_lab.simulation.timeline import Clock, Timeline
+from vgw_lab.simulation.traffic import Traffic
+from vgw_lab.simulation.wires import WAN, Wire
+
+EAGER = 3.0  # seconds after anything happened for which all is looked at closely
+DRIFT = 300e-6  # a node's clock gains or loses at most so much
+
+
+class World:
+    """All there is. `version` changes with everything that an invariant might see."""
+
+    def __init__(self, kind: str, seed: int, *, clocks_jump: bool = True) -> None:
+        self.clocks_jump = clocks_jump
+        self.kind, self.timeline, self.chance = kind, Timeline(), Random(seed)
+        self.version = 0
+        self.listeners: list[Callable[[float, str], None]] = []
+        # What broke, or was done, that no node may do; the first is told.
+        self.wrong: list[tuple[str, str]] = []
+        lan, sync = (Wire(self.timeline, self.chance) for _ in range(2))
+        self.networks = Networks(lan, sync, machines=[True, True], answers=[True, True])
+        processes = count(1000)
+        around = Around(
+            kind=kind,
+            timeline=self.timeline,
+            chance=self.chance,
+            networks=self.networks,
+            process=lambda: next(processes),
+            stir=self.stir,
+            ended=self._ended,
+            served=self._served,
+        )
+        clocks = [self._clock() for _ in range(2)]
+        # When each took the VGW last, and when its table was emptied.
+        self.held, self.emptied = [0.0, 0.0], [-100.0, -100.0]
+        self.nodes = tuple(Node(index, around, clock) for index, clock in enumerate(clocks))
+        self.nodes[0].peer, self.nodes[1].peer = self.nodes[1], self.nodes[0]
+        self.traffic = Traffic(self.timeline, self.chance, self.server)
+
+    def begin(self) -> None:
+        """Power on, and have the machines speak."""
+        for node in self.nodes:
+            self.timeline.after(self.chance.random(), node.power_on)
+        self.traffic.begin()
+
+    def tell(self, sentence: str) -> None:
+        """Say what happens, to whoever listens."""
+        for listener in self.listeners:
+            listener(self.timeline.now, sentence)
+
+    def stir(self) -> None:
+        """Something has happened."""
+        self.version += 1
+        for node in self.nodes:
+            node.life.eager_until = self.timeline.now + EAGER
+
+    def disturb(self) -> None:
+        """A fault begins or ends."""
+        self.stir()
+        for node in self.nodes:
+            node.life.hear()
+
+    def serves(self, node: Node) -> bool:
+        """Whether machines that send to this node get answers."""
+        networks = self.networks
+        out = node.kernel.carries[WAN] and networks.answers[node.index]
+        return node.holds and node.kernel.ruleset and networks.machines[node.index] and out
+
+    def server(self) -> Node | None:
+        """Through whom flows go: the node that serves, where there is just one."""
+        serving = [node for node in self.nodes if self.serves(node)]
+        return serving[0] if len(serving) == 1 else None
+
+    def _clock(self) -> Clock:
+        rate = 1 + DRIFT * (2 * self.chance.random() - 1)
+        return Clock(self.timeline, rate, 100 + 1000 * self.chance.random())
+
+    def _ended(self, index: int, flow: Flow) -> None:
+        node = self.nodes[index]
+        if node.holds and not node.peer.holds and flow in self.traffic.live:
+            text = f"flow {flow.number} was ended on {node.name}, the MASTER, by its peer's word"
+            self.wrong.append(("peer ends a flow", text))
+
+    def _served(self, index: int) -> None:
+        node = self.nodes[index]
+        self.held[node.index] = self.timeline.now
+        broken = self.traffic.served(node)
+        old = [flow for flow in broken if self._should_live(flow, node)]
+        if old and self._planned(node):
+            names = ", ".join(str(flow.number) for flow in old[:5])
+            text = f"{node.name} took the VGW as planned and lacks {len(old)} flows: {names}"
+            self.wrong.append(("planned move breaks flows", text))
+
+    def _should_live(self, flow: Flow, node: Node) -> bool:
+        """Whether a planned move to a node must keep it: it has been there for a second, and it is none of those that are here by
+        another port, which decision 0021 gives up.
+        """
+        return self.timeline.now - flow.began > 1.0 and flow not in node.kernel.table.ports
+
+    def _planned(self, node: Node) -> bool:
+        """Whether this is a move that nobody was forced to make, with replication well by both nodes' word."""
+        peer, networks = node.peer, self.networks
+        agents = [one.life.agent for one in self.nodes if one.life.runs]
+        well = len(agents) == 2 and not any(
+            agent.pair.memory.degraded or agent.pair.memory.behind for agent in agents if agent
+        )
+        whole = networks.lan.whole and networks.sync.whole
+        long = self.timeline.now - self.held[peer.index] > 1.0
+        led = peer.holds and long and peer.keepalived.takes_part
+        gated = node.keepalived.terms.failback is not Failback.PLAIN and not node.files.aside
+        return led and gated and well and whole
