@@ -89,6 +89,7 @@ PURE = (
     "appliance.processes.deaths",
     "appliance.pair.beat",
     "appliance.pair.canaries",
+    "appliance.pair.changed",
     "appliance.pair.deeds",
     "appliance.pair.degraded",
     "appliance.pair.election",

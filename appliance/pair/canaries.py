@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from appliance.pair.beat import Beat
+from appliance.pair.changed import changed
 from appliance.vrrp import Role
 
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
@@ -48,17 +49,17 @@ class Canaries:
 
     def beyond(self, seen: int) -> "Canaries":
         """With numbers above one that the peer has seen: it was planted by an agent whose clock was ahead."""
-        return replace(self, number=seen) if self.number < seen < MOST_SEEN else self
+        return changed(self, number=seen) if self.number < seen < MOST_SEEN else self
 
     def hastened(self) -> "Canaries":
         """With the next due at once."""
-        return replace(self, last=-math.inf)
+        return changed(self, last=-math.inf)
 
     def plant(self, now: float, *, even: bool) -> "Canaries":
         """With the next one planted."""
         number = self.following(even=even)
         recent = {n: then for n, then in self.planted.items() if n > number - _KEPT * CANARY_STEP}
-        return replace(self, number=number, last=now, planted={**recent, number: now})
+        return changed(self, number=number, last=now, planted={**recent, number: now})
 
     def looked_for(self, peer: Beat | None, role: Role) -> tuple[int, ...]:
         """Those of the peer's to look for in the table now, the oldest first."""
@@ -71,11 +72,11 @@ class Canaries:
         awaited = self._expected(peer, role, now)
         here = max(awaited.keys() & arrived, default=None)
         if here is None:
-            return replace(self, awaited=awaited), None
+            return changed(self, awaited=awaited), None
         since = awaited[here]
         left = {number: then for number, then in awaited.items() if number > here}
         lag = round((now - since) * 1000, 1)
-        return replace(self, seen=here, lag_ms=lag, awaited=left), since
+        return changed(self, seen=here, lag_ms=lag, awaited=left), since
 
     def waited(self, peer: Beat, role: Role, now: float) -> float:
         """Age in seconds of the oldest one that has not arrived.
@@ -95,7 +96,7 @@ class Canaries:
 
     def forgotten(self) -> "Canaries":
         """Without those that are on their way."""
-        return replace(self, planted={}, awaited={})
+        return changed(self, planted={}, awaited={})
 
     def _expected(self, peer: Beat | None, role: Role, now: float) -> dict[int, float]:
         """The peer's that have not arrived, with the one that it announces now."""

@@ -5,11 +5,11 @@ No takeover waits for any of it: a MASTER is whoever holds the VGW.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from appliance.conntrack.orders import Order, Outcome
 from appliance.pair import readiness
+from appliance.pair.changed import changed
 from appliance.pair.deeds import (
     CalmConntrackd,
     Deed,
@@ -109,46 +109,46 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
         # What was to be done for the former role is not done for this one.
-        state = replace(
+        state = changed(
             _dropped(state, now),
             fetch=state.fetch.over(now),
             canaries=state.canaries.forgotten(),
             account=Account.FOREIGN,
-            clocks=replace(state.clocks, failed=-math.inf),
+            clocks=changed(state.clocks, failed=-math.inf),
         )
     heard = facts.peer is not None
     if facts.peer:
-        state = replace(state, canaries=state.canaries.beyond(facts.peer.seen))
+        state = changed(state, canaries=state.canaries.beyond(facts.peer.seen))
     if heard and not state.peer_heard:
         # It cannot have seen what was planted before.
-        state = replace(state, canaries=replace(state.canaries, planted={}))
+        state = changed(state, canaries=changed(state.canaries, planted={}))
     if state.peer_heard and not heard:
-        state = replace(state, gap=True, canaries=state.canaries.forgotten())
-    return replace(state, role=facts.role, peer_heard=heard)
+        state = changed(state, gap=True, canaries=state.canaries.forgotten())
+    return changed(state, role=facts.role, peer_heard=heard)
 
 
 def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
     """With the canaries that have arrived."""
     canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
     proved = since is not None and state.fetch.proved_by(since)
-    state = replace(state, canaries=canaries)
+    state = changed(state, canaries=canaries)
     if not proved:
         return state
     fetch = state.fetch.at(FetchStage.NONE, now)
-    return replace(state, replicas=state.replicas.proved(), fetch=fetch)
+    return changed(state, replicas=state.replicas.proved(), fetch=fetch)
 
 
 def _dropped(state: Replication, now: float) -> Replication:
     """Without all that was under way."""
     part = Untold() if isinstance(state.part, BeingTold) else state.part
     fetch = state.fetch.broken_off(now)
-    return replace(state, queue=state.queue.dropped(), part=part, fetch=fetch)
+    return changed(state, queue=state.queue.dropped(), part=part, fetch=fetch)
 
 
 def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Replication:
     """With what came of the order that was under way."""
     meant = not state.queue.abandoned
-    state = replace(state, queue=Queue(state.queue.waiting))
+    state = changed(state, queue=Queue(state.queue.waiting))
     if not meant:
         return state
     if outcome.order is Order.DROP_MOVED:
@@ -157,31 +157,31 @@ def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Re
         return _failed(state, outcome.order, now)
     barrier = state.canaries.following(even=facts.even)
     if outcome.order is Order.REQUEST:
-        state = replace(state, fetch=state.fetch.at(FetchStage.ASKED, now))
+        state = changed(state, fetch=state.fetch.at(FetchStage.ASKED, now))
     elif outcome.order is Order.FLUSH:
         state = _asking(state, now, sortings=SORTINGS)
     elif outcome.order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
         # The next canary, which is planted at once, shows that all has arrived.
-        prepared = replace(state.preparation, barrier=barrier)
-        state = replace(state, preparation=prepared, canaries=state.canaries.hastened())
+        prepared = changed(state.preparation, barrier=barrier)
+        state = changed(state, preparation=prepared, canaries=state.canaries.hastened())
     if isinstance(state.part, BeingTold) and outcome.order is state.part.last:
         # The next canary shows that what was ordered is done.
         told = Told(Settled(state.part.role, state.generation), barrier)
-        state = replace(state, part=told, canaries=state.canaries.hastened())
+        state = changed(state, part=told, canaries=state.canaries.hastened())
     return state
 
 
 def _sorted(state: Replication, dropped: int, now: float) -> Replication:
     """With so many replicas dropped: they are prepared again. Without any, conntrackd may ask."""
     if dropped:
-        return replace(state, fetch=state.fetch.preparing(now, state.fetch.sortings - 1))
+        return changed(state, fetch=state.fetch.preparing(now, state.fetch.sortings - 1))
     return _requesting(state, now)
 
 
 def _requesting(state: Replication, now: float, sortings: int = 0) -> Replication:
     """Having conntrackd ask the peer for all entries; `sortings`: how often they are yet to be sorted after that."""
-    fetch = replace(state.fetch.at(FetchStage.ASKING, now), sortings=sortings)
-    return replace(state, fetch=fetch, queue=state.queue.with_(Order.REQUEST))
+    fetch = changed(state.fetch.at(FetchStage.ASKING, now), sortings=sortings)
+    return changed(state, fetch=fetch, queue=state.queue.with_(Order.REQUEST))
 
 
 def _failed(state: Replication, order: Order, now: float) -> Replication:
@@ -191,11 +191,11 @@ def _failed(state: Replication, order: Order, now: float) -> Replication:
     stage = state.fetch.stage
     # Who is being told its part is told, and asks, from the beginning.
     unasked = stage.going_on and isinstance(state.part, Told)
-    return replace(
+    return changed(
         _dropped(state, now),
         replicas=Replicas.OUTDATED if stage is FetchStage.FLUSHING else state.replicas,
         gap=state.gap or unasked,
-        clocks=replace(state.clocks, failed=now),
+        clocks=changed(state.clocks, failed=now),
     )
 
 
@@ -210,9 +210,9 @@ def _process(state: Replication, facts: Facts, now: float) -> Decision:
             deeds = (Inform(f"conntrackd runs anew, as process {facts.generation}"), *deeds)
     # What was awaited still is: a start that mends nothing must not look like a cure.
     doubted = state.replicas.doubted()
-    clocks = replace(state.clocks, failed=-math.inf)
-    state = replace(_dropped(state, now), replicas=doubted, clocks=clocks)
-    return replace(state, generation=facts.generation, began=now), deeds
+    clocks = changed(state.clocks, failed=-math.inf)
+    state = changed(_dropped(state, now), replicas=doubted, clocks=clocks)
+    return changed(state, generation=facts.generation, began=now), deeds
 
 
 def _settle(state: Replication, facts: Facts, now: float) -> Decision:
@@ -224,28 +224,28 @@ def _settle(state: Replication, facts: Facts, now: float) -> Decision:
     if not due:
         return state, ()
     asks = due[-1] is Order.REQUEST
-    state = replace(
+    state = changed(
         _dropped(state, now),
         part=BeingTold(facts.role, due[-1]),
         # The request itself waits until the MASTER has prepared its answer.
         fetch=state.fetch.preparing(now, SORTINGS) if asks else state.fetch.over(now),
         preparation=Preparation(),
-        clocks=replace(state.clocks, request=now),
+        clocks=changed(state.clocks, request=now),
     )
-    return replace(state, queue=state.queue.with_(*(due[:-1] if asks else due))), ()
+    return changed(state, queue=state.queue.with_(*(due[:-1] if asks else due))), ()
 
 
 def _lead(state: Replication, facts: Facts, now: float) -> Decision:
     """What a MASTER owes its peer: an answer, events that were lost, and a canary each second."""
-    state = replace(state, peers_generation=0, replicas=state.replicas.kept())
-    state = replace(state, gap=state.gap and facts.peer is None)
+    state = changed(state, peers_generation=0, replicas=state.replicas.kept())
+    state = changed(state, gap=state.gap and facts.peer is None)
     if state.generation and (number := state.preparation.wanted(facts.peer)):
         queue = state.queue.with_(Order.TOUCH_KEPT_PORTS)
-        state = replace(state, preparation=Preparation(number), queue=queue)
+        state = changed(state, preparation=Preparation(number), queue=queue)
     state, deeds = _make_good(state, facts, now)
     if state.canaries.due(now):
         canaries = state.canaries.plant(now, even=facts.even)
-        state, deeds = replace(state, canaries=canaries), (*deeds, PlantCanary(canaries.number))
+        state, deeds = changed(state, canaries=canaries), (*deeds, PlantCanary(canaries.number))
     return state, deeds
 
 
@@ -254,34 +254,34 @@ def _make_good(state: Replication, facts: Facts, now: float) -> Decision:
     if facts.queues is None:
         return state, ()
     lost = facts.queues.dropped - state.dropped
-    state = replace(state, dropped=facts.queues.dropped)
+    state = changed(state, dropped=facts.queues.dropped)
     part = state.part
     if not isinstance(part, Told) or part.settled != Settled(Role.MASTER, state.generation):
-        return replace(state, account=Account.FOREIGN), ()
+        return changed(state, account=Account.FOREIGN), ()
     if state.account is Account.FOREIGN:
         # What was lost before it came to own its table, it has found there since.
-        return replace(state, account=Account.COMPLETE), ()
+        return changed(state, account=Account.COMPLETE), ()
     account = Account.SHORT if lost > 0 else state.account
-    state = replace(state, account=account)
+    state = changed(state, account=account)
     waited = now - state.clocks.announcement >= OVERRUN_INTERVAL
     if account is Account.COMPLETE or state.queue.busy or not waited:
         return state, ()
-    return replace(
+    return changed(
         state,
         account=Account.COMPLETE,
         queue=state.queue.with_(Order.OWN, Order.TOUCH_KEPT_PORTS, Order.ANNOUNCE),
-        clocks=replace(state.clocks, announcement=now),
+        clocks=changed(state.clocks, announcement=now),
     ), (Inform("conntrackd was too slow for some flows: the peer is told of all anew"),)
 
 
 def _follow(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Decision:
     """What a standby needs of its peer: all entries, once the MASTER has prepared that, and again."""
     if facts.queues:
-        state = replace(state, dropped=facts.queues.dropped)
+        state = changed(state, dropped=facts.queues.dropped)
     if state.generation and state.fetch.due(facts.peer, now):
         if state.fetch.sorts(facts.peer):
             queue = state.queue.with_(Order.DROP_MOVED)
-            state = replace(state, fetch=state.fetch.at(FetchStage.SORTING, now), queue=queue)
+            state = changed(state, fetch=state.fetch.at(FetchStage.SORTING, now), queue=queue)
         else:
             # A MASTER that is heard by its adverts alone has prepared nothing: once it can, all is sorted.
             later = state.fetch.sortings if facts.advertised and not facts.peer else 0
@@ -297,16 +297,16 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     if peer is None or peer.role != Role.MASTER:
         # There are no replicas of a peer that is not MASTER: its conntrackd may start anew.
         kept = state.replicas.kept()
-        return replace(state, peers_generation=0, replicas=kept, gap=state.gap and not peer), ()
+        return changed(state, peers_generation=0, replicas=kept, gap=state.gap and not peer), ()
     both_run = peer.generation and state.generation
     if not both_run or queues is None or state.queue.busy or state.fetch.open:
         return state, ()
     if state.peers_generation not in (0, peer.generation):
-        state = replace(state, replicas=Replicas.OUTDATED)
-    state = replace(state, peers_generation=peer.generation)
+        state = changed(state, replicas=Replicas.OUTDATED)
+    state = changed(state, peers_generation=peer.generation)
     if state.replicas is Replicas.REPLACEABLE:
         # What the peer tells first would be dropped with the rest, so the request comes after that.
-        return replace(
+        return changed(
             state,
             queue=state.queue.with_(Order.DISOWN, Order.FLUSH),
             fetch=state.fetch.at(FetchStage.FLUSHING, now),
@@ -315,7 +315,7 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
         ), (Inform("the peer's conntrackd runs anew: all replicas are fetched afresh"),)
     if queues.messages > BACKLOG:
         # It is still taking in what came; one bulk update behind another takes twice as long.
-        return replace(state, clocks=replace(state.clocks, request=now)), ()
+        return changed(state, clocks=changed(state.clocks, request=now)), ()
     state = _count_entries(state, facts, now)
     due = now - state.clocks.request >= REQUEST_INTERVAL
     return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
@@ -327,19 +327,19 @@ def _count_entries(state: Replication, facts: Facts, now: float) -> Replication:
     Not often, for entries may be few because they are not to be replicated.
     """
     if readiness.is_whole(facts):
-        return replace(state, short=None)
+        return changed(state, short=None)
     since = now if state.short is None else state.short
-    state = replace(state, short=since)
+    state = changed(state, short=since)
     if now - since < SHORT_PATIENCE or now - state.clocks.shortage < SHORTAGE_INTERVAL:
         return state
-    return replace(state, gap=True, clocks=replace(state.clocks, shortage=now))
+    return changed(state, gap=True, clocks=changed(state.clocks, shortage=now))
 
 
 def _asking(state: Replication, now: float, sortings: int = 0) -> Replication:
     """Asking the peer for all entries, once it has prepared that."""
-    clocks = replace(state.clocks, request=now)
+    clocks = changed(state.clocks, request=now)
     fetch = state.fetch.preparing(now, sortings)
-    return replace(state, fetch=fetch, clocks=clocks, gap=False)
+    return changed(state, fetch=fetch, clocks=clocks, gap=False)
 
 
 def _count(state: Replication, _facts: Facts, now: float) -> Decision:
@@ -347,8 +347,8 @@ def _count(state: Replication, _facts: Facts, now: float) -> Decision:
     due = now - state.clocks.count >= COUNT_INTERVAL
     if not due or not state.generation or state.queue.busy:
         return state, ()
-    clocks = replace(state.clocks, count=now)
-    return replace(state, queue=state.queue.with_(Order.COUNT), clocks=clocks), ()
+    clocks = changed(state.clocks, count=now)
+    return changed(state, queue=state.queue.with_(Order.COUNT), clocks=clocks), ()
 
 
 def _mend(state: Replication, facts: Facts, now: float) -> Decision:
@@ -361,8 +361,8 @@ def _mend(state: Replication, facts: Facts, now: float) -> Decision:
     if waited <= patience or now - state.clocks.restart < CONNTRACKD_RESTART_INTERVAL:
         return state, ()
     sentence = f"replication is stuck for {waited:.0f} s: conntrackd is started anew"
-    clocks = replace(state.clocks, restart=now)
-    return replace(state, clocks=clocks), (Inform(sentence), RestartConntrackd())
+    clocks = changed(state.clocks, restart=now)
+    return changed(state, clocks=clocks), (Inform(sentence), RestartConntrackd())
 
 
 def _remember(before: Replication, state: Replication) -> tuple[Deed, ...]:
@@ -380,4 +380,4 @@ def _next(state: Replication) -> Decision:
     if queue.under_way or not queue.waiting:
         return state, ()
     order, *others = queue.waiting
-    return replace(state, queue=Queue(tuple(others), order)), (Tell(order),)
+    return changed(state, queue=Queue(tuple(others), order)), (Tell(order),)
