@@ -78,7 +78,8 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
         state = readiness.replication_restarted(state, now)
     progress = replication.progress(known, facts, now, caught_up=state.caught_up)
     former = state
-    state, verdict = readiness.judge(state, facts, now, fresh=progress.fresh)
+    fresh, lacks = progress.fresh, progress.missed
+    state, verdict = readiness.judge(state, facts, now, fresh=fresh, missed=lacks)
     led = _led(facts)
     listening = (now if memory.listening is None else memory.listening) if led else None
     after = Memory(

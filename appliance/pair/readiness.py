@@ -1,7 +1,8 @@
 """May this node become MASTER, and should it let its peer be? Pure judgements of what is known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from appliance.pair.changed import changed
 from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
@@ -23,6 +24,7 @@ LONGEST_HOLD = 300.0  # seconds that a series of takeovers can hold a failback b
 DEAF = 3.0  # seconds after its cables are back for which a node waits for the MASTER's adverts
 CUT = "an interface of the gateway is down"
 UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
+MISSED = "what it missed of the peer's flows has yet to come"
 GIVEN = "a switchover gave the VGW to the peer"
 
 
@@ -52,41 +54,46 @@ class Verdict:
     degraded: str = ""
 
 
-def judge(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tuple[Readiness, Verdict]:
-    """The verdict, and what to remember. `fresh`: what the peer had when it was asked is here."""
+def judge(
+    state: Readiness, facts: Facts, now: float, *, fresh: bool, missed: bool = False
+) -> tuple[Readiness, Verdict]:
+    """The verdict, and what to remember.
+
+    `fresh`: what the peer had when it was asked is here. `missed`: this node has yet to fetch what it missed or lost since.
+    """
     if not facts.ruleset:
-        return replace(state, well_since=None), Verdict(False, False, "no ruleset is in force")
+        return changed(state, well_since=None), Verdict(False, False, "no ruleset is in force")
     if facts.unfit and not _is_last(facts):
-        return replace(state, well_since=None), Verdict(False, True, facts.unfit)
+        return changed(state, well_since=None), Verdict(False, True, facts.unfit)
     if facts.plain:
         state, _ = _catch_up(state, facts, now, fresh=fresh)
         return state, Verdict(True, False, "the ruleset is in force", state.late)
     if not facts.electable:
-        return replace(state, well_since=None), Verdict(False, True, "keepalived does not run here")
+        return changed(state, well_since=None), Verdict(False, True, "keepalived does not run here")
     state, waiting = _catch_up(state, facts, now, fresh=fresh)
     bar = _bar(facts, waiting)
     if bar is None:
         if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
-            state = replace(state, dark=now)
+            state = changed(state, dark=now)
         bar = _worse(state, facts, now)
     if bar:
-        return replace(state, well_since=None), bar
+        return changed(state, well_since=None), bar
     if facts.never and facts.asked and facts.role is Role.MASTER and facts.peer:
         return state, Verdict(not facts.peer.ready, True, GIVEN)
-    state = replace(state, well_since=now if state.well_since is None else state.well_since)
-    aside = _aside(state, facts, now)
+    state = changed(state, well_since=now if state.well_since is None else state.well_since)
+    aside = _aside(state, facts, now, missed=missed)
     return state, Verdict(True, bool(aside), aside or "all is well", state.late)
 
 
 def left_mastership(state: Readiness, now: float) -> Readiness:
     """The state after this node ceased to be MASTER; a series of these holds its failback back."""
     recent = tuple(then for then in state.lost if now - then < FLAP_MEMORY)
-    return replace(state, lost=(*recent, now), well_since=None)
+    return changed(state, lost=(*recent, now), well_since=None)
 
 
 def replication_restarted(state: Readiness, now: float) -> Readiness:
     """The state after conntrackd started anew: what it had brought counts no longer."""
-    return replace(state, began=now, caught_up=False, late="")
+    return changed(state, began=now, caught_up=False, late="")
 
 
 def is_whole(facts: Facts) -> bool:
@@ -115,7 +122,7 @@ def _catch_up(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tup
     whole = fresh and is_whole(facts)
     if state.caught_up or facts.role is Role.MASTER:
         over = whole or facts.role is Role.MASTER
-        return replace(state, caught_up=True, late="" if over else state.late), ""
+        return changed(state, caught_up=True, late="" if over else state.late), ""
     waited = now - state.began
     if peer is None:
         if facts.advertised and waited < REPLICAS_PATIENCE:
@@ -123,18 +130,18 @@ def _catch_up(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tup
         if waited < GRACE:
             return state, "listening for the peer"
         late = "the peer is silent on the sync link: no replicas came" if facts.advertised else ""
-        return replace(state, caught_up=True, late=late), ""
+        return changed(state, caught_up=True, late=late), ""
     if peer.role != Role.MASTER:
-        return replace(state, caught_up=True), ""
+        return changed(state, caught_up=True), ""
     if whole:
-        return replace(state, caught_up=True, late=""), ""
+        return changed(state, caught_up=True, late=""), ""
     missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
     if not fresh:
         missing += ", and no new one has come yet"
     if waited < REPLICAS_PATIENCE:
         return state, f"catching up with the peer: {missing}"
     late = f"the replicas did not catch up in {REPLICAS_PATIENCE:.0f} s: {missing}"
-    return replace(state, caught_up=True, late=late), ""
+    return changed(state, caught_up=True, late=late), ""
 
 
 def _bar(facts: Facts, waiting: str) -> Verdict | None:
@@ -213,7 +220,7 @@ def hold(state: Readiness, facts: Facts) -> float:
     return min(float(facts.hold * 2**series), LONGEST_HOLD)
 
 
-def _aside(state: Readiness, facts: Facts, now: float) -> str:
+def _aside(state: Readiness, facts: Facts, now: float, *, missed: bool) -> str:
     peer = facts.peer
     if peer is None or (facts.role is Role.MASTER and not facts.asked):
         return ""
@@ -222,4 +229,6 @@ def _aside(state: Readiness, facts: Facts, now: float) -> str:
     if not facts.outranks or peer.role != Role.MASTER:
         return ""
     left = hold(state, facts) - (now - (state.well_since or now))
-    return f"takes over again in {left:.0f} s" if left > 0 else ""
+    if left > 0:
+        return f"takes over again in {left:.0f} s"
+    return MISSED if missed and left > -REPLICAS_PATIENCE else ""

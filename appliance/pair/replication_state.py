@@ -163,7 +163,8 @@ class Progress:
 
 def missed(state: Replication) -> bool:
     """Whether a standby knows of entries that it has yet to fetch."""
-    return state.gap or state.fetch.stage is not FetchStage.NONE
+    outdated = state.replicas in (Replicas.OUTDATED, Replicas.REPLACEABLE)
+    return outdated or state.gap or state.fetch.stage is not FetchStage.NONE
 
 
 def begin(settled: Settled | None, seconds: int, now: float, *, even: bool) -> Replication:

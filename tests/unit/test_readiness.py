@@ -122,6 +122,14 @@ def test_a_returning_node_stands_aside_until_all_has_been_well_for_the_hold_time
     assert found[0].reason == "takes over again in 3 s"
 
 
+def test_a_failback_waits_for_what_was_missed_and_not_for_ever() -> None:
+    state = Readiness(1.0, caught_up=True, well_since=1.0)
+    for now, aside in ((5.0, True), (60.0, True), (65.0, False)):
+        verdict = readiness.judge(state, FACTS, now, fresh=True, missed=True)[1]
+        assert (verdict.ready, verdict.aside) == (True, aside)
+    assert not readiness.judge(state, FACTS, 5.0, fresh=True, missed=False)[1].aside
+
+
 def test_a_failback_waits_from_when_the_cable_is_back() -> None:
     cut = replace(FACTS, carries=False, role=Role.FAULT)
     state, verdict = judge(Readiness(0.0, caught_up=True, well_since=0.0), cut, 10.0)

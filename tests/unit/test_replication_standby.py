@@ -32,6 +32,7 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive() -> None:
     anew = replace(PEER, generation=PEER.generation + 1)
     assert story.told(2.0, peer=anew) == [], "nothing has come from it yet"
     assert story.state.replicas is Replicas.OUTDATED
+    assert missed(story.state), "what began while none ran was told by nobody"
     deeds = story.at(3.0, peer=replace(anew, canary=9), arrived=frozenset({9}))
     assert orders(deeds) == [Order.DISOWN]
     assert sentences(deeds) == ["the peer's conntrackd runs anew: all replicas are fetched afresh"]

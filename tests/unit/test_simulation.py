@@ -19,7 +19,7 @@ from vgw_lab.simulation.faults import KINDS, Fault
 from vgw_lab.simulation.histories import History, Violation, tell
 
 # As many as take about three seconds; `make simulate` lives through 50,000.
-HISTORIES = 40
+HISTORIES = 36
 PARTS = 4
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -70,8 +70,8 @@ def nobody_waits_for_replicas(patch: pytest.MonkeyPatch) -> None:
 def no_ruleset_is_no_reason(patch: pytest.MonkeyPatch) -> None:
     judge = readiness.judge
 
-    def blind(state: readiness.Readiness, facts: Facts, now: float, *, fresh: bool) -> Any:
-        return judge(state, replace(facts, ruleset=True), now, fresh=fresh)
+    def blind(state: readiness.Readiness, facts: Facts, now: float, **words: bool) -> Any:
+        return judge(state, replace(facts, ruleset=True), now, **words)
 
     patch.setattr(readiness, "judge", blind)
 
