@@ -58,7 +58,9 @@ LAB_ORDER = {
 LAB_KNOWS = frozenset({"__init__", "config", "run_dir", "status", "system", "vrrp"})
 # What a part of the lab runs of it beside those: the judgement itself, with its words.
 LAB_RUNS = {
-    "simulation": frozenset({"addresses", "agent", "bulkhead", "commands", "conntrack", "pair", "wires"}),
+    "simulation": frozenset(
+        {"addresses", "agent", "bulkhead", "commands", "conntrack", "pair", "wires"}
+    ),
 }
 
 # Each runs from its source alone, on a machine that has nothing but Python.

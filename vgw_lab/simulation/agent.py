@@ -75,8 +75,9 @@ class Agent:
         now = machine.clock.monotonic()
         if pair.contested and not machine.keepalived.process:
             kernel.floating = False
-        pair.cable(now, carries=kernel.cabled, lan=LAN)
-        sight = roles.RoleSight(kernel.floating, machine.files.ready, kernel.cabled)
+        pair.cable(now, carries=kernel.cabled, lan=LAN, lost=kernel.lost)
+        unfit = pair.own.unfit
+        sight = roles.RoleSight(kernel.floating, machine.files.ready, kernel.cabled, unfit)
         self.state, sentence = roles.decide(self.state, sight, cause, now)
         if sentence:
             self.sentence = sentence
@@ -84,7 +85,8 @@ class Agent:
         kernel.put_rules()
         self._guard(now)
         electable = bool(machine.keepalived.process)
-        pair.settle(now, electable=electable, generation=machine.conntrackd.process)
+        process, stolen = machine.conntrackd.process, kernel.stolen
+        pair.settle(now, electable=electable, generation=process, stolen=stolen)
         self._elect(now)
         self.next_tick, self.written = now + TICK, machine.clock.wall()
 
@@ -95,7 +97,9 @@ class Agent:
 
     def told(self) -> Snapshot:
         """What its status says."""
-        problems = tuple(filter(None, (*self.pair.bulkheads.problems, self.problem)))
+        kernel = self.machine.kernel
+        lasting = (kernel.lost, kernel.stolen, *self.pair.bulkheads.problems, self.problem)
+        problems = tuple(filter(None, lasting))
         if self.missing_since is not None:
             problems += ("the ruleset cannot be put in force",)
         running = "RUNNING" if self.machine.keepalived.process else "EXITED"
@@ -134,7 +138,7 @@ class Agent:
         advert, keepalived = self.pair.last_advert, self.machine.keepalived
         sight = ElectionSight(
             role=self.pair.own.role,
-            usable=kernel.cabled,
+            usable=kernel.cabled and not kernel.lost,
             interfaces=dict(kernel.indices),
             lan=LAN,
             process=keepalived.process,

@@ -125,6 +125,11 @@ def _refuse_rules(refuses: bool, _: World, node: Node) -> None:
     node.life.wake()
 
 
+def _lacks(what: str, sentence: str, _: World, node: Node) -> None:
+    setattr(node.kernel, what, sentence)
+    node.life.wake()
+
+
 def _lose_rules(_: World, node: Node) -> None:
     node.kernel.ruleset = False
     node.life.wake()
@@ -232,6 +237,16 @@ KINDS: dict[str, Kind] = {
         partial(_refuse_rules, False),
     ),
     "addresses gone": Kind("{node}'s floating addresses are deleted", _lose_addresses),
+    "own address gone": Kind(
+        "{node} loses its own address on the LAN",
+        partial(_lacks, "lost", "192.168.100.2/24 is not on eth1"),
+        partial(_lacks, "lost", ""),
+    ),
+    "route stolen": Kind(
+        "somebody's route takes what {node} forwards",
+        partial(_lacks, "stolen", "packets from inside would leave by tun0"),
+        partial(_lacks, "stolen", ""),
+    ),
     "table flushed": Kind("{node}'s connection table is emptied", operator.empty_table),
     "lan anew": Kind("{node}'s LAN interface is made anew", partial(_make_anew, LAN)),
     "wan anew": Kind("{node}'s WAN interface is made anew", partial(_make_anew, WAN)),

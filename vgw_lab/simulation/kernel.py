@@ -11,7 +11,8 @@ class Kernel:
     """One node's.
 
     `carries`: the cables that are in. `floating`: VGW and WAN VIP are here. `indices`: what the kernel calls its interfaces.
-    `refuses_rules`: no ruleset can be put.
+    `refuses_rules`: no ruleset can be put. `lost`: which own address is gone, `stolen`: whose route takes what comes from inside; empty
+    where none is and nobody's does.
     """
 
     carries: dict[str, bool] = field(default_factory=lambda: {LAN: True, WAN: True, SYNC: True})
@@ -19,6 +20,8 @@ class Kernel:
     floating: bool = False
     ruleset: bool = False
     refuses_rules: bool = False
+    lost: str = ""
+    stolen: str = ""
     table: Connections = field(default_factory=Connections)
 
     @property

@@ -209,12 +209,12 @@ class Node:
             sync.carry(self.index, partial(self.peer.receive_beat, datagram))
 
     def _advertise(self, priority: int) -> None:
-        if self.kernel.carries[LAN]:
+        if self.kernel.carries[LAN] and not self.kernel.lost:
             self.around.networks.lan.carry(self.index, partial(self.peer.receive_advert, priority))
 
     def receive_advert(self, priority: int) -> None:
         """An advert has come by the LAN: keepalived and the agent's own socket both have it."""
-        if self.powered and self.kernel.carries[LAN]:
+        if self.powered and self.kernel.carries[LAN] and not self.kernel.lost:
             self.wires[1].last = Advert(self.clock.monotonic(), priority)
             self.keepalived.hear(priority)
 

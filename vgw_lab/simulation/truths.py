@@ -26,7 +26,8 @@ def could_serve(node: Node) -> bool:
     """Whether it would serve, were it MASTER: powered, cabled, with rules, and its programs run."""
     kernel, keepalived = node.kernel, node.keepalived
     runs = node.powered and node.life.runs and keepalived.process and not keepalived.frozen
-    return bool(runs) and kernel.cabled and kernel.ruleset
+    fit = kernel.ruleset and not kernel.lost and not kernel.stolen
+    return bool(runs) and kernel.cabled and fit
 
 
 def decides(node: Node) -> bool:
@@ -41,14 +42,15 @@ def hear_each_other(world: World) -> bool:
     machines are heard on both sides, each side needs a gateway (decision 0019), and with plain preemption VRRP alone decides.
     """
     nodes, networks = world.nodes, world.networks
-    lan = networks.lan.whole and all(node.keepalived.takes_part for node in nodes)
+    hearing = [node.keepalived.takes_part and not node.kernel.lost for node in nodes]
+    lan = networks.lan.whole and all(hearing)
     if lan:
         return True
     plain = pairs.config(world.kind).vgw.failback is Failback.PLAIN
     agents = all(node.life.runs and node.kernel.carries[SYNC] for node in nodes)
     one_deaf = networks.machines.count(True) == 1 and not any(way.open for way in networks.lan.ways)
-    unled = [node for node in nodes if not node.keepalived.process]
-    return networks.sync.whole and agents and not plain and (one_deaf or len(unled) == 1)
+    unfit = [node for node in nodes if not node.keepalived.process or node.kernel.lost]
+    return networks.sync.whole and agents and not plain and (one_deaf or len(unfit) == 1)
 
 
 def names_it(node: Node) -> bool:

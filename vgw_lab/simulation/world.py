@@ -12,7 +12,7 @@ from vgw_lab.simulation.timeline import Clock, Timeline
 from vgw_lab.simulation.traffic import Traffic
 from vgw_lab.simulation.wires import WAN, Wire
 
-EAGER = 3.0  # seconds after anything happened for which all is looked at closely
+EAGER = 2.0  # seconds after anything happened for which all is looked at closely
 DRIFT = 300e-6  # a node's clock gains or loses at most so much
 
 
@@ -73,7 +73,9 @@ class World:
         """Whether machines that send to this node get answers."""
         networks = self.networks
         out = node.kernel.carries[WAN] and networks.answers[node.index]
-        return node.holds and node.kernel.ruleset and networks.machines[node.index] and out
+        kernel = node.kernel
+        leaves = kernel.ruleset and not kernel.stolen
+        return node.holds and leaves and networks.machines[node.index] and out
 
     def server(self) -> Node | None:
         """Through whom flows go: the node that serves, where there is just one."""
