@@ -19,8 +19,10 @@ RATE = 20_000.0  # touches a second, at most
 def tell(hold: Path) -> None:
     """Touch those that kept their port beside a moved sibling; nobody else touches any meanwhile."""
     hold.touch()
-    table.touch(_held(table.kept_beside_moved(), hold), RATE)
-    hold.touch()
+    if table.touch(_held(table.kept_beside_moved(), hold), RATE).sent:
+        hold.touch()
+    else:
+        hold.unlink(missing_ok=True)
 
 
 def _held(batches: Iterator[list[bytes]], hold: Path) -> Iterator[list[bytes]]:

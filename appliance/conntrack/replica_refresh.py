@@ -23,9 +23,8 @@ from appliance.wires import local_address
 
 HELD_LOOK = 0.05  # seconds between two looks at that file
 TICK = 1.0  # seconds between two looks at who holds the address
-HOLD = (
-    3.0  # seconds for which a touch of the file `--held` keeps this process from touching entries
-)
+# Seconds for which a touch of the file `--held` keeps this process from touching entries: from one telling to the next.
+HOLD = 1.0
 BREATH = 0.001  # seconds the CPU is left to others after each buffer, which takes as long to read
 HASTE = 1.5  # a pass over a whole table takes two thirds of its time: in one go it delays new flows
 LEAST_RATE = 1000.0  # touches a second, at least

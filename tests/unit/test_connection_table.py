@@ -97,6 +97,15 @@ def test_flows_that_kept_their_port_are_told_while_nobody_else_tells_of_any(
     assert replica_refresh.held(str(hold)), "and for a while, for what it told is on its way"
 
 
+def test_where_no_port_was_moved_nobody_is_held(
+    kernel: ConnectionTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = tmp_path / "hold"
+    kernel.keep(udp(1, 29), udp(2, 29))
+    run(monkeypatch, "--tell", str(hold))
+    assert kernel.touched == [] and not hold.exists()
+
+
 def test_a_hold_is_over_by_itself(tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     assert not replica_refresh.held(str(hold)), "nobody holds"
