@@ -17,6 +17,7 @@ from .conftest import REPOSITORY, Lab, judged, told
 from .test_lab_replication import AT_REST, at_rest, must, pair
 
 EARLIER = "01f73eb"
+PINNED = "setup/requirements/runtime.txt"
 FLOWS = 40  # of each kind
 
 
@@ -24,7 +25,7 @@ FLOWS = 40  # of each kind
 def mixed_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab whose backup runs the earlier version."""
     archive = subprocess.run(
-        ["git", "-C", str(REPOSITORY), "archive", EARLIER, "appliance"],
+        ["git", "-C", str(REPOSITORY), "archive", EARLIER, "appliance", PINNED],
         capture_output=True,
         check=False,
     )
@@ -33,6 +34,14 @@ def mixed_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         pytest.skip(f"NOT JUDGED: two versions in one pair need the history of git: {why}")
     source: Path = tmp_path_factory.mktemp(EARLIER)
     subprocess.run(["tar", "-x", "-C", str(source)], input=archive.stdout, check=True)
+    # It runs with the packages that it was pinned to: this version may have others, or none of the kind.
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--require-hashes", "--no-deps", "--target", str(source)]
+    done = subprocess.run(
+        [*pip, *options, "-r", str(source / PINNED)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"NOT JUDGED: the packages of {EARLIER} cannot be had: {done.stderr.strip()}")
     lab = Lab("mixed", prefix=("env", f"VGW_LAB_SOURCES=backup={source}"))
     lab.must("up")
     yield from judged(lab)
