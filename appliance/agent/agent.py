@@ -23,10 +23,11 @@ from appliance.vrrp import Role
 
 @dataclass(frozen=True)
 class LastChange:
-    """The last change of role: why, when by the wall clock, and the milliseconds until the routes were right."""
+    """The last change of role: why, when by the wall clock and by the monotonic one, and the milliseconds until the routes were right."""
 
     sentence: str = "just started"
     at: float = 0.0
+    began: float = 0.0
     moved_ms: float | None = None
 
 

@@ -142,7 +142,7 @@ def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float
     role, at = agent.state.role, agent.bulkheads.ask("the clock", agent.doors.pair.wall, 0.0)
     assert role
     moved_ms = _move_routes(agent, began)
-    agent.last = LastChange(sentence, at, moved_ms)
+    agent.last = LastChange(sentence, at, began, moved_ms)
     agent.pair.become(role, began)
     log.info(sentence)
     event = Event(at, agent.node, "role", was, str(role), cause, sentence, moved_ms=moved_ms)
@@ -171,6 +171,7 @@ def _guard(agent: Agent, *, seen: bool) -> None:
     agent.pair.guard(now, ruleset=agent.guard.protects(now, seen=seen))
     if reason := agent.guard.gave_up(now):
         problems = "; ".join(agent.upkeep.problems)
+        log.error("the node ends: %s", reason)
         with agent.bulkheads.step("the end of the node"):
             programs.bring_down(agent.run_dir, f"{reason}: {problems}")
 

@@ -4,7 +4,7 @@ from appliance import __version__, system
 from appliance.agent.agent import Agent
 from appliance.pair import pair_status
 from appliance.processes import notes
-from appliance.status import node_status
+from appliance.status import node_status, status_file
 from appliance.vrrp import Role
 
 
@@ -42,4 +42,7 @@ def _of(agent: Agent) -> node_status.Snapshot:
             for one in agent.guard.counts
         ),
         version=__version__,
+        boot=status_file.boot(),
+        since_s=agent.last.began,
+        written_s=agent.now(),
     )

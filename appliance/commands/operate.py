@@ -29,7 +29,7 @@ def tell_status(as_json: bool) -> None:
     if as_json:
         sys.stdout.write(node_status.to_json(snapshot))
         return
-    for name, value in rows.rows(snapshot, system.wall()):
+    for name, value in rows.rows(snapshot, status_file.moment()):
         _say(f"{name:9} {value}")
 
 
@@ -38,7 +38,7 @@ def tell_metrics() -> None:
     """Print the status for Prometheus, such as for a textfile collector."""
     from appliance.status import metrics
 
-    sys.stdout.write(metrics.text(status_file.read(_run_dir()), system.wall()))
+    sys.stdout.write(metrics.text(status_file.read(_run_dir()), status_file.moment()))
 
 
 @click.command("events")

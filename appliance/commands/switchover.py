@@ -30,8 +30,7 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
     began, number = system.monotonic(), snapshot.pair.canary
     _wait(
         run_dir,
-        # The next canary may have been planted before this command began; the one after was not.
-        lambda now: now.pair.peer is not None and now.pair.peer.seen > number + CANARY_STEP,
+        lambda now: has_arrived(now, number),
         BARRIER_SECONDS,
         f"{peer} did not tell that it has all flows; `vgw status` there may tell why",
     )
@@ -53,6 +52,15 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
         f"barrier {synced - began:.1f} s, handed over in {done - synced:.1f} s; "
         f"`vgw switchover` on {peer} gives it back"
     )
+
+
+def has_arrived(now: Snapshot, number: int) -> bool:
+    """Whether the peer has told of a canary that was planted since the one of this number was the last.
+
+    The next may have been planted before; the one after was not. A number that was not reached yet is a former agent's.
+    """
+    peer = now.pair.peer
+    return peer is not None and number + CANARY_STEP < peer.seen <= now.pair.canary
 
 
 def _is_master(peer: PeerStatus | None) -> bool:
@@ -88,7 +96,7 @@ def successor(snapshot: Snapshot, to: str | None) -> PeerStatus:
 
 def _snapshot(run_dir: RunDir) -> Snapshot:
     snapshot = status_file.read(run_dir)
-    if system.wall() - snapshot.written > health.STATUS_SILENCE:
+    if status_file.moment().age(snapshot) > health.STATUS_SILENCE:
         raise ApplianceError("the agent of this node is silent; `vgw status` tells since when")
     return snapshot
 

@@ -5,7 +5,9 @@ The agent runs it as a process of its own, for reading a large table takes a sec
 """
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,18 +18,25 @@ from appliance.wires import local_address
 RATE = 20_000.0  # touches a second, at most
 
 
-def tell(hold: Path) -> None:
+def tell(file: Path) -> None:
     """Touch those that kept their port beside a moved sibling; nobody else touches any meanwhile."""
-    hold.touch()
-    if table.touch(_held(table.kept_beside_moved(), hold), RATE).sent:
-        hold.touch()
+    hold(file)
+    if table.touch(_held(table.kept_beside_moved(), file), RATE).sent:
+        hold(file)
     else:
-        hold.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
-def _held(batches: Iterator[list[bytes]], hold: Path) -> Iterator[list[bytes]]:
+def hold(file: Path) -> None:
+    """Have others wait: the file's time of change is set to now, on the monotonic clock. Needs no room on a full disk."""
+    file.touch()
+    now = time.monotonic()
+    os.utime(file, (now, now))
+
+
+def _held(batches: Iterator[list[bytes]], file: Path) -> Iterator[list[bytes]]:
     for names in batches:
-        hold.touch()
+        hold(file)
         yield names
 
 

@@ -23,7 +23,7 @@ from appliance.wires import local_address
 
 HELD_LOOK = 0.05  # seconds between two looks at that file
 TICK = 1.0  # seconds between two looks at who holds the address
-# Seconds for which a touch of the file `--held` keeps this process from touching entries: from one telling to the next.
+# Seconds for which a hold of the file `--held` keeps this process from touching entries: from one telling to the next.
 HOLD = 1.0
 BREATH = 0.001  # seconds the CPU is left to others after each buffer, which takes as long to read
 HASTE = 1.5  # a pass over a whole table takes two thirds of its time: in one go it delays new flows
@@ -167,12 +167,12 @@ class Refresher:
 
 
 def held(path: str) -> bool:
-    """Whether somebody touched this file a moment ago: a standby is told what it must hear first.
+    """Whether somebody held this file a moment ago: a standby is told what it must hear first.
 
-    A clock that was put back makes the moment one of the future, which holds nobody.
+    Its time is one of the monotonic clock (`kept_ports.hold`), which nobody sets.
     """
     try:
-        return bool(path) and 0 <= time.time() - os.stat(path).st_mtime < HOLD  # noqa: PTH116 - pathlib is not imported
+        return bool(path) and 0 <= time.monotonic() - os.stat(path).st_mtime < HOLD  # noqa: PTH116 - pathlib is not imported
     except OSError:
         return False
 

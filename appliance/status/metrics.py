@@ -6,12 +6,12 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from appliance.status.node_status import Dropped, PairStatus, Snapshot
+from appliance.status.node_status import Dropped, Moment, PairStatus, Snapshot
 
 _ROLES = ("MASTER", "BACKUP", "FAULT")
 
 
-def text(snapshot: Snapshot, now: float) -> str:
+def text(snapshot: Snapshot, now: Moment) -> str:
     """All metrics of one node. Names end in their units (Prometheus, "Metric and label naming")."""
     registry = CollectorRegistry()
 
@@ -21,8 +21,8 @@ def text(snapshot: Snapshot, now: float) -> str:
     roles = Gauge("vgw_role", "1 for the role that the node has", ["role"], registry=registry)
     for role in _ROLES:
         roles.labels(role).set(snapshot.role == role)
-    gauge("role_seconds", "How long it has had this role", now - snapshot.since)
-    gauge("status_age_seconds", "How old these figures are", now - snapshot.written)
+    gauge("role_seconds", "How long it has had this role", now.in_role(snapshot))
+    gauge("status_age_seconds", "How old these figures are", now.age(snapshot))
     gauge("ready", "Whether it may be MASTER", snapshot.ready)
     gauge("role_changes", "Changes of role since the agent started", snapshot.role_changes)
     gauge("repairs", "Repaired drifts since the agent started", snapshot.repairs)

@@ -5,6 +5,7 @@ for a reader that does not know it. docs/compatibility.md promises this.
 """
 
 import json
+import math
 from typing import Any, NamedTuple
 
 from appliance import ApplianceError
@@ -132,6 +133,34 @@ class Snapshot(NamedTuple):
     """The agent's memory."""
     dropped: tuple[Dropped, ...] = ()
     """Read each 10 s; empty where the ruleset is not in force."""
+    boot: str = ""
+    """The kernel's id of this start of the machine (random(4)); empty where an older VGW wrote this."""
+    since_s: float = 0.0
+    """`since` and `written` in seconds on that start's monotonic clock, which nobody sets: ages are told by these."""
+    written_s: float = 0.0
+
+
+class Moment(NamedTuple):
+    """Now, for whoever asks how old something is."""
+
+    boot: str
+    monotonic: float
+    wall: float
+    """For what an older VGW wrote."""
+
+    def since(self, snapshot: Snapshot, monotonic: float, wall: float) -> float:
+        """Seconds since a moment that a snapshot tells of by both clocks; infinite where that was before this start."""
+        if not snapshot.boot:
+            return max(0.0, self.wall - wall)
+        return max(0.0, self.monotonic - monotonic) if snapshot.boot == self.boot else math.inf
+
+    def age(self, snapshot: Snapshot) -> float:
+        """How old it is, in seconds."""
+        return self.since(snapshot, snapshot.written_s, snapshot.written)
+
+    def in_role(self, snapshot: Snapshot) -> float:
+        """For how long the node has had its role, in seconds."""
+        return self.since(snapshot, snapshot.since_s, snapshot.since)
 
 
 def to_json(snapshot: Snapshot) -> str:

@@ -1,19 +1,19 @@
 """The snapshot as lines for people: what an operator asks, in the order of asking."""
 
 from appliance.status.health import sickness, span
-from appliance.status.node_status import PairStatus, PeerStatus, Snapshot
+from appliance.status.node_status import Moment, PairStatus, PeerStatus, Snapshot
 from appliance.vrrp import Role
 
 _WAY_OUT = {True: "works", False: "is dead", None: "not asked"}
 
 
-def rows(snapshot: Snapshot, now: float) -> list[tuple[str, str]]:
+def rows(snapshot: Snapshot, now: Moment) -> list[tuple[str, str]]:
     """A name and a value a row."""
     takeover, release = snapshot.promise
     programs = ", ".join(f"{name} {state}" for name, state in sorted(snapshot.programs.items()))
     found = [
         ("node", snapshot.node),
-        ("role", f"{snapshot.role} for {span(now - snapshot.since)}"),
+        ("role", f"{snapshot.role} for {span(now.in_role(snapshot))}"),
         ("why", snapshot.sentence),
         ("VGW", snapshot.vgw),
         ("WAN VIP", snapshot.wan_vip),

@@ -188,6 +188,7 @@ class Node:
         self.table, self.conntrackd, self.lan = Table(), Conntrackd(), Lan()
         self.frames = tuple(Frames(one) for one in ("vgw-lan", "vgw-wan"))
         self.now = now
+        self.clock: Callable[[float], float] = lambda now: now
         self.pair = self.agent()
 
     def agent(self) -> Pair:
@@ -202,7 +203,7 @@ class Node:
             table=self.table,
             conntrackd=lambda _: self.conntrackd,
             lan=self.lan,
-            wall=lambda: WALL + self.now,
+            wall=lambda: WALL + self.clock(self.now),
         )
 
     def _wires(self, wanted: Config, node: str, now: float) -> Wires:

@@ -2,9 +2,11 @@
 
 from appliance.pair import pair_status
 from appliance.pair.beat import Beat
+from appliance.status import status_file
 from appliance.status.node_status import (
     Counters,
     Dropped,
+    Moment,
     PairStatus,
     Promise,
     Snapshot,
@@ -63,6 +65,9 @@ SNAPSHOT = Snapshot(
     programs={"agent": "RUNNING", "keepalived": "RUNNING"},
     pair=ALONE,
     version="0.1.0",
+    boot="c0ffee",
+    since_s=1000.0,
+    written_s=1059.0,
 )
 STANDBY = SNAPSHOT._replace(
     dropped=(
@@ -86,3 +91,16 @@ STANDBY = SNAPSHOT._replace(
         peer=pair_status.peer(PEER),
     ),
 )
+
+
+def at(monotonic: float, boot: str = "c0ffee") -> Moment:
+    """A moment on the clock of the machine's start in which the snapshots were written, by a wall clock that is wrong."""
+    return Moment(boot, monotonic, monotonic - 3600.0)
+
+
+def written(snapshot: Snapshot, ago: float = 0.0, in_role: float = 60.0) -> Snapshot:
+    """The snapshot as an agent of this machine wrote it so many seconds ago, in its role for so long now."""
+    now = status_file.moment()
+    return snapshot._replace(
+        boot=now.boot, written_s=now.monotonic - ago, since_s=now.monotonic - in_role
+    )

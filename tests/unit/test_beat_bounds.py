@@ -19,7 +19,7 @@ from appliance.status.rows import rows
 from appliance.vrrp import Role
 
 from .facts import FACTS
-from .snapshots import PEER, STANDBY
+from .snapshots import PEER, STANDBY, at
 from .test_beat import BEATS
 
 NOW = 1_767_225_600  # the first second of 2026: canaries and requests begin at the time of day
@@ -63,8 +63,8 @@ def read_everywhere(peer: Beat) -> None:
     text = to_json(snapshot)
     json.loads(text, parse_constant=pytest.fail)
     assert from_json(text) == snapshot
-    metrics.text(snapshot, 1060.0).encode()
-    for _, value in rows(snapshot, 1060.0):
+    metrics.text(snapshot, at(1060.0)).encode()
+    for _, value in rows(snapshot, at(1060.0)):
         assert value.isprintable()
         value.encode()
 

@@ -15,7 +15,7 @@ from appliance.commands.lab_door import LAB_COMMANDS
 from appliance.run_dir import RunDir
 from appliance.status import ledger, node_status
 from appliance.status.ledger import Event
-from tests.unit.snapshots import STANDBY
+from tests.unit.snapshots import STANDBY, written
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILE = str(GOLDEN / "01-standard" / "gateway.yaml")
@@ -52,8 +52,7 @@ def vgw(
 @pytest.fixture
 def node(run_dir: RunDir) -> None:
     """A node runs here, and its agent has just written what it is."""
-    now = system.wall()
-    snapshot = STANDBY._replace(since=now - 60, written=now)
+    snapshot = written(STANDBY)
     system.replace(run_dir.status, node_status.to_json(snapshot))
 
 
@@ -222,7 +221,7 @@ def test_a_command_of_the_lab_says_what_is_missing(
 
 
 def test_a_sick_node_says_why(vgw: Vgw, run_dir: RunDir, node: None) -> None:
-    old = STANDBY._replace(written=system.wall() - 60)
+    old = written(STANDBY, ago=60)
     system.replace(run_dir.status, node_status.to_json(old))
     code, out, err = vgw("health")
     assert (code, out) == (1, "")

@@ -111,7 +111,7 @@ def test_a_hold_is_over_by_itself(tmp_path: Path) -> None:
     assert not replica_refresh.held(str(hold)), "nobody holds"
     hold.touch()
     for seconds, held in ((0, True), (-replica_refresh.HOLD - 1, False), (60, False)):
-        moment = time.time() + seconds - 0.01
+        moment = time.monotonic() + seconds - 0.01
         os.utime(hold, (moment, moment))
         assert replica_refresh.held(str(hold)) is held
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance import netlink
-from appliance.conntrack import replica_refresh, table
+from appliance.conntrack import kept_ports, replica_refresh, table
 from appliance.conntrack.ctnetlink import ASSURED, TCP, UDP, Flow
 from appliance.conntrack.replica_refresh import DEFAULTS, Refresher, due, spacing
 
@@ -147,7 +147,7 @@ def test_nothing_is_touched_while_a_standby_is_told_what_it_must_hear_first(
 ) -> None:
     kernel.connections.keep(kept(UDP, 1, 29))
     hold = tmp_path / "hold"
-    hold.touch()
+    kept_ports.hold(hold)
     touched_by_then: list[int] = []
 
     def over(_seconds: float) -> None:

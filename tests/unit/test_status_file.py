@@ -19,7 +19,7 @@ from appliance.status import health, metrics, status_file
 from appliance.status.node_status import from_json, to_json
 from appliance.status.rows import rows
 
-from .snapshots import STANDBY
+from .snapshots import STANDBY, at, written
 
 ROOT = Path(__file__).parent.parent.parent
 WHOLE: dict[str, Any] = json.loads(to_json(STANDBY))
@@ -73,9 +73,9 @@ def read_or_refuse(text: str) -> None:
         assert len(sentence) < 500
         return
     assert from_json(to_json(snapshot)) == snapshot
-    metrics.text(snapshot, 1060.0).encode()
-    health.sickness(snapshot, 1060.0)
-    for name, value in rows(snapshot, 1060.0):
+    metrics.text(snapshot, at(1060.0)).encode()
+    health.sickness(snapshot, at(1060.0))
+    for name, value in rows(snapshot, at(1060.0)):
         f"{name} {value}".encode()
 
 
@@ -184,7 +184,7 @@ def test_where_nobody_runs_or_nobody_may_look_that_is_said(tmp_path: Path) -> No
 
 def test_health_says_the_same_with_and_without_the_command_line(tmp_path: Path) -> None:
     whole = [sys.executable, "-c", "from appliance.commands.cli import run; run(['health'])"]
-    fresh = STANDBY._replace(written=4e9)
+    fresh = written(STANDBY)
     for snapshot, code, stdout, stderr in (
         (fresh, 0, "master is BACKUP and healthy\n", ""),
         (fresh._replace(problems=("no rules",)), 1, "", "master is not healthy: no rules\n"),

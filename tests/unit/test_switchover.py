@@ -14,7 +14,7 @@ from appliance.run_dir import RunDir
 from appliance.status import node_status
 from appliance.status.node_status import PeerStatus, Snapshot
 from appliance.vrrp import Role
-from tests.unit.snapshots import SNAPSHOT, STANDBY
+from tests.unit.snapshots import SNAPSHOT, STANDBY, written
 
 assert STANDBY.pair.peer is not None
 PEER = STANDBY.pair.peer._replace(role=Role.BACKUP, seen=7)
@@ -31,8 +31,7 @@ def run_dir(tmp_path: Path) -> RunDir:
 
 
 def tell(run_dir: RunDir, snapshot: Snapshot) -> None:
-    written = snapshot._replace(written=system.wall())
-    system.replace(run_dir.status, node_status.to_json(written))
+    system.replace(run_dir.status, node_status.to_json(written(snapshot)))
 
 
 @contextmanager
@@ -120,17 +119,19 @@ def test_what_would_lose_flows_is_refused(
 
 
 def test_without_a_word_of_the_agent_nothing_is_handed_over(run_dir: RunDir) -> None:
-    stale = node_status.to_json(MASTER._replace(written=system.wall() - 60))
+    stale = node_status.to_json(written(MASTER, ago=60))
     system.replace(run_dir.status, stale)
     with pytest.raises(ApplianceError, match="the agent of this node is silent"):
         switchover.switchover(run_dir, None)
 
 
+@pytest.mark.parametrize("seen", [7, 7_000], ids=["none since", "a former agent's"])
 def test_flows_that_do_not_arrive_keep_the_vgw_here(
-    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, seen: int
 ) -> None:
     monkeypatch.setattr(switchover, "BARRIER_SECONDS", 0.05)
-    with agent(run_dir, lambda: MASTER), pytest.raises(NotConverged) as caught:
+    stays = MASTER._replace(pair=MASTER.pair._replace(peer=PEER._replace(seen=seen)))
+    with agent(run_dir, lambda: stays), pytest.raises(NotConverged) as caught:
         switchover.switchover(run_dir, "backup")
     assert "backup did not tell that it has all flows" in str(caught.value)
     assert not notes.is_asked_aside(run_dir)
@@ -140,8 +141,13 @@ def test_an_order_that_nobody_follows_is_taken_back(
     run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(switchover, "MOVE_SECONDS", 0.05)
-    arrived = SYNCED._replace(pair=SYNCED.pair._replace(canary=8))
-    with agent(run_dir, lambda: arrived), pytest.raises(NotConverged) as caught:
+    begun: list[Snapshot] = []
+
+    def says() -> Snapshot:
+        begun.append(MASTER)
+        return SYNCED if len(begun) > 4 else MASTER
+
+    with agent(run_dir, says), pytest.raises(NotConverged) as caught:
         switchover.switchover(run_dir, None)
     assert str(caught.value).startswith("backup did not take over; the order is taken back")
     assert not notes.is_asked_aside(run_dir)

@@ -41,6 +41,10 @@ class Machine:
     give_up: Callable[[], None]
 
 
+# Ages are told by the monotonic clock, of a node that does not boot meanwhile.
+BOOT = "simulated"
+
+
 class Agent:
     """One agent, from its start to its death."""
 
@@ -55,8 +59,8 @@ class Agent:
         self.sentence = "just started"
         self.missing_since: float | None = None
         self.next_tick = now
-        # When it last wrote its status, by the clock on the wall.
-        self.written = machine.clock.wall()
+        # When it last wrote its status.
+        self.written = now
 
     def step(self, *, local: bool) -> float:
         """Take in what has come and do what follows; how many seconds it may wait then."""
@@ -88,7 +92,7 @@ class Agent:
         process, stolen = machine.conntrackd.process, kernel.stolen
         pair.settle(now, electable=electable, generation=process, stolen=stolen)
         self._elect(now)
-        self.next_tick, self.written = now + TICK, machine.clock.wall()
+        self.next_tick, self.written = now + TICK, now
 
     def take_up(self, config: Config) -> None:
         """Go by another file."""
@@ -109,7 +113,7 @@ class Agent:
             config="",
             role=self.state.role or Role.FAULT,
             since=0.0,
-            written=self.written,
+            written=0.0,
             sentence=self.sentence,
             vgw="",
             wan_vip="",
@@ -121,6 +125,8 @@ class Agent:
             pair=pair_status.of(self.pair),
             version="",
             problems=problems,
+            boot=BOOT,
+            written_s=self.written,
         )
 
     def _guard(self, now: float) -> None:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from appliance import ApplianceError
-from appliance.commands.switchover import BARRIER_SECONDS, MOVE_SECONDS, successor
-from appliance.pair.canaries import CANARY_STEP
+from appliance.commands.switchover import BARRIER_SECONDS, MOVE_SECONDS, has_arrived, successor
 from appliance.status.node_status import Snapshot
 from appliance.vrrp import Role
 from vgw_lab.simulation.node import Node
@@ -37,8 +36,7 @@ class Command:
 
     def await_barrier(self, deadline: float) -> None:
         """Wait until the peer has told of a canary that was planted since."""
-        peer = self._told().pair.peer if self.node.life.agent else None
-        if peer and peer.seen > self.number + CANARY_STEP:
+        if self.node.life.agent and has_arrived(self._told(), self.number):
             self.world.tell(f"all flows of {self.node.name} are at its peer, which is to take over")
             self.node.files.asked = True
             self._await_move(self.world.timeline.now + MOVE_SECONDS)

@@ -4,8 +4,10 @@ from appliance import vrrp
 from appliance.config.model import Failback
 from appliance.pair.readiness import ENOUGH, SPARE
 from appliance.status import health
+from appliance.status.node_status import Moment
 from appliance.vrrp import Role
 from vgw_lab.simulation import pairs
+from vgw_lab.simulation.agent import BOOT
 from vgw_lab.simulation.connections import Flow
 from vgw_lab.simulation.node import Node
 from vgw_lab.simulation.wires import SYNC
@@ -59,7 +61,7 @@ def names_it(node: Node) -> bool:
     if agent is None or node.life.frozen:
         return True  # `vgw health` says how long its status is silent
     told = agent.told()
-    sick = health.sickness(told, node.clock.wall())
+    sick = health.sickness(told, Moment(BOOT, node.clock.monotonic(), node.clock.wall()))
     return bool(sick or told.pair.uplink is False or told.pair.degraded)
 
 
