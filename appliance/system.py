@@ -174,19 +174,28 @@ def replace(path: Path, text: str, mode: int = 0o600) -> None:
         raise _not_written(path, error) from None
 
 
-def overwrite(path: Path, text: str) -> None:
-    """Put a text in place of one of the same length, at one stroke and on a full file system too.
+def put(path: Path, text: str) -> None:
+    """As `replace`; on a full file system the text is written over the former one, where both are of one length.
 
-    A few bytes that are written over need no room. Raises ApplianceError.
+    That needs no room, and so short a text goes there at one stroke. Raises ApplianceError.
     """
+    try:
+        replace(path, text)
+    except ApplianceError:
+        if not _overwritten(path, text.encode()):
+            raise
+
+
+def _overwritten(path: Path, octets: bytes) -> bool:
     try:
         handle = os.open(path, os.O_WRONLY)
         try:
-            os.pwrite(handle, text.encode(), 0)
+            fits = os.fstat(handle).st_size == len(octets)
+            return fits and os.pwrite(handle, octets, 0) == len(octets)
         finally:
             os.close(handle)
-    except OSError as error:
-        raise _not_written(path, error) from None
+    except OSError:
+        return False
 
 
 def remove(path: Path) -> None:

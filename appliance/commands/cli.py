@@ -230,6 +230,7 @@ def apply(file: Path, node: str | None, role: Role | None) -> None:
 def teardown() -> None:
     """Take what is ours off this machine: forwarding first, the rules last."""
     from appliance import converge
+    from appliance.bulkhead import bulkhead
     from appliance.planning.wanted import Plan
     from appliance.processes import claim
     from appliance.site import this_node
@@ -238,10 +239,14 @@ def teardown() -> None:
     _refuse_where_one_runs(run_dir)
     if refusal := claim.refusal(names.table, run_dir):
         raise ApplianceError(refusal)
+    left: list[ApplianceError] = []
     for note in run_dir.notes:
-        system.remove(note)
+        with bulkhead(f"the removal of {note}", left.append):
+            system.remove(note)
     with converge.only_one(run_dir):
         converge.converge_fully(Plan(names=names), run_dir, lambda change: _say(str(change)))
+    if left:
+        raise left[0]
 
 
 @app.command()

@@ -70,7 +70,7 @@ class Nftables:
                 continue
             _load(change.payload)
             digests = {"loaded": _digest(change.payload), "listed": _digest(self.listing() or "")}
-            system.replace(self.memory, json.dumps(digests))
+            system.put(self.memory, json.dumps(digests))
 
     def in_force(self) -> bool:
         """Whether our table is there: all of it came at one stroke."""

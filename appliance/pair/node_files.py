@@ -1,6 +1,6 @@
 """What a node's side of the pair writes for others to find: for keepalived, for commands, for the next agent."""
 
-from appliance import system
+from appliance import ApplianceError, system
 from appliance.pair import steps
 from appliance.pair.steps import Settled
 from appliance.processes import notes
@@ -37,8 +37,12 @@ class NodeFiles:
         return steps.from_text(system.read(self.run_dir.settled) or "")
 
     def remember(self, settled: Settled) -> None:
-        """Keep that for the next agent."""
-        system.replace(self.run_dir.settled, steps.to_text(settled))
+        """Keep that for the next agent; where it cannot be kept, what was so before must not be believed."""
+        try:
+            system.put(self.run_dir.settled, steps.to_text(settled))
+        except ApplianceError:
+            system.remove(self.run_dir.settled)
+            raise
 
     def record(self, event: Event) -> None:
         """Write an event into the ledger."""

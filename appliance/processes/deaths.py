@@ -29,8 +29,9 @@ class Limit:
 
 # A start of 12 s, on a machine as busy as that, is still found to fail again and again.
 BY_ITSELF = Limit(5, 60.0, "ended by itself")
-# Mostly somebody's hand: a drill may kill a program each 3 s. A new start by the agent takes longer.
-BY_SIGNAL = Limit(20, 60.0, "was killed")
+# Mostly somebody's hand: a drill may kill a program each 3 s. A crash is a signal too, and one each 15 s is found.
+# The agent's own new starts are 30 s apart, or more.
+BY_SIGNAL = Limit(20, 300.0, "was killed")
 
 
 def given_up(deaths: Sequence[Death], now: float) -> str:

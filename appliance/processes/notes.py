@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from appliance import ApplianceError, system
+from appliance import system
 from appliance.run_dir import RunDir
 
 
@@ -22,16 +22,12 @@ def set_aside(run_dir: RunDir, *, aside: bool) -> None:
 
 
 def _track(path: Path, text: str) -> None:
-    """Put a word into a tracked file. On a full file system it is written over the former one.
+    """Put a word into a tracked file, also where its file system is full.
 
     keepalived reads it when whoever wrote has closed it (track_file of keepalived.conf(5)), and one byte is never cut in two.
     """
-    if system.read(path) == text:
-        return
-    try:
-        system.replace(path, text)
-    except ApplianceError:
-        system.overwrite(path, text)
+    if system.read(path) != text:
+        system.put(path, text)
 
 
 def ask_aside(run_dir: RunDir, *, asked: bool) -> None:

@@ -12,11 +12,17 @@ from typing import Any
 from appliance import CommandFailed, system
 from appliance.run_dir import RunDir
 
+PATIENCE = 5.0  # seconds for supervisord's answer: one that is stuck must not hold who asks
+
 
 def supervisor(run_dir: RunDir) -> Any:
     """supervisord's XML-RPC interface by its unix socket; calls raise OSError where nobody listens."""
+    return _interfaces(run_dir).supervisor
+
+
+def _interfaces(run_dir: RunDir) -> Any:
     transport = _UnixTransport(str(run_dir.supervisor_socket))
-    return xmlrpc.client.ServerProxy("http://localhost", transport).supervisor
+    return xmlrpc.client.ServerProxy("http://localhost", transport)
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -40,6 +46,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(self.path)
 
 
@@ -89,9 +96,11 @@ def states(run_dir: RunDir) -> dict[str, str]:
 
 
 def bring_down(run_dir: RunDir, reason: str) -> None:
-    """End the node: supervisord stops every program, and the node's exit code tells of the failure."""
-    system.replace(run_dir.failed, reason + "\n")
+    """End the node: supervisord stops every program, and the node's exit code tells of the failure.
+
+    Needs no file, for the run directory may be full. Raises CommandFailed where supervisord does not answer.
+    """
     try:
-        supervisor(run_dir).shutdown()
+        _interfaces(run_dir).vgw.end(reason)
     except (OSError, xmlrpc.client.Fault) as error:
         raise CommandFailed(f"supervisord does not answer in {run_dir}: {error}") from None

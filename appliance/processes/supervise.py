@@ -15,7 +15,7 @@ from typing import Any
 from supervisor import events, supervisord
 from supervisor.states import ProcessStates, SupervisorStates
 
-from appliance import system
+from appliance import ApplianceError, system
 from appliance.processes import deaths
 from appliance.processes.deaths import Death
 from appliance.run_dir import RunDir
@@ -25,25 +25,23 @@ GAVE_UP = 20
 _HURRY_SECONDS = 0.05
 _INSIST_SECONDS = 0.5
 _BY_SIGNAL = -1  # supervisord's exit status of a program that a signal ended
+# Why the node has to end, once it has to.
+_last_words: list[str] = []
 _REMEMBERED = deaths.BY_ITSELF.deaths + deaths.BY_SIGNAL.deaths  # of each program's deaths
 
 
-def watch(daemon: Any, run_dir: str) -> object:
+def watch(daemon: Any, run_dir: str) -> "Extension":
     """Shut everything down when a program cannot be kept alive; a factory of supervisord's rpcinterface.
 
-    Such a factory is supervisord's own door for extensions; this one adds no call to the interface.
+    Such a factory is supervisord's own door for extensions; this one adds the call `vgw.end`.
     """
     found: dict[str, deque[Death]] = {}
+    node = Extension(daemon, RunDir(Path(run_dir)))
 
     def end_node(name: str, why: str) -> None:
-        reason = (
+        node.end(
             f"{name} could not be kept alive: {why}; the node ends (its last words are in the log)"
         )
-        failed = RunDir(Path(run_dir)).failed
-        # A program that has said by itself why the node must end is then started in vain: its word stays.
-        if system.read(failed) is None:
-            system.replace(failed, reason + "\n")
-        daemon.options.mood = SupervisorStates.SHUTDOWN
 
     def count(event: Any) -> None:
         name, now = event.process.config.name, system.monotonic()
@@ -61,7 +59,25 @@ def watch(daemon: Any, run_dir: str) -> object:
     _hear_an_early_stop(daemon)
     _insist_on_a_stop(daemon)
     _hurry(daemon)
-    return object()
+    return node
+
+
+class Extension:
+    """What supervisord's XML-RPC interface has under `vgw`."""
+
+    def __init__(self, daemon: Any, run_dir: RunDir) -> None:
+        self.daemon, self.run_dir = daemon, run_dir
+        _last_words.clear()
+
+    def end(self, reason: str) -> bool:
+        """End the node with 20. The first reason counts: a program that gave one is then started in vain."""
+        # In memory, for the run directory may be full or read-only; the file is for whoever looks later.
+        if not _last_words:
+            _last_words.append(reason)
+            with contextlib.suppress(ApplianceError):
+                system.replace(self.run_dir.failed, reason + "\n")
+        self.daemon.options.mood = SupervisorStates.SHUTDOWN
+        return True
 
 
 def _hear_an_early_stop(daemon: Any) -> None:
@@ -125,9 +141,8 @@ def main(run_dir: RunDir) -> int:
     cleared = system.attempt([sys.executable, "-m", "appliance", "teardown"])
     if cleared.output:
         print(cleared.output, file=sys.stderr)
-    reason = system.read(run_dir.failed)
-    if reason:
-        print(f"vgw: {reason.strip()}", file=sys.stderr)
+    if _last_words:
+        print(f"vgw: {_last_words[0].strip()}", file=sys.stderr)
         return GAVE_UP
     return cleared.returncode
 

@@ -84,6 +84,9 @@ class UnixSocket:
     def __init__(self, claims: list[str]) -> None:
         self.claims = claims
 
+    def settimeout(self, _: float) -> None:
+        """Never waits."""
+
     def connect(self, place: str) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", place)
 

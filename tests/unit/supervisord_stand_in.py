@@ -22,6 +22,8 @@ class Interface:
     """The state of each that is in another one than RUNNING."""
     signals: list[tuple[str, str]] = field(default_factory=list)
     ending: bool = False
+    reason: str = ""
+    """Why the node is to end, by our own extension."""
 
     def signalProcess(self, name: str, number: str) -> bool:  # noqa: N802 - supervisord's own name
         """As supervisord does for a program of this name."""
@@ -37,11 +39,9 @@ class Interface:
             for name, pid in self.running.items()
         ]
 
-    def shutdown(self) -> bool:
-        """Begins to end; not twice."""
-        if self.ending:
-            raise Fault(6, "SHUTDOWN_STATE")
-        self.ending = True
+    def end(self, reason: str) -> bool:
+        """Begins to end (`processes.supervise`)."""
+        self.reason, self.ending = self.reason or reason, True
         return True
 
 
@@ -62,7 +62,8 @@ class _Server(socketserver.UnixStreamServer, SimpleXMLRPCDispatcher):
         signal: Any = interface.signalProcess
         self.register_function(signal, "supervisor.signalProcess")
         self.register_function(interface.getAllProcessInfo, "supervisor.getAllProcessInfo")
-        self.register_function(interface.shutdown, "supervisor.shutdown")
+        end: Any = interface.end
+        self.register_function(end, "vgw.end")
         super().__init__(place, _Handler)
 
     # What the handler of requests asks its server for.

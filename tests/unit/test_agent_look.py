@@ -134,9 +134,9 @@ def test_without_its_rules_a_node_is_not_ready_and_then_it_ends(node: Living) ->
         assert not told.ending
         node.look()
         assert told.ending
-    assert (node.run_dir.failed.read_text()) == (
+    assert told.reason == (
         f"no ruleset in force for {NO_RULES_SECONDS:.0f} s: "
-        f"{'; '.join(2 * ['nft refused our table: Error: Operation not permitted'])}\n"
+        f"{'; '.join(2 * ['nft refused our table: Error: Operation not permitted'])}"
     )
 
 

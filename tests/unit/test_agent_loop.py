@@ -179,8 +179,7 @@ def test_with_nothing_to_go_by_it_ends_the_node_and_says_why(node: Living) -> No
     with supervisord(node.run_dir) as told, pytest.raises(SystemExit) as end:
         begin(node)
     assert (end.value.code, told.ending) == (2, True)
-    reason = node.run_dir.failed.read_text()
-    assert reason.startswith(
+    assert told.reason.startswith(
         f"the agent has no configuration to go by:\n{node.file}: No such file or directory;"
     )
     with pytest.raises(SystemExit) as end:

@@ -213,7 +213,7 @@ def test_a_look_that_cannot_read_the_role_changes_none_and_the_node_ends_in_the_
         node.look()
         node.look()
         assert programs.ending
-    assert node.run_dir.failed.read_text().startswith("nobody could tell for 10 s whether")
+    assert programs.reason.startswith("nobody could tell for 10 s whether")
 
 
 def test_a_master_that_should_let_go_and_cannot_say_so_ends_the_node(
@@ -234,4 +234,4 @@ def test_a_master_that_should_let_go_and_cannot_say_so_ends_the_node(
         node.look()
         node.look()
         assert programs.ending
-    assert node.run_dir.failed.read_text().startswith("this MASTER should let go for 10 s, and")
+    assert programs.reason.startswith("this MASTER should let go for 10 s, and")

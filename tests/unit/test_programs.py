@@ -51,13 +51,21 @@ def test_a_signal_reaches_a_program_that_runs(run_dir: RunDir) -> None:
     assert told.signals == [("keepalived", "HUP")]
 
 
-def test_a_node_that_is_brought_down_leaves_the_reason(run_dir: RunDir) -> None:
+def test_a_node_that_is_brought_down_is_told_the_reason(run_dir: RunDir) -> None:
     with supervisord(run_dir) as told:
         programs.bring_down(run_dir, "nothing can be mended")
         assert told.ending
-        with pytest.raises(CommandFailed, match=r"supervisord does not answer in .*SHUTDOWN_STATE"):
-            programs.bring_down(run_dir, "nothing can be mended")
-    assert run_dir.failed.read_text() == "nothing can be mended\n"
+    assert told.reason == "nothing can be mended"
+
+
+def test_a_supervisord_that_is_stuck_holds_nobody(
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "PATIENCE", 0.05)
+    with socket.socket(socket.AF_UNIX) as stuck:
+        stuck.bind(str(run_dir.supervisor_socket))
+        stuck.listen()
+        assert programs.programs(run_dir) == {}
 
 
 def test_a_program_is_ended_with_the_processes_that_it_started() -> None:

@@ -1,5 +1,6 @@
 """supervisord at a node's beginning and end, and the exit code; a stand-in program takes the node down."""
 
+import errno
 import os
 import select
 import signal
@@ -126,6 +127,7 @@ class Daemon:
         self.poller = SimpleNamespace(poll=self.waits.append)
         self.options = SimpleNamespace(mood=SupervisorStates.RUNNING, poller=self.poller)
         self.processes: dict[str, Any] = {}
+        self.node: supervise.Extension | None = None
         self.process_groups = {"all": SimpleNamespace(processes=self.processes)}
 
     def died(self, name: str, exitstatus: int) -> None:
@@ -141,7 +143,7 @@ def daemon(run_dir: RunDir) -> Iterator[Daemon]:
     """One that is watched; whatever it changed in this process is put back."""
     found, before, handler = Daemon(), events.callbacks[:], signal.getsignal(signal.SIGALRM)
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    supervise.watch(found, str(run_dir))
+    found.node = supervise.watch(found, str(run_dir))
     yield found
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, handler)
@@ -180,7 +182,8 @@ def test_a_program_that_does_not_start_takes_the_node_with_it(
 def test_what_a_program_said_of_the_nodes_end_is_not_replaced_by_its_own_end(
     daemon: Daemon, run_dir: RunDir
 ) -> None:
-    system.replace(run_dir.failed, "the agent has no configuration to go by\n")
+    assert daemon.node
+    daemon.node.end("the agent has no configuration to go by")
     # supervisord gives up a program that ended within its first second as soon as it shuts down.
     notify(
         events.ProcessStateFatalEvent,
@@ -188,6 +191,21 @@ def test_what_a_program_said_of_the_nodes_end_is_not_replaced_by_its_own_end(
     )
     assert daemon.options.mood == SupervisorStates.SHUTDOWN
     assert run_dir.failed.read_text() == "the agent has no configuration to go by\n"
+
+
+def test_a_node_that_must_end_does_so_though_its_run_directory_is_full(
+    daemon: Daemon, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    for _ in range(5):
+        daemon.died("agent", 1)
+    assert daemon.options.mood == SupervisorStates.SHUTDOWN
+    monkeypatch.setattr("supervisor.supervisord.main", lambda _: None)
+    monkeypatch.setattr(system, "attempt", lambda _: system.Result(0, "", ""))
+    assert supervise.main(run_dir) == supervise.GAVE_UP
 
 
 @pytest.mark.parametrize("stopped", [True, False])
@@ -258,7 +276,7 @@ def test_the_exit_code_tells_whether_the_node_had_to_end(
     def supervisord(argv: list[str]) -> None:
         started.append(argv)
         if failed:
-            run_dir.failed.write_text(failed)
+            supervise.Extension(Daemon(), run_dir).end(failed.strip())
 
     monkeypatch.setattr("supervisor.supervisord.main", supervisord)
     monkeypatch.setattr(sys, "executable", str(teardown))
