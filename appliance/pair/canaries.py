@@ -47,9 +47,16 @@ class Canaries:
         """Whether it is time for the next."""
         return now - self.last >= CANARY_INTERVAL
 
-    def beyond(self, seen: int) -> "Canaries":
-        """With numbers above one that the peer has seen: it was planted by an agent whose clock was ahead."""
-        return changed(self, number=seen) if self.number < seen < MOST_SEEN else self
+    def acknowledged(self, seen: int) -> "Canaries":
+        """With what the peer has seen: that is on its way no more, also where the peer's agent starts anew and knows of none.
+
+        Numbers go beyond it: it may have been planted by an agent whose clock was ahead.
+        """
+        number = seen if self.number < seen < MOST_SEEN else self.number
+        if not any(planted <= seen for planted in self.planted):
+            return changed(self, number=number)
+        left = {planted: then for planted, then in self.planted.items() if planted > seen}
+        return changed(self, number=number, planted=left)
 
     def hastened(self) -> "Canaries":
         """With the next due at once."""

@@ -118,7 +118,7 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
         )
     heard = facts.peer is not None
     if facts.peer:
-        state = changed(state, canaries=state.canaries.beyond(facts.peer.seen))
+        state = changed(state, canaries=state.canaries.acknowledged(facts.peer.seen))
     if heard and not state.peer_heard:
         # It cannot have seen what was planted before.
         state = changed(state, canaries=changed(state.canaries, planted={}))

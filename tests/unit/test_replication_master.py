@@ -7,7 +7,7 @@ from appliance.conntrack import table
 from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair import replication
 from appliance.pair.canaries import CANARY_STEP
-from appliance.pair.deeds import PlantCanary
+from appliance.pair.deeds import PlantCanary, RestartConntrackd
 from appliance.pair.replication import OVERRUN_INTERVAL
 from appliance.pair.replication_state import (
     Account,
@@ -59,6 +59,17 @@ def test_an_agent_whose_clock_is_behind_plants_nothing_that_its_peer_has_seen() 
     progress = replication.progress(known, story.facts, 2.1, caught_up=True)
     assert progress.settling, "no canary of this agent has arrived"
     assert progress.waited > 1.0
+
+
+def test_a_peer_whose_agent_starts_anew_has_not_lost_what_it_had_seen() -> None:
+    story = master()
+    for second in range(30):
+        number = story.state.canaries.number
+        deeds = story.at(float(second), peer=replace(STANDBY, seen=number))
+    deeds = story.at(30.1, peer=replace(STANDBY, seen=0))
+    progress = replication.progress(story.state, story.facts, 30.1, caught_up=True)
+    assert progress.waited < 2.0
+    assert not any(isinstance(deed, RestartConntrackd) for deed in deeds)
 
 
 def test_a_number_from_outside_leaves_canaries_for_centuries() -> None:

@@ -115,7 +115,7 @@ def what_was_missed_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def canaries_begin_by_the_clock(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Canaries, "beyond", lambda canaries, seen: canaries)
+    patch.setattr(Canaries, "acknowledged", lambda canaries, seen: canaries)
 
 
 def a_failing_judgement(patch: pytest.MonkeyPatch) -> None:
