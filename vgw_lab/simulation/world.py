@@ -13,6 +13,7 @@ from vgw_lab.simulation.traffic import Traffic
 from vgw_lab.simulation.wires import WAN, Wire
 
 EAGER = 2.0  # seconds after anything happened for which all is looked at closely
+FORGOTTEN = 6.0  # seconds in which a node has noticed that its table was emptied
 DRIFT = 300e-6  # a node's clock gains or loses at most so much
 
 
@@ -119,4 +120,6 @@ class World:
         long = self.timeline.now - self.held[peer.index] > 1.0
         led = peer.holds and long and peer.keepalived.takes_part
         gated = node.keepalived.terms.failback is not Failback.PLAIN and not node.files.aside
-        return led and gated and well and whole
+        # Nobody can know within a second what a kernel has just forgotten.
+        knowable = self.timeline.now - self.emptied[node.index] > FORGOTTEN
+        return led and gated and well and whole and knowable
