@@ -148,4 +148,7 @@ def main(run_dir: RunDir) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(RunDir(Path(sys.argv[1]))))
+    # supervisord imports this module by its name, which is another one than this: the last words must be of that.
+    from appliance.processes import supervise  # noqa: PLW0406 - by that name
+
+    sys.exit(supervise.main(RunDir(Path(sys.argv[1]))))

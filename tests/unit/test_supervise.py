@@ -46,12 +46,10 @@ stopasgroup = true
 """
 # In a process of its own, and never with the real teardown: that would look at this machine.
 START = """\
+import runpy
 import sys
-sys.executable = sys.argv[1]
-from pathlib import Path
-from appliance.processes import supervise
-from appliance.run_dir import RunDir
-sys.exit(supervise.main(RunDir(Path(sys.argv[2]))))
+sys.executable = sys.argv.pop(1)
+runpy.run_module("appliance.processes.supervise", run_name="__main__", alter_sys=True)
 """
 
 
