@@ -10,7 +10,7 @@ from appliance.agent import networks, roles, snapshot
 from appliance.agent.agent import Agent, LastChange
 from appliance.agent.keepalived import electable
 from appliance.agent.networks import Footing
-from appliance.agent.take_up import take_up
+from appliance.agent.reload import take_up
 from appliance.agent.takeover import Takeover
 from appliance.bulkhead import bulkhead
 from appliance.drivers import passage, routes
