@@ -212,7 +212,8 @@ def _process(state: Replication, facts: Facts, now: float) -> Decision:
     doubted = state.replicas.doubted()
     clocks = changed(state.clocks, failed=-math.inf)
     state = changed(_dropped(state, now), replicas=doubted, clocks=clocks)
-    return changed(state, generation=facts.generation, began=now), deeds
+    # The next process may have the number of the former one, in a container soon.
+    return changed(state, part=Untold(), generation=facts.generation, began=now), deeds
 
 
 def _settle(state: Replication, facts: Facts, now: float) -> Decision:

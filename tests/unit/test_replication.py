@@ -77,6 +77,14 @@ def test_nothing_is_waited_for_where_nothing_can_pass() -> None:
         assert replication.progress(story.state, facts, 9.0, caught_up=True).waited == 0.0
 
 
+def test_a_conntrackd_that_got_the_number_of_the_former_one_is_told_its_part() -> None:
+    story = standby()
+    assert story.told(1.0) == []
+    assert story.told(2.0, generation=0) == []
+    assert story.told(3.0, generation=7) == [Order.DISOWN]
+    assert story.state.fetch.open, "it has no replicas"
+
+
 def test_an_agent_that_starts_anew_knows_what_was_settled() -> None:
     story = Story(None, role=MASTER, peer=STANDBY)
     deeds = story.at(1.0)
