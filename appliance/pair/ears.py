@@ -27,7 +27,7 @@ class Own:
     """What the agent has seen of its own node. Times on the monotonic clock."""
 
     role: Role = Role.BACKUP
-    # When it came to that role, and when its cables came back last.
+    # When it came to that role, and when its cables, or an address of its own, came back last.
     became: float = 0.0
     back: float = 0.0
     # LAN and WAN have their carriers.
@@ -50,8 +50,9 @@ class Own:
 
     def cabled(self, now: float, *, carries: bool, lan: str, lost: str) -> "Own":
         """With what was seen of the cables."""
-        came = carries and not self.carries
-        back = now if came else self.back
+        # Without its address it heard no more than without its cable.
+        deaf = not self.carries or self.lost
+        back = now if carries and not lost and deaf else self.back
         return replace(self, carries=carries, lan=lan, lost=lost, back=back)
 
     def in_role(self, role: Role, now: float) -> "Own":
