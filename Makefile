@@ -34,7 +34,7 @@ timed: setup-test ## the second lane: what did not hold its times beside the oth
 check: lint types fast ## the inner loop: lint, types, unit, golden, architecture (no root, seconds)
 
 fast: setup-check ## the tests of `make check`, and how much of the product they reach
-	@$(PYTEST) -q -m 'unit or golden or architecture' --cov=appliance --cov-report= tests
+	@$(PYTEST) -q --numprocesses auto --dist loadscope -m 'unit or golden or architecture' --cov=appliance --cov-report= tests
 	@$(VENV)/python -m tests.covered
 
 lint: setup-check ## ruff: rules and format

@@ -273,8 +273,9 @@ def test_the_exit_code_tells_whether_the_node_had_to_end(
 
     def supervisord(argv: list[str]) -> None:
         started.append(argv)
+        extension = supervise.Extension(Daemon(), run_dir)
         if failed:
-            supervise.Extension(Daemon(), run_dir).end(failed.strip())
+            extension.end(failed.strip())
 
     monkeypatch.setattr("supervisor.supervisord.main", supervisord)
     monkeypatch.setattr(sys, "executable", str(teardown))
