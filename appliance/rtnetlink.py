@@ -7,6 +7,7 @@ the kernel's word. Numbers are those of linux/rtnetlink.h and its like, which ne
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance import netlink
@@ -253,21 +254,20 @@ def _route_body(entry: RouteEntry, protocol: int, scope: int, kind: int) -> byte
 
 def rules(protocol: int) -> tuple[RuleEntry, ...]:
     """The routing rules that bear this protocol's number."""
-    found = _list(_GET_RULE, _FIB_RULE_HDR.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0))
-    told = ((body, netlink.attributes(body, _FIB_RULE_HDR.size)) for _, body in found)
-    ours = bytes((protocol,))
-    return tuple(_rule(body, each) for body, each in told if each.get(_FRA_PROTOCOL) == ours)
+    return tuple(rule for rule, whose in _every_rule() if whose == protocol)
 
 
 def rulings() -> tuple[Ruling, ...]:
     """All routing rules, whosever they are, in the order in which they count."""
-    found = []
+    found = (Ruling(rule.priority, rule.table, whose) for rule, whose in _every_rule())
+    return tuple(sorted(found, key=lambda one: one.priority))
+
+
+def _every_rule() -> Iterator[tuple[RuleEntry, int]]:
+    """Each routing rule, and whose it is; 0 where the kernel does not say."""
     for _, body in _list(_GET_RULE, _FIB_RULE_HDR.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0)):
         told = netlink.attributes(body, _FIB_RULE_HDR.size)
-        table = _number(told.get(_FRA_TABLE)) or body[4]
-        whose = told.get(_FRA_PROTOCOL, b"\0")[0]
-        found.append(Ruling(_number(told.get(_FRA_PRIORITY)), table, whose))
-    return tuple(sorted(found, key=lambda one: one.priority))
+        yield _rule(body, told), told.get(_FRA_PROTOCOL, b"\0")[0]
 
 
 def _rule(body: bytes, told: dict[int, bytes]) -> RuleEntry:

@@ -13,11 +13,11 @@ from appliance.agent.networks import Footing
 from appliance.agent.reload import take_up
 from appliance.agent.takeover import Takeover
 from appliance.bulkhead import bulkhead
-from appliance.drivers import passage, routes
+from appliance.drivers import routes
 from appliance.drivers.routes import Link
 from appliance.planning.wanted import Change
 from appliance.processes import notes, programs
-from appliance.site import way_out
+from appliance.site import probes
 from appliance.status.ledger import Event
 
 log = logging.getLogger("vgw")
@@ -131,9 +131,8 @@ def _stolen(agent: Agent, stands: Footing, report: converge.Report) -> str:
     if not stands.carries or stands.lost or report.changes or report.problems:
         return agent.pair.own.stolen
     with agent.bulkheads.step("the question for the way of packets from inside"):
-        question = way_out.question(agent.config, stands.interfaces, agent.site.names)
-        found = passage.passages(question, agent.keepalived.links)
-        return way_out.stolen(agent.config, question, found, passage.rulings)
+        links = agent.keepalived.links
+        return probes.obstacle(agent.config, stands.interfaces, agent.site.names, links)
     return agent.pair.own.stolen
 
 

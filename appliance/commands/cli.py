@@ -185,8 +185,8 @@ def netplan(machine: str, file: Path) -> None:
 def check(file: Path, node: str | None, role: Role | None) -> None:
     """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
     from appliance import converge
-    from appliance.drivers import passage, routes
-    from appliance.site import way_out
+    from appliance.drivers import routes
+    from appliance.site import probes
 
     found, site, plan = _prepared(file, node, role, listening=True)
     left = converge.differences(plan, site.run_dir)
@@ -194,9 +194,8 @@ def check(file: Path, node: str | None, role: Role | None) -> None:
         _say(str(change))
     if left:
         raise NotConverged(f"{len(left)} to do; `vgw apply` does it")
-    question = way_out.question(found.config, site.interfaces, site.names)
-    passages = passage.passages(question, routes.links())
-    if obstacle := way_out.stolen(found.config, question, passages, passage.rulings):
+    links = routes.links()
+    if obstacle := probes.obstacle(found.config, site.interfaces, site.names, links):
         raise InTheWay(obstacle)
     _say("nothing to do")
 

@@ -23,8 +23,7 @@ def why(facts: Facts, progress: Progress, late: str) -> str:
     if late and not master:
         return late
     if peer is None:
-        silent = all((facts.advertised, facts.spoke_last, facts.listened))
-        return "the peer is silent on the sync link" if silent else ""
+        return _unheard(facts)
     if not facts.same_file:
         return "the two nodes go by different files"
     if not facts.generation:
@@ -40,6 +39,12 @@ def why(facts: Facts, progress: Progress, late: str) -> str:
         way = f"to {peer.node}" if master else f"from {peer.node}"
         return f"no flow {way} has arrived for {progress.waited:.0f} s"
     return ""
+
+
+def _unheard(facts: Facts) -> str:
+    """What to say of a peer without beats: nothing of one that is not there at all."""
+    silent = facts.advertised and facts.spoke_last and facts.listened
+    return "the peer is silent on the sync link" if silent else ""
 
 
 def behind(facts: Facts, progress: Progress) -> str:

@@ -2,13 +2,17 @@
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from appliance import system
 from appliance.addresses import Address
-from appliance.drivers import routes
+from appliance.config.model import Config, Interfaces
+from appliance.drivers import passage, routes
 from appliance.drivers.firewall import Firewall
+from appliance.drivers.routes import Link
+from appliance.planning.wanted import Names
+from appliance.site import way_out
 
 # Linux's numbers of the capabilities we ask about (capabilities(7), include/uapi/linux/capability.h).
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
@@ -27,6 +31,14 @@ def capabilities() -> frozenset[str]:
     line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     bits = int(line.split()[1], 16)
     return frozenset(name for name, bit in _CAPABILITIES.items() if bits >> bit & 1)
+
+
+def obstacle(
+    config: Config, interfaces: Interfaces, names: Names, links: Mapping[str, Link]
+) -> str:
+    """Why the kernel would not send packets from inside to the upstream router; empty where it would."""
+    question = way_out.question(config, interfaces, names)
+    return way_out.stolen(config, question, passage.passages(question, links), passage.rulings)
 
 
 def programs(firewall: Firewall) -> dict[str, bool]:
