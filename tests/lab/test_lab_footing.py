@@ -9,21 +9,12 @@ from tests.waiting import PATIENCE, eventually, waited
 from vgw_lab.worlds.namespaces import NamespaceLab
 
 from .conftest import Lab, told
+from .test_lab_replication import must
 
 LAN = {"master": "192.168.100.2/24", "backup": "192.168.100.3/24"}
 WAN = {"master": "203.0.113.2/24", "backup": "203.0.113.3/24"}
 WATCHED_SECONDS = 6.0
 TWO_HOLDERS_SECONDS = 3.0
-
-
-def ip(lab: Lab, node: str, words: str) -> None:
-    done = lab.exec(node, "ip", *words.split())
-    assert done.returncode == 0, done.stderr
-
-
-def pings(lab: Lab) -> bool:
-    ping = ("ping", "-n", "-c", "1", "-W", "1", "8.8.8.8")
-    return lab.exec("noeud1", *ping).returncode == 0
 
 
 def two_holders(wires: NamespaceLab, seconds: float) -> float:
@@ -51,7 +42,7 @@ def test_a_node_without_its_own_address_lets_go_says_so_and_comes_back(
     wires = NamespaceLab(lab.name)
     wires.wait_healthy(PATIENCE)
     other = "backup" if node == "master" else "master"
-    ip(lab, node, f"addr del {homes[node]} dev {interface}")
+    must(lab, node, "ip", "addr", "del", homes[node], "dev", interface)
     try:
         both = two_holders(wires, WATCHED_SECONDS)
         if profile == "classic_lab":  # keepalived alone decides there, and it serves on
@@ -64,9 +55,9 @@ def test_a_node_without_its_own_address_lets_go_says_so_and_comes_back(
         health = lab.exec(node, "vgw", "health")
         assert health.returncode == 1
         assert problem in health.stdout + health.stderr
-        assert waited(lambda: pings(lab)) < PATIENCE
+        assert waited(lambda: wires.pings("noeud1")) < PATIENCE
     finally:
-        ip(lab, node, f"addr add {homes[node]} dev {interface}")
+        must(lab, node, "ip", "addr", "add", homes[node], "dev", interface)
     wires.wait_healthy(PATIENCE)
     with bound:
         assert both <= TWO_HOLDERS_SECONDS

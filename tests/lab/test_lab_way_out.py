@@ -7,6 +7,7 @@ from tests.waiting import PATIENCE, eventually, waited
 from vgw_lab.worlds.namespaces import NamespaceLab
 
 from .conftest import Lab, told
+from .test_lab_replication import must
 
 TOLD_SECONDS = 5.0
 # A tunnel's interface that swallows all: what a full-tunnel VPN leaves when its other end is gone.
@@ -23,11 +24,6 @@ STOLEN = {
 }
 
 
-def sh(lab: Lab, node: str, script: str) -> None:
-    done = lab.exec(node, "sh", "-ec", script)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("theft", STOLEN)
 def test_traffic_that_others_lead_elsewhere_is_told_with_the_mend_and_the_peer_serves(
     standard_lab: Lab, theft: str, bound: Bound
@@ -35,7 +31,7 @@ def test_traffic_that_others_lead_elsewhere_is_told_with_the_mend_and_the_peer_s
     lab, wires = standard_lab, NamespaceLab(standard_lab.name)
     wires.wait_healthy(PATIENCE)
     script, culprit = STOLEN[theft]
-    sh(lab, "master", DEVICE + script)
+    must(lab, "master", "sh", "-ec", DEVICE + script)
     try:
         took = waited(lambda: culprit in " ".join(told(lab, "master")["problems"]))
         health = lab.exec("master", "vgw", "health")
@@ -46,7 +42,8 @@ def test_traffic_that_others_lead_elsewhere_is_told_with_the_mend_and_the_peer_s
         assert eventually(lambda: wires.holders() == ("backup",)), wires.log("master", 40)
         assert eventually(lambda: wires.pings("noeud1"))
     finally:
-        sh(lab, "master", "ip rule del pref 5270 2>/dev/null || true; ip link del tunnel")
+        undo = "ip rule del pref 5270 2>/dev/null || true; ip link del tunnel"
+        must(lab, "master", "sh", "-ec", undo)
     wires.wait_healthy(PATIENCE)
     with bound:
         assert took <= TOLD_SECONDS

@@ -3,23 +3,21 @@
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from appliance import system
-from appliance.__main__ import main
 from appliance.commands.lab_door import LAB_COMMANDS
 from appliance.run_dir import RunDir
 from appliance.status import ledger, node_status
 from appliance.status.ledger import Event
+from tests.unit.command_line import Vgw, command_line
 from tests.unit.snapshots import STANDBY, written
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILE = str(GOLDEN / "01-standard" / "gateway.yaml")
-Vgw = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -35,18 +33,7 @@ def vgw(
     run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Vgw:
     """`vgw` with these words: its exit code, and what it printed on either stream."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vgw", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 @pytest.fixture

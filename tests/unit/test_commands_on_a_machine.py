@@ -5,13 +5,12 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance import __version__, rtnetlink, system
-from appliance.__main__ import main
 from appliance.addresses import Prefix
 from appliance.drivers import sysctl
 from appliance.rtnetlink import RouteEntry
@@ -19,13 +18,13 @@ from appliance.run_dir import RunDir
 from appliance.status import node_status
 from appliance.vrrp import Role
 
+from .command_line import Vgw, command_line
 from .host_stand_in import Host, host
 from .machine_stand_in import gateway, planned
 from .node_doors import GOLDEN, config
 from .snapshots import SNAPSHOT
 from .supervisord_stand_in import supervisord
 
-Vgw = Callable[..., tuple[int, str, str]]
 PEERS_MAC, STRANGERS_MAC = "02:00:00:00:01:03", "aa:bb:cc:dd:ee:ff"
 
 
@@ -55,18 +54,7 @@ def vgw(
 ) -> Vgw:
     """`vgw` with these words, about the file: its exit code, and what it printed on either stream."""
     monkeypatch.setenv("VGW_CONFIG", str(file))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vgw", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 def test_check_says_what_apply_would_do_and_does_nothing(vgw: Vgw, here: Host) -> None:
