@@ -5,6 +5,8 @@ PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
 # How many functional tests run at a time: most of them wait most of the time.
 WORKERS := 4
+# Tests start thousands of Python programs, which are to be compiled once, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden simulate release lock clean setup-demo setup-bench setup-test setup-check

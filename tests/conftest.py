@@ -119,6 +119,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[DESELECTED] = Counter()
     have_children_hear_ctrl_c()
+    measure_once(config)
+
+
+def measure_once(config: pytest.Config) -> None:
+    """End the first of two measurements in a worker, where each line is traced twice and `no_cover` ends but one.
+
+    By a worker's arguments pytest-cov takes it for the controller, and begins; at the session's start it
+    sees what it is, and begins again (7.1.0).
+    """
+    cov = config.pluginmanager.getplugin("_cov")
+    if hasattr(config, "workerinput") and cov is not None and cov.cov_controller is not None:
+        cov.cov_controller.cov.stop()
 
 
 def have_children_hear_ctrl_c() -> None:

@@ -1,5 +1,7 @@
 """What counts as covered, and when a part is below its floor."""
 
+import sys
+
 import pytest
 
 from tests import covered
@@ -31,3 +33,8 @@ def test_a_part_below_its_floor_is_told(missed: int, told: list[str]) -> None:
 
 def test_a_floor_under_nothing_is_told() -> None:
     assert next(covered.problems({"vrrp": (1, 0)})).startswith("pair: no module is called pair.*")
+
+
+@pytest.mark.no_cover
+def test_what_is_not_to_be_measured_is_not_traced() -> None:
+    assert sys.gettrace() is None

@@ -18,6 +18,8 @@ from vgw_lab.simulation import shrink, story
 from vgw_lab.simulation.faults import KINDS, Fault
 from vgw_lab.simulation.histories import History, Violation, tell
 
+# The judgement's own tests reach its lines, and a history runs twice as fast so.
+pytestmark = pytest.mark.no_cover
 # As many as take about three seconds; `make simulate` lives through 50,000.
 HISTORIES = 36
 PARTS = 4
