@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+from functools import cache
 
 from appliance.bulkhead import Bulkheads
 from appliance.conntrack.orders import Outcome
@@ -81,7 +82,7 @@ class Voice:
         """Do all of it, in this order; `lan` is the LAN interface. What fails is told, and the rest is done."""
         for deed in deeds:
             done = False
-            with self.bulkheads.step(_words(deed)):
+            with self.bulkheads.step(_words(type(deed).__name__)):
                 self._do(deed, lan, now)
                 done = True
             if isinstance(deed, TellKeepalived):
@@ -127,6 +128,7 @@ class Voice:
                 self.conntrackd.restart()
 
 
-def _words(deed: Deed) -> str:
-    """What a deed is, as a noun: `PlantCanary` is "plant canary"."""
-    return re.sub("(?<!^)([A-Z])", r" \1", type(deed).__name__).lower()
+@cache
+def _words(kind: str) -> str:
+    """What a kind of deed is, as a noun: `PlantCanary` is "plant canary"."""
+    return re.sub("(?<!^)([A-Z])", r" \1", kind).lower()
