@@ -15,10 +15,11 @@ from appliance.agent.takeover import Takeover
 from appliance.bulkhead import bulkhead
 from appliance.drivers import routes
 from appliance.drivers.routes import Link
-from appliance.planning.wanted import Change
 from appliance.processes import notes, programs
 from appliance.site import probes
 from appliance.status.ledger import Event
+
+_NEW_ROUTES = "the routes of a new role"
 
 log = logging.getLogger("vgw")
 
@@ -87,8 +88,8 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[Footing, converg
             held.enter_context(converge.only_one(agent.run_dir))
         reloaded = agent.reload and take_up(agent)
         report = converge.converge(agent.plan(), agent.run_dir)
-    if report.changes and was and not reloaded:  # what a new role asks for was put above
-        _tell_repairs(agent, report.changes)
+    if was and not reloaded:
+        _tell_repairs(agent, report)
     return stands, replace(report, problems=(*report.problems, *errors))
 
 
@@ -154,13 +155,18 @@ def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float
         agent.takeover = Takeover(agent.run_dir, event, began, last, interval, agent.doors)
 
 
-def _move_routes(agent: Agent, began: float) -> float:
+def _move_routes(agent: Agent, began: float) -> float | None:
     """The shortest way to what the new role asks for: put the routes, without a look first.
 
-    Returns the milliseconds since `began`. Whatever fails here is tried again at once, and then told.
+    Returns the milliseconds since `began`, None where it failed: that is tried again at once, and then told.
     """
-    with agent.bulkheads.step("the routes of a new role"):
+    with agent.bulkheads.step(_NEW_ROUTES):
         routes.put(agent.plan().routes, agent.site.names.protocol)
+        return _milliseconds(agent, began)
+    return None
+
+
+def _milliseconds(agent: Agent, began: float) -> float:
     return round((agent.now() - began) * 1000, 2)
 
 
@@ -175,9 +181,19 @@ def _guard(agent: Agent, *, seen: bool) -> None:
             programs.bring_down(agent.run_dir, f"{reason}: {problems}")
 
 
-def _tell_repairs(agent: Agent, changes: tuple[Change, ...]) -> None:
-    agent.upkeep = agent.upkeep.after(changes)
-    for change in changes:
+def _tell_repairs(agent: Agent, report: converge.Report) -> None:
+    """What had drifted; not the routes of a new role, which may have to wait for keepalived's second address."""
+    drift = report.changes
+    if agent.last.moved_ms is None:
+        new = set(map(str, agent.plan().routes))
+        drift = tuple(change for change in drift if change.what not in new)
+        if not report.problems:
+            with agent.bulkheads.step(_NEW_ROUTES):
+                moved_ms = _milliseconds(agent, agent.last.began)
+                agent.last = replace(agent.last, moved_ms=moved_ms)
+    if drift:
+        agent.upkeep = agent.upkeep.after(drift)
+    for change in drift:
         log.warning("repaired: %s", change)
 
 

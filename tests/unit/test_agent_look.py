@@ -95,6 +95,20 @@ def test_what_a_new_role_asks_for_is_no_repair(node: Living) -> None:
     assert node.look().repairs == 0
 
 
+def test_routes_that_wait_for_keepaliveds_second_address_are_no_repair(node: Living) -> None:
+    node.stand_by()
+    node.machine.kernel.add_address("eth1", "192.168.100.99/24")
+    node.machine.kernel.refuses = errno.EINVAL
+    told = node.look()
+    assert (told.role, told.moved_ms) == (Role.MASTER, None)
+    assert told.problems
+    node.machine.kernel.refuses = 0
+    told = node.look()
+    assert (told.repairs, told.problems, told.moved_ms) == (0, (), 1000.0)
+    node.machine.kernel.routes.pop()
+    assert node.look().repairs == 1, "what goes later is one"
+
+
 def test_what_cannot_be_put_right_is_a_problem_told_once_and_when_it_is_over(
     node: Living, caplog: pytest.LogCaptureFixture
 ) -> None:
