@@ -13,6 +13,10 @@ from appliance.drivers.firewall import Firewall
 from appliance.planning.wanted import Change, Plan
 from appliance.run_dir import RunDir
 
+# Attempts to bring a machine to a plan, each with whether it is the last: keepalived's addresses, and with them the kernel's
+# routes, may go and come between a deed and the look at it.
+_ATTEMPTS = (False, False, True)
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -21,6 +25,8 @@ class Stage:
     name: str
     diff: Callable[[], tuple[Change, ...]]
     apply: Callable[[Sequence[Change]], None]
+    try_out: Callable[[Sequence[Change]], None] | None = None
+    """Have the program that reads what would be put say what it thinks of it; changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,8 @@ def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
     """
     names, rules = plan.names, firewall.of(plan.names, run_dir)
     order = (
-        Stage("ruleset", lambda: rules.diff(plan.ruleset), rules.apply),
-        Stage("links", lambda: links.diff(plan.links, names.links), links.apply),
+        Stage("ruleset", lambda: rules.diff(plan.ruleset), rules.apply, rules.try_out),
+        Stage("links", lambda: _to_come(links.diff(plan.links, names.links)), links.apply),
         Stage("sysctls", lambda: sysctl.diff(dict(plan.sysctls)), sysctl.apply),
         Stage(
             "routes",
@@ -56,10 +62,20 @@ def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
             lambda: xfrm.diff(plan.blocks, plan.closed, names.policy),
             lambda changes: xfrm.apply(changes, names.policy),
         ),
-        Stage("files", lambda: files.diff(plan.files, run_dir), files.apply),
+        Stage("files", lambda: files.diff(plan.files, run_dir), files.apply, files.try_out),
+        # Not before keepalived has read where its addresses are to be instead.
+        Stage("links that go", lambda: _to_go(links.diff(plan.links, names.links)), links.apply),
         Stage("forwarding", lambda: sysctl.diff(_forwarding(plan)), sysctl.apply),
     )
     return order if plan.forwarding else tuple(reversed(order))
+
+
+def _to_come(changes: Sequence[Change]) -> tuple[Change, ...]:
+    return tuple(change for change in changes if change.sign != "-")
+
+
+def _to_go(changes: Sequence[Change]) -> tuple[Change, ...]:
+    return tuple(change for change in changes if change.sign == "-")
 
 
 def _forwarding(plan: Plan) -> dict[str, str]:
@@ -119,8 +135,47 @@ def converge_fully(
         raise report.problems[0]
     left = differences(plan, run_dir)
     if left:
-        raise NotConverged("applied, yet these still differ: " + "; ".join(map(str, left)))
+        raise _unlike(left)
     return report
+
+
+def change_over(plans: Callable[[], Plan], former: Plan, run_dir: RunDir) -> tuple[Change, ...]:
+    """Bring the machine from one plan to another in one step: tried out, applied, and read back; what was changed.
+
+    `plans` makes the plan for the role that the node has at that moment, which keepalived may change meanwhile.
+    Raises the reason where that cannot be, and then the machine is brought back to the former plan.
+    """
+    plan = plans()
+    # A file that names an interface of ours is tried out before it is put, when that is there.
+    lacking = _to_come(links.diff(plan.links, plan.names.links))
+    for stage in stages(plan, run_dir):
+        if stage.try_out and not (lacking and stage.name == "files"):
+            stage.try_out(stage.diff())
+    try:
+        return _brought_to(plans, run_dir)
+    except Exception:
+        converge(former, run_dir)
+        raise
+
+
+def _brought_to(plans: Callable[[], Plan], run_dir: RunDir) -> tuple[Change, ...]:
+    done: tuple[Change, ...] = ()
+    for last in _ATTEMPTS:
+        plan = plans()
+        report = converge(plan, run_dir)
+        done += report.changes
+        if report.problems and last:
+            raise report.problems[0]
+        left = differences(plan, run_dir)
+        if not (report.problems or left):
+            break
+        if last:
+            raise _unlike(left)
+    return done
+
+
+def _unlike(left: Sequence[Change]) -> NotConverged:
+    return NotConverged("applied, yet these still differ: " + "; ".join(map(str, left)))
 
 
 @contextmanager

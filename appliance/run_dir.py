@@ -52,6 +52,11 @@ class RunDir(NamedTuple):
         return self.path / "asked-aside"
 
     @property
+    def keepalived_away(self) -> "Path":
+        """There while keepalived is stopped for a change of the file, and has yet to be started again."""
+        return self.path / "keepalived-away"
+
+    @property
     def settled(self) -> "Path":
         """The role and the conntrackd that the steps of replication were taken for."""
         return self.path / "settled"
@@ -72,6 +77,11 @@ class RunDir(NamedTuple):
         return self.path / "events.jsonl"
 
     @property
+    def agent_socket(self) -> "Path":
+        """Where the agent answers commands; one that was killed leaves it."""
+        return self.path / "agent.sock"
+
+    @property
     def failed(self) -> "Path":
         """Why the node had to end; there only where it had to."""
         return self.path / "failed"
@@ -80,7 +90,7 @@ class RunDir(NamedTuple):
     def notes(self) -> "tuple[Path, ...]":
         """What tells of a node that runs, and is taken away with it."""
         told = (self.status, self.ready, self.aside, self.asked_aside, self.settled)
-        return (*told, self.accepted)
+        return (*told, self.accepted, self.agent_socket, self.keepalived_away)
 
     # What the drivers keep.
 

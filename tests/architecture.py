@@ -30,6 +30,7 @@ PRODUCT_ORDER = {
     "config": "the file, or all its errors",
     "planning": "the whole wanted machine, as data",
     "status": "what a node tells of itself",
+    "control": "what a command asks of the agent that runs",
     "processes": "supervisord and its programs",
     "wires": "what is heard and said on the networks",
     "conntrack": "the kernel's connection table, and conntrackd",
@@ -78,6 +79,7 @@ PURE = (
     "appliance.status.health",
     "appliance.status.rows",
     "appliance.status.metrics",
+    "appliance.control.words",
     "appliance.conntrack.ctnetlink",
     "appliance.conntrack.orders",
     "appliance.run_dir",
@@ -105,6 +107,7 @@ PURE = (
     "appliance.pair.resync",
     "appliance.pair.steps",
     "appliance.pair.terms",
+    "appliance.pair.turn",
 )
 
 # What a pure module has no business with: the clock, the machine, other processes, the network.

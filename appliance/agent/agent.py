@@ -7,6 +7,7 @@ from appliance.agent import roles
 from appliance.agent.doors import AgentDoors
 from appliance.agent.guard import Guard
 from appliance.agent.keepalived import Keepalived
+from appliance.agent.requests import Requests
 from appliance.agent.takeover import Takeover
 from appliance.agent.upkeep import Upkeep
 from appliance.bulkhead import Bulkheads
@@ -46,7 +47,7 @@ class Agent:
     upkeep: Upkeep = field(default_factory=Upkeep)
     programs: Mapping[str, Program] = field(default_factory=dict)
     takeover: Takeover | None = None
-    reload: bool = False
+    requests: Requests = field(default_factory=Requests)
 
     @property
     def config(self) -> Config:

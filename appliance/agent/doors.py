@@ -25,6 +25,12 @@ class SourcesDoor(Protocol):
     def wait(self, others: Sequence[int], seconds: float) -> Heard:
         """What has come, at the latest after so many seconds."""
 
+    def listen(self) -> None:
+        """Have commands find this agent. Raises ApplianceError where they cannot."""
+
+    def close(self) -> None:
+        """Have commands find nobody here any more."""
+
     def told_to_stop(self) -> bool:
         """Whether the agent is to end."""
 

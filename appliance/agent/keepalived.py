@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from appliance import vrrp
 from appliance.agent.doors import AgentDoors
@@ -38,6 +39,10 @@ class Keepalived:
         self.links: Mapping[str, Link] = {}
         self.state = election.Election()
         self.problem = ""
+
+    def has_read(self) -> None:
+        """Take note that it has just read a new file, and knows the interfaces that were made anew for it."""
+        self.state = replace(self.state, interfaces={}, anew=frozenset())
 
     def judge(
         self, pair: Pair, config: Config, site: Site, program: Program | None, now: float

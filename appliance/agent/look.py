@@ -10,7 +10,6 @@ from appliance.agent import networks, roles, snapshot
 from appliance.agent.agent import Agent, LastChange
 from appliance.agent.keepalived import electable
 from appliance.agent.networks import Footing
-from appliance.agent.reload import take_up
 from appliance.agent.takeover import Takeover
 from appliance.bulkhead import bulkhead
 from appliance.drivers import routes
@@ -39,6 +38,8 @@ def look(agent: Agent, cause: str, began: float) -> None:
         stands, report = _look_once(agent, "found by looking again", agent.now())
     _guard(agent, seen=report.clean)
     with step("the look at the programs"):
+        if agent.run_dir.keepalived_away.exists():  # a change of the file was cut short
+            programs.start_keepalived(agent.run_dir)
         agent.programs = programs.programs(agent.run_dir)
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = agent.now()
@@ -82,13 +83,12 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[Footing, converg
         if sentence:
             _change_role(agent, str(was or ""), cause, sentence, began)
     agent.guard.note(agent.now(), blind=not seen, mute=agent.pair.mute)
-    report, reloaded, errors = converge.Report(), False, list[ApplianceError]()
+    report, errors = converge.Report(), list[ApplianceError]()
     with contextlib.ExitStack() as held, bulkhead("the plan", errors.append):
         with agent.bulkheads.step("the node's lock"):
             held.enter_context(converge.only_one(agent.run_dir))
-        reloaded = agent.reload and take_up(agent)
         report = converge.converge(agent.plan(), agent.run_dir)
-    if was and not reloaded:
+    if was:
         _tell_repairs(agent, report)
     return stands, replace(report, problems=(*report.problems, *errors))
 

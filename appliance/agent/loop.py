@@ -7,15 +7,17 @@ import os
 import sys
 from pathlib import Path
 
-from appliance import ApplianceError, CommandFailed
+from appliance import ApplianceError, CommandFailed, MissingInterface
 from appliance.agent import agent as agents
-from appliance.agent import roles
+from appliance.agent import reload, roles
 from appliance.agent.agent import Agent
 from appliance.agent.doors import AgentDoors, SourcesDoor
 from appliance.agent.look import look
+from appliance.agent.requests import Unheard
 from appliance.agent.sources import Heard
 from appliance.agent.takeover import TAKEOVER_STEP
 from appliance.processes import programs
+from appliance.run_dir import RunDir
 from appliance.site import accepted, this_node
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
@@ -34,13 +36,7 @@ def main(path: Path, node: str | None = None, doors: AgentDoors | None = None) -
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
     run_dir = this_node.run_dir()
     try:
-        found = accepted.at_start(path, run_dir, node)
-        if found.file_errors:
-            log.error(_BESIDE_ERRORS, path, run_dir.accepted, "\n".join(found.file_errors))
-        site = this_node.site(found.config, found.node, path)
-        agent = agents.begin(found, site, doors or AgentDoors())
-        with agent.bulkheads.step("keeping the file"):
-            accepted.keep(run_dir, found)
+        agent = _begin(path, run_dir, node, doors or AgentDoors())
         # All that was imported lives as long as the process: take it out of the garbage collector's walks.
         gc.freeze()
         run(agent)
@@ -53,30 +49,71 @@ def main(path: Path, node: str | None = None, doors: AgentDoors | None = None) -
         sys.exit(error.exit_code)
 
 
+def _begin(path: Path, run_dir: RunDir, node: str | None, doors: AgentDoors) -> Agent:
+    """An agent that goes by what was taken up last, and has yet to take up the file as it is now."""
+    found = accepted.at_start(path, run_dir, node)
+    try:
+        site = this_node.site(found.config, found.node, path)
+    except MissingInterface:
+        # The operator may have named those that are there since, and nobody ran to be told.
+        found = accepted.from_file(path, node)
+        site = this_node.site(found.config, found.node, path)
+    agent = agents.begin(found, site, doors)
+    if found.file_errors:
+        log.error(_BESIDE_ERRORS, path, run_dir.accepted, "\n".join(found.file_errors))
+    elif _reads(path) != found.text:
+        agent.requests.new.append(Unheard())
+    with agent.bulkheads.step("keeping the file"):
+        accepted.keep(run_dir, found)
+    return agent
+
+
+def _reads(path: Path) -> str | None:
+    """The file as it is now; None where it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def run(agent: Agent) -> None:
     """Live until told to stop: one thread, one loop, one place where a role changes."""
     sources = agent.doors.sources(agent.run_dir, agent.guard.firewall.notices)
-    look(agent, "read at start", agent.now())
-    next_tick = agent.now() + TICK
+    next_tick = _look(agent, sources, "read at start", agent.now())
     ask = agent.bulkheads.ask
     while not ask("the word to stop", sources.told_to_stop, False):
         heard = _hear(agent, sources, next_tick)
         began = agent.now()
         _measure(agent, began)
+        agent.requests.new += heard.asked
         cause = "found by looking"
         if heard.lines:
             cause = roles.cause(heard.lines) or cause
         elif agent.pair.serve(began):
             cause = agent.pair.memory.verdict.reason
-        elif began < next_tick and not heard.local:
+        elif began < next_tick and not (heard.local or heard.asked):
             continue
-        agent.reload = ask("the word to reload", sources.told_to_reload, False) or agent.reload
-        look(agent, cause, began)
-        next_tick = agent.now() + TICK
+        if ask("the word to reload", sources.told_to_reload, False):
+            agent.requests.new.append(Unheard())
+        next_tick = _look(agent, sources, cause, began)
+    with agent.bulkheads.step("the socket for commands"):
+        sources.close()
     with agent.bulkheads.step("the event of a change of role"):
         if agent.takeover:
             agent.takeover.end()
     log.info("the agent ends; the kernel forwards on as it was told")
+
+
+def _look(agent: Agent, sources: SourcesDoor, cause: str, began: float) -> float:
+    """Look, do what was asked meanwhile, and tell; when the next look is due without a cause."""
+    look(agent, cause, began)
+    with agent.bulkheads.step("what was asked of the agent"):
+        if reload.attend(agent):
+            look(agent, "a file was taken up", agent.now())
+    agent.requests.answer()
+    with agent.bulkheads.step("the socket for commands"):
+        sources.listen()
+    return agent.now() + TICK
 
 
 def _hear(agent: Agent, sources: SourcesDoor, next_tick: float) -> Heard:

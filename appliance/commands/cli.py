@@ -205,22 +205,22 @@ def check(file: Path, node: str | None, role: Role | None) -> None:
 @node_option
 @role_option
 def apply(file: Path, node: str | None, role: Role | None) -> None:
-    """Bring this machine to the plan; a running agent takes up the file as well."""
+    """Bring this machine to the plan; where a node runs, its agent does it, and takes up the file."""
     from appliance import converge
-    from appliance.processes import programs
-    from appliance.status import status_file
+    from appliance.commands import applying
+    from appliance.control.words import ApplyRequest
+    from appliance.site import this_node
 
-    _, site, plan = _prepared(file, node, role, loading=True)
-    if programs.states(site.run_dir) and (held := status_file.read(site.run_dir).config) != str(
-        site.config_path
-    ):
-        raise ApplianceError(
-            f"the agent that runs here goes by {held} and would undo this; change that file and "
-            "apply it, or stop the node and start it with this one"
-        )
-    with converge.only_one(site.run_dir):
-        report = converge.converge_fully(plan, site.run_dir, lambda change: _say(str(change)))
-        programs.signal(site.run_dir, "agent", "HUP")
+    run_dir = this_node.run_dir()
+    if applying.agent_runs(run_dir):
+        found, site, _ = _prepared(file, node, role)
+        request = ApplyRequest(str(site.config_path), found.node, role or "")
+        lines = applying.by_agent(run_dir, request)
+        _say("\n".join(lines) or "nothing to do")
+        return
+    _, _, plan = _prepared(file, node, role, loading=True)
+    with converge.only_one(run_dir):
+        report = converge.converge_fully(plan, run_dir, lambda change: _say(str(change)))
     if not report.changes:
         _say("nothing to do")
 

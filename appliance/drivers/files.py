@@ -26,6 +26,14 @@ def diff(wanted: Sequence[File], run_dir: RunDir) -> tuple[Change, ...]:
     )
 
 
+def try_out(changes: Sequence[Change]) -> None:
+    """Have keepalived check the file that would be put. Raises CommandFailed with what it says."""
+    for change in changes:
+        run_dir, file = change.payload
+        if file.name == run_dir.keepalived_conf.name and change.sign != "-":
+            _check_keepalived(run_dir, file.text)
+
+
 def apply(changes: Sequence[Change]) -> None:
     """Write the files; a running daemon reads its file again. Raises CommandFailed.
 

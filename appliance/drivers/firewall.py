@@ -39,6 +39,9 @@ class Firewall(Protocol):
         Raises Unsupported, and CommandFailed or MissingKernelFeature where the kernel does not tell.
         """
 
+    def try_out(self, changes: Sequence[Change]) -> None:
+        """Have the kernel say whether it would take what `diff` would put; changes nothing. Raises as `apply` does."""
+
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes of `diff`. Raises CommandFailed and MissingKernelFeature."""
 

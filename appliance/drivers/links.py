@@ -4,10 +4,12 @@ import contextlib
 import socket
 from collections.abc import Sequence
 
-from appliance import CommandFailed, rtnetlink
+from appliance import CommandFailed, rtnetlink, system
 from appliance.planning.wanted import Change, VirtualLink
 
 _KIND = "macvlan"
+# Seconds for keepalived to take its addresses to where its new file has them; it loses the VGW with a link that goes before.
+_LEAVE_SECONDS, _LEAVE_STEP = 0.5, 0.01
 
 
 def diff(wanted: Sequence[VirtualLink], ours: frozenset[str]) -> tuple[Change, ...]:
@@ -47,6 +49,8 @@ def apply(changes: Sequence[Change]) -> None:
 
 def _apply_one(change: Change) -> None:
     link: VirtualLink = change.payload
+    if change.sign == "-":
+        _wait_until_left(link.name)
     there = _actual(frozenset({link.name}))[0].get(link.name)
     if there and (change.sign == "-" or there[0] != link):
         rtnetlink.remove_link(socket.if_nametoindex(link.name))
@@ -60,6 +64,16 @@ def _apply_one(change: Change) -> None:
     with contextlib.suppress(OSError):  # no IPv6 here, nothing to silence
         rtnetlink.silence_ipv6(index)
     rtnetlink.raise_link(index)
+
+
+def _wait_until_left(name: str) -> None:
+    """Wait a little for whoever has addresses there to take them away."""
+    deadline = system.monotonic() + _LEAVE_SECONDS
+    index = socket.if_nametoindex(name)
+    while any(entry.link == index for entry in rtnetlink.addresses()):
+        if system.monotonic() > deadline:
+            return
+        system.pause(_LEAVE_STEP)
 
 
 def _actual(ours: frozenset[str]) -> tuple[dict[str, tuple[VirtualLink, bool]], set[str]]:

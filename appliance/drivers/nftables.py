@@ -61,6 +61,12 @@ class Nftables:
             return ()
         return (Change("~", self.what, script),)
 
+    def try_out(self, changes: Sequence[Change]) -> None:
+        """Have nft and the kernel check the script that would be loaded (nft(8), --check)."""
+        for change in changes:
+            if change.payload is not None:
+                _load(change.payload, "--check")
+
     def apply(self, changes: Sequence[Change]) -> None:
         """Load or remove our table whole."""
         for change in changes:
@@ -104,8 +110,8 @@ def counts(listing: str) -> tuple[Count, ...]:
     return tuple(Count(*name, *total) for name, total in totals.items())
 
 
-def _load(script: str) -> None:
-    result = system.attempt(["nft", "-f", "-"], script)
+def _load(script: str, *options: str) -> None:
+    result = system.attempt(["nft", *options, "-f", "-"], script)
     if result.returncode != 0:
         raise _explained(result.output)
 

@@ -7,13 +7,12 @@ from typing import Protocol
 from appliance import system
 from appliance.addresses import Address
 from appliance.config import reserved_names
-from appliance.config.model import Config
 from appliance.conntrack import table
 from appliance.conntrack.conntrackd import Conntrackd
 from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair.node_files import NodeFiles
 from appliance.pair.steps import Settled
-from appliance.planning import virtual_macs
+from appliance.pair.terms import WireTerms
 from appliance.run_dir import RunDir
 from appliance.status.ledger import Event
 from appliance.wires import frames
@@ -159,13 +158,14 @@ class FilesDoor(Protocol):
 
 @dataclass(frozen=True)
 class Wires:
-    """The sockets that one file asks for."""
+    """The sockets that one file asks for; `opened` is when they were, on the monotonic clock."""
 
     beats: BeatSocket
     adverts: AdvertSource
     pings: Pings | None
     macs: tuple[FrameSource, ...]
     voice: LanVoice
+    opened: float
 
 
 class Announcer:
@@ -183,18 +183,16 @@ class Announcer:
         self.neighbour.keep(interface)
 
 
-def open_wires(config: Config, node: str, now: float) -> Wires:
-    """The sockets of this node, by this file; some need CAP_NET_RAW."""
-    me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
-    targets = {config.wan.gateway, *config.wan.probes}
-    names = (reserved_names.LAN, reserved_names.WAN)
-    macs = zip(names, virtual_macs.macs(config), strict=True) if config.vgw.virtual_mac else ()
+def open_wires(terms: WireTerms, now: float) -> Wires:
+    """The sockets of a node; some need CAP_NET_RAW."""
+    homes = (reserved_names.LAN, reserved_names.WAN)
     return Wires(
-        Heart(me.sync.ip, peer.sync.ip, config.sync.port + 1),
-        Adverts(peer.lan.ip, config.vgw.virtual_router_id),
-        Uplink(me.wan.ip, targets, now) if me.wan else None,
-        tuple(Frames(name, mac) for name, mac in macs),
-        Announcer(peer.lan.ip),
+        Heart(terms.own, terms.peer, terms.port),
+        Adverts(terms.advertiser, terms.router_id),
+        Uplink(terms.outside, terms.targets, now) if terms.outside else None,
+        tuple(map(Frames, homes, terms.macs)),
+        Announcer(terms.advertiser),
+        now,
     )
 
 
@@ -202,7 +200,7 @@ def open_wires(config: Config, node: str, now: float) -> Wires:
 class Doors:
     """All doors of a node."""
 
-    wires: Callable[[Config, str, float], Wires] = open_wires
+    wires: Callable[[WireTerms, float], Wires] = open_wires
     table: Table = table
     conntrackd: Callable[[RunDir], ConntrackdDoor] = Conntrackd
     lan: LanCounter = field(default_factory=LanTraffic)

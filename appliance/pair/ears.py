@@ -89,6 +89,10 @@ class Ears:
             self.peer = Peer(terms.peer)
         self.terms, self.wires = terms, wires
 
+    def may_be_there(self, now: float) -> bool:
+        """Whether a peer whose beats do not come may be there all the same."""
+        return not self._has_listened(now) or self._advertised(self._listen(now))
+
     def filenos(self) -> tuple[int, ...]:
         """What to wait on."""
         pings = self.wires.pings
@@ -128,8 +132,7 @@ class Ears:
         terms, peer, wires = self.terms, self.peer, self.wires
         ask = self.bulkheads.ask
         passed = self._listen(now)
-        last = now - passed if self.advert else self.began
-        recent = 4 * terms.advert_interval + 1
+        last = now - passed if self.advert else wires.opened
         caught_up = memory.readiness.caught_up
         self._count(again=looking)
         outcome = self._outcome(memory, now) if leisure else None
@@ -146,11 +149,11 @@ class Ears:
             ruleset=own.ruleset,
             electable=own.electable,
             asked=asked,
-            listened=now - self.began > readiness.GRACE,
+            listened=self._has_listened(now),
             quiet=ask("the way out", lambda: _quiet(wires, now), None),
             still=ask("the LAN's traffic", lambda: self.doors.lan.still(own.lan, now), None),
             deaf=None if last >= own.back else now - own.back,
-            advertised=bool(self.advert and self.advert.priority and passed < recent),
+            advertised=self._advertised(passed),
             spoke_last=last - peer.heard > SPOKE_LAST,
             missed=not self.advert or passed > 1.5 * terms.advert_interval,
             outranked=bool(self.advert and self.advert.priority > terms.priority),
@@ -170,6 +173,14 @@ class Ears:
             outcome=outcome,
             leisure=leisure,
         )
+
+    def _has_listened(self, now: float) -> bool:
+        return now - self.began > readiness.GRACE
+
+    def _advertised(self, passed: float) -> bool:
+        """Whether the peer leads by its adverts, the last of which came so many seconds ago."""
+        recent = 4 * self.terms.advert_interval + 1
+        return bool(self.advert and self.advert.priority and passed < recent)
 
     def _listen(self, now: float) -> float:
         """Take note of the peer's last advert; how long ago it came."""

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 
-from appliance import CommandFailed, system
+from appliance import CommandFailed, system, vrrp
 from appliance.bulkhead import Bulkheads
+from appliance.config import digests
 from appliance.config.model import Config
-from appliance.pair import judgement
-from appliance.pair.doors import Doors
+from appliance.pair import judgement, turn
+from appliance.pair.doors import Doors, Wires
 from appliance.pair.ears import Ears, Own
 from appliance.pair.facts import Facts
-from appliance.pair.terms import terms
+from appliance.pair.terms import Terms, terms
 from appliance.pair.voice import Voice
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
@@ -37,7 +38,8 @@ class Pair:
     ) -> None:
         self.run_dir, self.doors = run_dir, doors or Doors()
         self.bulkheads = bulkheads or Bulkheads(system.monotonic)
-        ours, wires = terms(config, node), self.doors.wires(config, node, now)
+        ours = terms(config, node)
+        wires = self.doors.wires(ours.wires, now)
         conntrackd, self.files = self.doors.conntrackd(run_dir), self.doors.files(run_dir)
         self.ears = Ears(ours, wires, self.doors, conntrackd, self.bulkheads, now)
         self.voice = Voice(ours, wires, self.doors, conntrackd, self.files, self.bulkheads)
@@ -56,9 +58,53 @@ class Pair:
 
     def take_up(self, config: Config, now: float) -> None:
         """Go by this configuration from now on. Raises where its sockets cannot be opened, and changes nothing."""
-        ours, wires = terms(config, self.node), self.doors.wires(config, self.node, now)
+        self.go_by(*self.wired(config, now))
+
+    def wired(self, config: Config, now: float) -> tuple[Terms, Wires]:
+        """What `go_by` needs for a configuration. Raises where its sockets cannot be opened.
+
+        Those that it has in common with the former one stay: what they have heard is true still.
+        """
+        ours, former = terms(config, self.node), self.ears.terms.wires
+        return ours, self.ears.wires if ours.wires == former else self.doors.wires(ours.wires, now)
+
+    def go_by(self, ours: Terms, wires: Wires) -> None:
+        """Go by these terms and sockets from now on."""
         self.ears.take_up(ours, wires)
         self.voice.take_up(ours, wires)
+
+    def announce(self, config: Config) -> None:
+        """Have the peer know that this node has such a file, which it may not go by yet."""
+        has = replace(
+            self.ears.terms,
+            digest=digests.digest(config),
+            legacy_digest=digests.legacy_digest(config),
+        )
+        self.go_by(has, self.ears.wires)
+
+    def peer_has(self, config: Config) -> bool | None:
+        """Whether the peer says that it has a file which means the same; None where it says nothing."""
+        if self.ears.peer.beat is None:
+            return None
+        return self.ears.peer.goes_by(digests.digest(config), digests.legacy_digest(config))
+
+    def is_alone(self, now: float) -> bool:
+        """Whether there is no peer, as far as beats and adverts tell."""
+        return self.ears.peer.beat is None and not self.ears.may_be_there(now)
+
+    def waits_for(self, config: Config, since: float | None, now: float) -> str:
+        """What a file waits for that says other words than both nodes must say alike; empty where it need not.
+
+        `since`: since when the peer has it too; None where it has not.
+        """
+        vgw, priority = config.vgw, config.nodes[config.peer_of(self.node)].priority
+        return turn.waits_for(
+            self.own.role,
+            self.ears.peer.beat,
+            has_it=since is not None,
+            waited=0.0 if since is None else now - since,
+            promise=vrrp.master_down_interval(vgw.vrrp_version, priority, vgw.advert_interval),
+        )
 
     def filenos(self) -> tuple[int, ...]:
         """What to wait on."""

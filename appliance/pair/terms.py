@@ -6,6 +6,25 @@ from appliance import vrrp
 from appliance.addresses import Address
 from appliance.config import digests
 from appliance.config.model import Config, Failback
+from appliance.planning import virtual_macs
+
+
+@dataclass(frozen=True)
+class WireTerms:
+    """What a node's sockets are opened by: where two files have these in common, they stay."""
+
+    # On the sync link: the ends of the beats, and their port at both.
+    own: Address
+    peer: Address
+    port: int
+    # Whose adverts count on the LAN, and of which router id.
+    advertiser: Address
+    router_id: int
+    # The own address outside, and who is asked from there whether the way out works.
+    outside: Address | None
+    targets: frozenset[Address]
+    # The MACs of the VGW and of the WAN VIP, where they have some of their own.
+    macs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,7 @@ class Terms:
     # Of the file's meaning: equal on two nodes that go by the same; and by a former version's formula.
     digest: str
     legacy_digest: str
+    wires: WireTerms
 
 
 def terms(config: Config, node: str) -> Terms:
@@ -57,4 +77,19 @@ def terms(config: Config, node: str) -> Terms:
         floating=(vgw.address.ip, config.wan.address.ip),
         digest=digests.digest(config),
         legacy_digest=digests.legacy_digest(config),
+        wires=_wires(config, node),
+    )
+
+
+def _wires(config: Config, node: str) -> WireTerms:
+    me, peer = config.nodes[node], config.nodes[config.peer_of(node)]
+    return WireTerms(
+        own=me.sync.ip,
+        peer=peer.sync.ip,
+        port=config.sync.port + 1,
+        advertiser=peer.lan.ip,
+        router_id=config.vgw.virtual_router_id,
+        outside=me.wan.ip if me.wan else None,
+        targets=frozenset({config.wan.gateway, *config.wan.probes}),
+        macs=virtual_macs.macs(config) if config.vgw.virtual_mac else (),
     )

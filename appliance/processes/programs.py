@@ -6,10 +6,11 @@ import os
 import signal as signals
 import socket
 import xmlrpc.client
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from appliance import CommandFailed, system
+from appliance import ApplianceError, CommandFailed, system
 from appliance.run_dir import RunDir
 
 PATIENCE = 5.0  # seconds for supervisord's answer: one that is stuck must not hold who asks
@@ -56,6 +57,30 @@ def signal(run_dir: RunDir, name: str, number: str) -> bool:
         return bool(supervisor(run_dir).signalProcess(name, number))
     except (OSError, xmlrpc.client.Fault):
         return False
+
+
+@contextlib.contextmanager
+def keepalived_stopped(run_dir: RunDir) -> Iterator[None]:
+    """Have keepalived stopped for this block, and then started; that is no death of it.
+
+    A note tells that it is to be started again, whoever does it. Where supervisord does not run, the block is run all the same.
+    """
+    with contextlib.suppress(ApplianceError):
+        system.replace(run_dir.keepalived_away, "")
+    with contextlib.suppress(OSError, xmlrpc.client.Fault):
+        supervisor(run_dir).stopProcess("keepalived")
+    try:
+        yield
+    finally:
+        start_keepalived(run_dir)
+
+
+def start_keepalived(run_dir: RunDir) -> None:
+    """Start it anew where it was stopped for a change; as long as it does not run, the note of that stays."""
+    with contextlib.suppress(OSError, xmlrpc.client.Fault):
+        supervisor(run_dir).startProcess("keepalived", False)
+    if states(run_dir).get("keepalived", "RUNNING") in ("RUNNING", "STARTING"):
+        system.remove(run_dir.keepalived_away)
 
 
 @dataclass(frozen=True)

@@ -40,18 +40,28 @@ def from_file(path: Path, node: str | None = None) -> Accepted:
 
 
 def at_start(path: Path, run_dir: RunDir, node: str | None = None) -> Accepted:
-    """The operator's file, or else what was taken up last. Raises NothingToGoBy."""
+    """What was taken up last, or else the operator's file. Raises NothingToGoBy.
+
+    The file may have changed since: then it is taken up as any change is, and the node is as it was until then.
+    """
+    former = _former(run_dir, node)
     try:
-        return from_file(path, node)
+        found = from_file(path, node)
     except ApplianceError as error:
-        try:
-            former = from_file(run_dir.accepted, node)
-        except ApplianceError:
+        if former is None:
             raise NothingToGoBy(
                 f"{error}\n{run_dir.accepted}, where the last good one should lie, cannot be used "
                 "either; mend the file and start the node"
             ) from None
         return beside_error(former, error)
+    return former or found
+
+
+def _former(run_dir: RunDir, node: str | None) -> Accepted | None:
+    try:
+        return from_file(run_dir.accepted, node)
+    except ApplianceError:
+        return None
 
 
 def beside_error(former: Accepted, error: ApplianceError) -> Accepted:

@@ -1,9 +1,9 @@
 """`vgw start` for real: it runs its daemons, outlives none of them, and leaves the machine as it was."""
 
 import contextlib
-import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -18,7 +18,7 @@ from appliance.run_dir import RunDir
 from appliance.status import status_file
 from tests.conftest import Bound
 from tests.kernel.conftest import Namespace
-from tests.kernel.wanted import state
+from tests.kernel.wanted import listing, state
 from tests.waiting import PATIENCE, waited
 
 RUN_DIR = RunDir()
@@ -93,23 +93,29 @@ def test_a_clean_stop_ends_with_0_and_takes_everything_away(
     namespace(body)
 
 
-def test_nothing_is_applied_beside_an_agent_of_another_version(
-    namespace: Namespace, cases: Cases
+def test_a_changed_file_is_taken_up_by_the_agent_also_by_one_that_was_just_killed(
+    namespace: Namespace, cases: Cases, tmp_path: Path
 ) -> None:
     def body() -> None:
-        with started(cases["01-standard"]):
+        file = tmp_path / "gateway.yaml"
+        file.write_text(cases["01-standard"].read_text())
+        with started(file):
             waited(lambda: vgw("health").returncode == 0)
-            agent = programs.programs(RUN_DIR)["agent"].pid
-            os.kill(agent, signal.SIGSTOP)
-            try:
-                RUN_DIR.status.write_text('{"schema": 3}')
-                file_errors = vgw("apply", str(cases["01-standard"]))
-            finally:
-                os.kill(agent, signal.SIGCONT)
-            assert file_errors.returncode == 1
-            assert "written by another version of VGW (schema 3, this one reads 1)" in (
-                file_errors.stderr
-            )
+            mode = RUN_DIR.agent_socket.stat().st_mode
+            assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
+            for to in ("192.168.100.20", "192.168.100.10"):
+                forward = f"destination: [{{protocol: tcp, port: 80, to: {to}}}]"
+                text = cases["01-standard"].read_text()
+                file.write_text(text.replace("nat:\n", f"nat:\n  {forward}\n"))
+                applied = vgw("apply", str(file))
+                assert (applied.stdout, applied.stderr) == ("~ table inet vgw\n", "")
+                assert f": {to} . 80" in (listing() or "")
+                told = status_file.read(RUN_DIR)
+                assert (told.repairs, told.problems, told.file_errors) == (0, (), ())
+                assert RUN_DIR.accepted.read_text() == file.read_text()
+            programs.signal(RUN_DIR, "agent", "KILL")
+            assert vgw("apply", str(file)).stdout == "nothing to do\n"
+        assert not RUN_DIR.agent_socket.exists()
 
     namespace(body)
 

@@ -12,6 +12,7 @@ from appliance.agent import look, loop
 from appliance.agent.agent import Agent
 from appliance.agent.doors import AgentDoors
 from appliance.agent.sources import Heard
+from appliance.control.words import ApplyAnswer, ApplyRequest
 from appliance.planning.wanted import Names
 from appliance.processes.programs import Program
 from appliance.run_dir import RunDir
@@ -60,6 +61,12 @@ class Story:
         self.reload = True
         return NOTICED
 
+    def listen(self) -> None:
+        """Nobody here has a socket."""
+
+    def close(self) -> None:
+        """Nobody here has one to close."""
+
     def told_to_stop(self) -> bool:
         """Whether the last deed was done."""
         return not self.deeds
@@ -68,6 +75,18 @@ class Story:
         """Whether HUP came; once."""
         told, self.reload = self.reload, False
         return told
+
+
+class Operator:
+    """Who asks an agent, and what was answered."""
+
+    def __init__(self, request: ApplyRequest) -> None:
+        self.request = request
+        self.answers: list[ApplyAnswer] = []
+
+    def answer(self, answer: ApplyAnswer) -> None:
+        """Keep it."""
+        self.answers.append(answer)
 
 
 class Living:
@@ -119,6 +138,12 @@ class Living:
         self.node.pair = agent.pair
         return agent
 
+    def begin_anew(self) -> Agent:
+        """An agent that begins as supervisord starts it, where another one has lived."""
+        agent = loop._begin(self.file, self.run_dir, "master", self.doors())
+        self.node.pair = agent.pair
+        return agent
+
     def look(self, cause: str = "found by looking", passed: float = 1.0) -> Snapshot:
         """One look, some time after the last; what was told then."""
         self.node.now += passed
@@ -137,6 +162,13 @@ class Living:
         begin = self.node.now
         self.story.deeds = [(begin + at, deed) for at, deed in deeds]
         loop.run(self.agent)
+
+    def apply(self, *, file: str = "", node: str = "", role: str = "") -> ApplyAnswer:
+        """What the agent, which lives on, answers to `vgw apply`; its status tells of it by then."""
+        operator = Operator(ApplyRequest(file, node, role))
+        self.live((0.1, lambda: Heard(asked=(operator,))), (0.2, lambda: None))
+        (answer,) = operator.answers
+        return answer
 
     def hold_vgw(self) -> Heard:
         """keepalived becomes MASTER: it puts the two floating addresses."""

@@ -52,6 +52,10 @@ class Gateway:
         """Have nft end with these words, whatever it is asked."""
         self.nft.with_suffix(".refuses").write_text(words)
 
+    def refuse_check(self, words: str = "Error: no") -> None:
+        """Have nft refuse what it is asked to check."""
+        self.nft.with_suffix(".disapproves").write_text(words)
+
     def stumble(self) -> None:
         """Have nft fail once."""
         self.nft.with_suffix(".stumbles").touch()
@@ -73,10 +77,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, directory: Path, wanted: Plan) -> G
     """One that has the settings that a plan asks for, each with another value, and nothing of ours."""
     settings = directory / "sys"
     monkeypatch.setattr(sysctl, "ROOT", settings)
-    for key in (*dict(wanted.sysctls), *map(sysctl.forwarding, {*ADDRESSES, *wanted.forwarding})):
-        path = sysctl.path_of(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("0\n" if key.endswith("forwarding") else "7\n")
+    add_settings(wanted)
     sockets, policies = opened(monkeypatch), Policies()
     kernel = machine(monkeypatch, sockets)
     for number, (name, address) in enumerate(ADDRESSES.items()):
@@ -88,6 +89,15 @@ def gateway(monkeypatch: pytest.MonkeyPatch, directory: Path, wanted: Plan) -> G
         sockets.lead(family, to=refused(errno.EPERM))
     installed(monkeypatch, directory, "keepalived", KEEPALIVED)
     return Gateway(kernel, policies, sockets, installed(monkeypatch, directory, "nft", NFT))
+
+
+def add_settings(wanted: Plan) -> None:
+    """Those that a plan asks for, each with another value."""
+    for key in (*dict(wanted.sysctls), *map(sysctl.forwarding, {*ADDRESSES, *wanted.forwarding})):
+        path = sysctl.path_of(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text("0\n" if key.endswith("forwarding") else "7\n")
 
 
 def planned(config: Config, role: Role, run_dir: RunDir, *, own_network: bool = True) -> Plan:

@@ -14,6 +14,7 @@ from appliance.pair import beat
 from appliance.pair.beat import Beat
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.side import Pair
+from appliance.pair.terms import WireTerms
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
@@ -206,10 +207,10 @@ class Node:
             wall=lambda: WALL + self.clock(self.now),
         )
 
-    def _wires(self, wanted: Config, node: str, now: float) -> Wires:
-        pings = self.pings if wanted.nodes[node].wan else None
-        macs = self.frames if wanted.vgw.virtual_mac else ()
-        return Wires(self.socket, self.adverts, pings, macs, self.voice)
+    def _wires(self, terms: WireTerms, now: float) -> Wires:
+        pings = self.pings if terms.outside else None
+        macs = self.frames if terms.macs else ()
+        return Wires(self.socket, self.adverts, pings, macs, self.voice, now)
 
     def heard(self, priority: int) -> None:
         """An advert of the peer's comes in now."""

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-# As nft(8): a script is taken whole or not at all, and a table that is not there is an error.
-# Beside `refuses` it ends in an error each time, beside `stumbles` once. It logs what it was asked.
+# As nft(8): a script is taken whole or not at all, checked alone with --check, and a table that is not there is an error.
+# Beside `refuses` it ends in an error each time, beside `stumbles` once, beside `disapproves` where it checks. It logs what it was asked.
 NFT = """#!/bin/sh
 echo "$*" >> "$0.log"
 [ -f "$0.stumbles" ] && { rm "$0.stumbles"; echo "Error: busy" >&2; exit 1; }
 [ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
 case "$1" in
 -f) cat > "$0.script"; if grep -q "{" "$0.script"; then mv "$0.script" "$0.table"; else rm -f "$0.table"; fi ;;
+--check) cat > "$0.checked"; [ ! -f "$0.disapproves" ] || { cat "$0.disapproves" >&2; exit 1; } ;;
 --json) cat "$0.json" ;;
 *) [ -f "$0.table" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$0.table" ;;
 esac

@@ -21,6 +21,10 @@ class Interface:
     states: dict[str, str] = field(default_factory=dict)
     """The state of each that is in another one than RUNNING."""
     signals: list[tuple[str, str]] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    sticks: bool = False
+    """No program that is stopped ends, so that none can be started."""
     ending: bool = False
     reason: str = ""
     """Why the node is to end, by our own extension."""
@@ -31,6 +35,20 @@ class Interface:
             raise Fault(10, f"BAD_NAME: {name}")
         self.signals.append((name, number))
         return True
+
+    def stopProcess(self, name: str) -> bool:  # noqa: N802 - supervisord's own name
+        """As supervisord does; the program has ended when it answers."""
+        self.stopped.append(name)
+        self.states[name] = "STOPPED"
+        return True
+
+    def startProcess(self, name: str, wait: bool) -> bool:  # noqa: N802 - supervisord's own name
+        """As supervisord does."""
+        if self.sticks:
+            raise Fault(60, f"ALREADY_STARTED: {name}")
+        self.started.append(name)
+        self.states.pop(name, None)
+        return not wait
 
     def getAllProcessInfo(self) -> list[dict[str, object]]:  # noqa: N802 - supervisord's own name
         """The programs, by those of supervisord's words that are read."""
@@ -61,6 +79,10 @@ class _Server(socketserver.UnixStreamServer, SimpleXMLRPCDispatcher):
         # `signalProcess` by `Any`: typeshed lets a call over XML-RPC take no plain words.
         signal: Any = interface.signalProcess
         self.register_function(signal, "supervisor.signalProcess")
+        stop: Any = interface.stopProcess
+        start: Any = interface.startProcess
+        self.register_function(stop, "supervisor.stopProcess")
+        self.register_function(start, "supervisor.startProcess")
         self.register_function(interface.getAllProcessInfo, "supervisor.getAllProcessInfo")
         end: Any = interface.end
         self.register_function(end, "vgw.end")

@@ -270,14 +270,15 @@ def test_a_switch_to_a_new_file_is_no_repair_and_a_broken_one_changes_nothing(
     node.stand_by()
     good = node.file.read_text()
     node.file.write_text(good.replace("priority: 90", "priority: none"))
-    node.agent.reload = True
-    told = node.look()
+    answer, told = node.apply(), node.told()
     assert f"{node.file}:" in told.file_errors[0]
+    assert (answer.code, answer.before, answer.changes) == (2, "", ())
+    assert answer.refusal == "\n".join(told.file_errors)
     assert "kept the former configuration, for the file is not to be used" in caplog.text
     assert node.run_dir.accepted.exists() is False, "what is broken is not kept"
     node.file.write_text(good.replace("203.0.113.99", "203.0.113.98"))
-    node.agent.reload = True
-    told = node.look()
+    answer, told = node.apply(), node.told()
+    assert (answer.code, answer.refusal, answer.changes[0]) == (0, "", "~ table inet vgw")
     assert (told.file_errors, told.wan_vip, told.repairs) == ((), "203.0.113.98/24", 0)
     assert "203.0.113.98" in node.machine.table.read_text()
     assert node.run_dir.accepted.read_text() == node.file.read_text()
@@ -291,8 +292,8 @@ def test_a_file_that_the_firewall_has_no_words_for_is_not_taken_up(
     rules = node.agent.guard.firewall
     monkeypatch.setattr(rules, "supported", lambda _: ("chain input: nobody can say this",))
     node.file.write_text(node.file.read_text().replace("203.0.113.99", "203.0.113.98"))
-    node.agent.reload = True
-    told = node.look()
+    answer, told = node.apply(), node.told()
+    assert (answer.code, answer.refusal) == (16, "chain input: nobody can say this")
     assert told.file_errors == ("chain input: nobody can say this",)
     assert told.wan_vip == "203.0.113.99/24"
 

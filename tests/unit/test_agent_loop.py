@@ -162,16 +162,22 @@ def test_it_begins_by_the_file_and_keeps_what_it_took_up(node: Living) -> None:
     assert node.run_dir.accepted.read_text() == node.file.read_text()
 
 
-def test_beside_a_broken_file_it_begins_by_what_was_taken_up_last(
+def test_beside_a_file_with_errors_it_begins_by_what_was_taken_up_last(
     node: Living, log: pytest.LogCaptureFixture
 ) -> None:
     begin(node)
+    good = node.file.read_text()
     node.file.write_text("vgw: {}\n")
     begin(node)
     told = node.told()
     assert (told.role, told.vgw) == (Role.BACKUP, "192.168.100.99/24")
     assert told.file_errors
     assert f"{node.file} cannot be used, so the node goes on by what it took up last" in log.text
+    node.file.write_text(good.replace("203.0.113.99", "203.0.113.98"))
+    begin(node)
+    told = node.told()
+    assert (told.file_errors, told.wan_vip) == ((), "203.0.113.98/24")
+    assert "changed: ~ table inet vgw" in log.messages, "as any change of the file is taken up"
 
 
 def test_with_nothing_to_go_by_it_ends_the_node_and_says_why(node: Living) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,17 +13,19 @@ import pytest
 
 from appliance import __version__, rtnetlink, system
 from appliance.addresses import Prefix
+from appliance.commands import applying
+from appliance.control.words import ApplyAnswer, ApplyRequest
 from appliance.drivers import sysctl
 from appliance.rtnetlink import RouteEntry
 from appliance.run_dir import RunDir
-from appliance.status import node_status
 from appliance.vrrp import Role
+from tests.waiting import PATIENCE
 
+from .agent_socket import answering
 from .command_line import Vgw, command_line
 from .host_stand_in import Host, host
 from .machine_stand_in import gateway, planned
 from .node_doors import GOLDEN, config
-from .snapshots import SNAPSHOT
 from .supervisord_stand_in import supervisord
 
 PEERS_MAC, STRANGERS_MAC = "02:00:00:00:01:03", "aa:bb:cc:dd:ee:ff"
@@ -108,19 +111,66 @@ def test_plan_prints_the_whole_machine_for_the_role_that_is_so(vgw: Vgw, here: H
     assert vgw("plan", "--role", "backup")[1] == backup
 
 
-def test_apply_tells_a_node_that_runs_by_this_file_to_take_it_up(
+DONE = ApplyAnswer(changes=("~ table inet vgw",), told=("and a sentence",))
+
+
+def test_beside_an_agent_apply_changes_nothing_but_asks_it_and_says_what_it_did(
+    vgw: Vgw, here: Host, file: Path, run_dir: RunDir
+) -> None:
+    with answering(run_dir, DONE) as asked:
+        assert vgw("apply") == (0, "~ table inet vgw\nand a sentence\n", "")
+        assert vgw("apply", "--role", "master")[0] == 0
+    assert asked == [ApplyRequest(str(file), "master", role) for role in ("", "MASTER")]
+    assert not here.machine.table.exists() and not here.machine.forwards()
+    with answering(run_dir, ApplyAnswer()):
+        assert vgw("apply") == (0, "nothing to do\n", "")
+
+
+def test_what_the_agent_refuses_ends_apply_with_its_code_and_its_words(
+    vgw: Vgw, run_dir: RunDir
+) -> None:
+    refusal = ApplyAnswer(refusal="gateway.yaml:1:1: no", code=2, before="")
+    with answering(run_dir, refusal):
+        assert vgw("apply") == (2, "", "gateway.yaml:1:1: no\n")
+
+
+def test_a_file_that_is_wrong_is_not_even_asked_about(
     vgw: Vgw, file: Path, run_dir: RunDir
 ) -> None:
+    file.write_text("vgw: {}\n")
+    with answering(run_dir, DONE) as asked:
+        assert vgw("apply")[0] == 2
+    assert asked == []
+
+
+def test_where_a_node_runs_and_no_agent_listens_apply_changes_nothing(
+    vgw: Vgw, here: Host, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_dir.path.mkdir()
-    told = SNAPSHOT._replace(config=str(file))
-    system.replace(run_dir.status, node_status.to_json(told))
-    with supervisord(run_dir, agent=5, keepalived=6) as programs:
+    monkeypatch.setattr(applying, "AGENT_PATIENCE", 0.2)
+    with supervisord(run_dir, agent=5, keepalived=6):
+        code, out, err = vgw("apply")
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        f"vgw: a gateway runs here, in {run_dir}, and its agent takes no requests"
+    )
+    assert not here.machine.table.exists()
+
+
+def test_apply_waits_for_an_agent_that_is_being_started_anew(vgw: Vgw, run_dir: RunDir) -> None:
+    run_dir.path.mkdir()
+    comes = threading.Event()
+
+    def start() -> None:
+        with answering(run_dir, DONE):
+            comes.wait(PATIENCE)
+
+    with supervisord(run_dir, agent=5):
+        agent = threading.Timer(0.3, start)
+        agent.start()
         assert vgw("apply")[0] == 0
-        assert programs.signals == [("agent", "HUP")]
-        system.replace(run_dir.status, node_status.to_json(told._replace(config="/elsewhere.yaml")))
-        code, _, err = vgw("apply")
-    assert code == 1
-    assert err.startswith("vgw: the agent that runs here goes by /elsewhere.yaml and would undo")
+        comes.set()
+        agent.join()
 
 
 @pytest.mark.parametrize("verb", ["teardown", "start"])

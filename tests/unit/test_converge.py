@@ -2,15 +2,16 @@
 
 import errno
 import fcntl
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from appliance import ApplianceError, CommandFailed, NotConverged
-from appliance.converge import converge, converge_fully, differences, only_one
+from appliance.converge import change_over, converge, converge_fully, differences, only_one
 from appliance.drivers import sysctl
-from appliance.planning.wanted import Change, Plan
+from appliance.planning.wanted import Change, File, Plan
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 
@@ -125,6 +126,65 @@ def test_a_setting_that_does_not_stay_as_it_was_set_is_told(
     sysctl.path_of(key).symlink_to("/dev/null")
     with pytest.raises(NotConverged, match=f"yet these still differ: ~ sysctl {key} = "):
         converge_fully(plan, run_dir)
+
+
+@pytest.fixture
+def former(machine: Gateway, run_dir: RunDir) -> Plan:
+    """The plan that a machine is as, before it is changed to another one."""
+    found = planned(config(), Role.BACKUP, run_dir)
+    converge_fully(found, run_dir)
+    return found
+
+
+def test_a_change_over_tells_all_that_it_did_and_leaves_nothing_of_the_former_plan(
+    machine: Gateway, plan: Plan, former: Plan, run_dir: RunDir
+) -> None:
+    done = change_over(lambda: plan, former, run_dir)
+    assert kinds(list(done)) == ["table", "link", "sysctl", "rule", "file", "sysctl"]
+    assert differences(plan, run_dir) == ()
+    back = change_over(lambda: former, plan, run_dir)
+    assert kinds(list(back))[-2:] == ["file", "link"], "keepalived has read where its addresses go"
+    assert differences(former, run_dir) == ()
+    assert change_over(lambda: former, former, run_dir) == ()
+
+
+def test_what_would_be_refused_is_refused_before_anything_is_changed(
+    machine: Gateway, plan: Plan, former: Plan, run_dir: RunDir
+) -> None:
+    machine.refuse_check()
+    with pytest.raises(CommandFailed, match="nft refused our table: Error: no"):
+        change_over(lambda: plan, former, run_dir)
+    assert differences(former, run_dir) == ()
+    keepalived = replace(former, files=(*former.files[:1], File("keepalived.conf", "broken\n")))
+    with pytest.raises(CommandFailed, match="keepalived refuses the file rendered for it"):
+        change_over(lambda: keepalived, former, run_dir)
+    assert differences(former, run_dir) == ()
+
+
+def test_what_fails_on_the_way_is_taken_back(
+    machine: Gateway, plan: Plan, former: Plan, run_dir: RunDir
+) -> None:
+    key = next(key for key, _ in plan.sysctls if key not in dict(former.sysctls))
+    sysctl.path_of(key).unlink()
+    sysctl.path_of(key).symlink_to("/dev/null")
+    with pytest.raises(NotConverged, match=f"yet these still differ: ~ sysctl {key} = "):
+        change_over(lambda: plan, former, run_dir)
+    assert differences(former, run_dir) == ()
+
+
+def test_a_role_that_changes_meanwhile_is_no_failure(
+    machine: Gateway, former: Plan, run_dir: RunDir
+) -> None:
+    roles = [Role.MASTER, Role.MASTER, Role.BACKUP]
+    new = config(**{"gateway: 203.0.113.1": "gateway: 203.0.113.4"})
+
+    def plans() -> Plan:
+        role = roles.pop(0) if len(roles) > 1 else roles[0]
+        machine.kernel.refuses = errno.EINVAL if role is Role.MASTER else 0
+        return planned(new, role, run_dir)
+
+    assert kinds(list(change_over(plans, former, run_dir))) == ["route"]
+    assert differences(planned(new, Role.BACKUP, run_dir), run_dir) == ()
 
 
 def test_a_machine_is_changed_by_one_process_at_a_time(run_dir: RunDir) -> None:

@@ -32,6 +32,9 @@ class Paper:
     def diff(self, wanted: Ruleset | None) -> tuple[Change, ...]:
         return ()
 
+    def try_out(self, changes: Sequence[Change]) -> None:
+        """Paper takes everything."""
+
     def apply(self, changes: Sequence[Change]) -> None:
         """Paper changes by hand."""
 

@@ -51,6 +51,18 @@ def test_a_table_that_was_loaded_differs_no_more_and_goes_whole(nft: Path, table
     assert (signs(table, None), table.in_force(), table.memory.exists()) == ([], False, False)
 
 
+def test_a_table_is_tried_out_without_being_loaded(nft: Path, table: Nftables) -> None:
+    changes = table.diff(ruleset())
+    table.try_out(changes)
+    assert not table.in_force()
+    assert nft.with_suffix(".checked").read_text() == changes[0].payload
+    nft.with_suffix(".disapproves").write_text("Error: no")
+    with pytest.raises(CommandFailed, match="nft refused our table: Error: no"):
+        table.try_out(changes)
+    table.apply(changes)
+    table.try_out(table.diff(None))
+
+
 def test_a_table_that_somebody_changed_is_loaded_again(nft: Path, table: Nftables) -> None:
     table.apply(table.diff(ruleset()))
     with nft.with_suffix(".table").open("a") as file:

@@ -51,6 +51,22 @@ def test_a_signal_reaches_a_program_that_runs(run_dir: RunDir) -> None:
     assert told.signals == [("keepalived", "HUP")]
 
 
+def test_keepalived_is_stopped_for_a_while_and_started_whatever_happens(run_dir: RunDir) -> None:
+    def deed() -> None:
+        with programs.keepalived_stopped(run_dir):
+            assert run_dir.keepalived_away.exists()
+            assert (told.stopped, told.started) == (["keepalived"], [])
+            raise CommandFailed("nft: exit code 1")
+
+    with supervisord(run_dir, keepalived=12) as told:
+        with pytest.raises(CommandFailed):
+            deed()
+        assert told.started == ["keepalived"]
+    assert not run_dir.keepalived_away.exists()
+    with programs.keepalived_stopped(run_dir):
+        pass  # without a supervisord there is nothing to stop
+
+
 def test_a_node_that_is_brought_down_is_told_the_reason(run_dir: RunDir) -> None:
     with supervisord(run_dir) as told:
         programs.bring_down(run_dir, "nothing can be mended")

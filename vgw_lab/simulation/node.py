@@ -164,7 +164,7 @@ class Node:
         adverts.last = None
         self.conntrackd.open_door()
         return Doors(
-            wires=lambda *_: Wires(socket, adverts, pings, (), LanVoice()),
+            wires=lambda _, opened: Wires(socket, adverts, pings, (), LanVoice(), opened),
             table=table,
             conntrackd=lambda _: self.conntrackd,
             lan=LanEar(self._hears_machines, last=now),
