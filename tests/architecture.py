@@ -94,6 +94,7 @@ PURE = (
     "appliance.pair.beat",
     "appliance.pair.canaries",
     "appliance.pair.changed",
+    "appliance.pair.contest",
     "appliance.pair.deeds",
     "appliance.pair.degraded",
     "appliance.pair.election",
@@ -106,6 +107,7 @@ PURE = (
     "appliance.pair.replication_state",
     "appliance.pair.resync",
     "appliance.pair.steps",
+    "appliance.pair.sync_path",
     "appliance.pair.terms",
     "appliance.pair.turn",
 )

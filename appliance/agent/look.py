@@ -48,7 +48,8 @@ def look(agent: Agent, cause: str, began: float) -> None:
     agent.pair.settle(now, electable=takes_part, generation=generation, stolen=stolen)
     with step("the look at keepalived"):
         agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
-    lasting = [stands.lost, stands.missing, stolen, agent.keepalived.problem]
+    two = agent.pair.two_holders(now)
+    lasting = [stands.lost, stands.missing, stolen, agent.keepalived.problem, two]
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)

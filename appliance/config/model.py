@@ -45,6 +45,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "advert_interval": 0.1,
         "transport": "unicast",
         "failback": "gated",
+        "realtime_priority": 20,
     },
     "fast": {
         "vrrp_version": 3,
@@ -58,6 +59,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "advert_interval": 0.1,
         "transport": "unicast",
         "failback": "gated",
+        "realtime_priority": 20,
         "virtual_mac": True,
     },
     "classic": {

@@ -82,7 +82,8 @@ class Beat:
     that arrived in its own, and `replicas` whether its table is good enough for a takeover. `asks` is the
     number of its request for all entries, and `prepared` that of the peer's which may be made now; or 0.
     `schema` is SCHEMA of the VGW there and `version` its own, `digest` that of its file, and `config` the
-    same by the formula that a node without a schema knows.
+    same by the formula that a node without a schema knows. `hears` is the longest packet of the peer's that
+    came of late, in bytes (0: it cannot tell).
 
     What a beat does not tell has a value that claims nothing, for the peer may be of another version:
     whoever adds a field gives it one. The first five are in the beats of every version.
@@ -109,6 +110,7 @@ class Beat:
     schema: Annotated[int, WholeNumber(2**16)] = 0
     version: Annotated[str, Line(64)] = ""
     digest: Annotated[str, Line(64)] = ""
+    hears: Annotated[int, WholeNumber(2**16)] = 0
 
 
 _BOUNDS: dict[str, Bounds] = {

@@ -72,12 +72,13 @@ class Inform:
 
 @dataclass(frozen=True)
 class Record:
-    """Write a change of the replication's health into the ledger; `flows`: how many the table held."""
+    """Write an event into the ledger; `flows`: how many the table held."""
 
     was: str
     now: str
     sentence: str
     flows: int | None = None
+    kind: str = "replication"
 
 
 Deed = (

@@ -1,5 +1,6 @@
 """Could a takeover now lose flows, and why? A pure judgement of what is known."""
 
+from appliance.pair import sync_path
 from appliance.pair.facts import Facts
 from appliance.pair.replication_state import Progress
 from appliance.vrrp import Role
@@ -30,6 +31,8 @@ def why(facts: Facts, progress: Progress, late: str) -> str:
         return "conntrackd does not run here" if facts.listened else ""
     if not peer.generation:
         return f"conntrackd does not run on {peer.node}" if peer.ready else ""
+    if narrow := sync_path.narrow(facts.wide, peer.hears, peer.node):
+        return narrow
     if progress.overrun:
         return (
             f"conntrackd was too slow for some flows: {peer.node} may lack them, or keep some that "

@@ -33,6 +33,9 @@ class BeatSocket(Protocol):
     def send(self, datagram: bytes) -> None:
         """Send one."""
 
+    def stretch(self, datagram: bytes) -> int:
+        """Send it in packets of several lengths; the longest in bytes, 0 where there is no way."""
+
     def receive(self) -> Sequence[bytes]:
         """All that have come."""
 

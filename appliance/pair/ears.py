@@ -42,6 +42,8 @@ class Own:
     electable: bool = True
     # conntrackd's process id; 0 where it does not run.
     generation: int = 0
+    # The longest packet that was sent to the peer in each of the last two tries, in bytes.
+    wide: int = 0
 
     @property
     def unfit(self) -> str:
@@ -157,11 +159,15 @@ class Ears:
             spoke_last=last - peer.heard > SPOKE_LAST,
             missed=not self.advert or passed > 1.5 * terms.advert_interval,
             outranked=bool(self.advert and self.advert.priority > terms.priority),
+            silence=max(self.advert.silence, passed) if self.advert else 0.0,
+            patience=terms.patience,
             macs=ask("the virtual MACs' frames", lambda: _frames(wires, now), ()),
             parted=peer.parted(own.role, own.became, last, terms.patience),
             peer=peer.beat,
             peers_quiet=peer.quiet(now),
             peers_still=peer.still(now),
+            wide=own.wide,
+            hears=peer.widest.told,
             same_file=peer.goes_by(terms.digest, terms.legacy_digest),
             entries=self.entries,
             limit=self.limit,

@@ -55,6 +55,9 @@ class Facts:
     missed: bool
     # The last advert of the peer's had a higher priority than this node's.
     outranked: bool
+    # The longest time without one of late, until now; and the time after which VRRP takes over.
+    silence: float
+    patience: float
     # The frames of the virtual MACs, where the file asks for such.
     macs: tuple[MacHeard, ...]
     # The peer says that it is MASTER, and the LAN does not: this node is one too, or hears no adverts.
@@ -66,6 +69,9 @@ class Facts:
     # `quiet` and `still` of the peer.
     peers_quiet: float | None
     peers_still: float | None
+    # The longest packet that was sent to it by the sync link of late, and that came from it; 0 where nobody can say.
+    wide: int
+    hears: int
     # The peer goes by a file that means the same.
     same_file: bool
 

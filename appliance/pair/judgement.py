@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 from appliance import __version__
+from appliance.pair import contest as contests
 from appliance.pair import degraded, mac_frames, readiness, replication, replication_state
 from appliance.pair.beat import SCHEMA, Beat
+from appliance.pair.contest import Contest
 from appliance.pair.deeds import (
     CallMaster,
     Deed,
@@ -41,6 +43,9 @@ class Memory:
     waited: float = 0.0
     # This node and its peer both say that they are MASTER.
     contested: bool = False
+    # How that came, where one took over beside the other; and how often it was for nothing.
+    contest: Contest | None = None
+    false_takeovers: int = 0
 
     def news(self) -> tuple[bool, ...]:
         """What the agent must look at the world for when it changes."""
@@ -81,6 +86,7 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
     fresh, lacks = progress.fresh, progress.missed
     state, verdict = readiness.judge(state, facts, now, fresh=fresh, missed=lacks)
     led = _led(facts)
+    contest, false = contests.follow(memory.contest, memory.role, facts, now)
     listening = (now if memory.listening is None else memory.listening) if led else None
     after = Memory(
         readiness=state,
@@ -93,11 +99,14 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
         behind=degraded.behind(facts, progress),
         waited=progress.waited,
         contested=facts.role is Role.MASTER and _is_master(facts.peer),
+        contest=contest,
+        false_takeovers=memory.false_takeovers + bool(false),
     )
     keepalived = TellKeepalived(verdict.ready, verdict.aside)
     learned = _learned(readiness.learned(former, state, facts, now), facts)
     health = _health(memory.degraded, after.degraded, alone=facts.peer is None)
-    return after, (*note, keepalived, *learned, *health, *_presence(facts, led=led), *orders)
+    told = _false_takeover(false)
+    return after, (*note, keepalived, *learned, *told, *health, *_presence(facts, led=led), *orders)
 
 
 def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
@@ -122,6 +131,7 @@ def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
         schema=SCHEMA,
         version=__version__,
         digest=terms.digest,
+        hears=facts.hears,
     )
 
 
@@ -147,6 +157,13 @@ def _learned(sentence: str, facts: Facts) -> tuple[Deed, ...]:
         return ()
     record = Record("catching up", "caught up", sentence, facts.entries)
     return (Inform(sentence, grave=False), record)
+
+
+def _false_takeover(sentence: str) -> tuple[Deed, ...]:
+    if not sentence:
+        return ()
+    record = Record("two MASTERs", "one MASTER", sentence, kind="false takeover")
+    return (Inform(sentence), record)
 
 
 def _health(before: str, after: str, *, alone: bool) -> tuple[Deed, ...]:

@@ -26,6 +26,7 @@ def of(pair: Pair) -> PairStatus:
         behind_s=round(memory.waited, 1),
         counters=Counters(**ears.counters),
         peer=peer(said) if said else None,
+        false_takeovers=memory.false_takeovers,
     )
 
 

@@ -1,9 +1,10 @@
 """The other node, as its beats tell of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.pair import beat, readiness
 from appliance.pair.beat import Beat
+from appliance.pair.sync_path import HEADERS, Widest
 from appliance.vrrp import Role
 
 
@@ -17,6 +18,7 @@ class Peer:
     name: str
     beat: Beat | None = None
     heard: float = 0.0
+    widest: Widest = field(default_factory=Widest)
 
     @property
     def is_master(self) -> bool:
@@ -40,13 +42,14 @@ class Peer:
         if found is None or found.node != self.name:
             return False
         self.beat, self.heard = found, now
+        self.widest.take(len(datagram) + HEADERS, now)
         return True
 
     def fell_silent(self, now: float) -> bool:
         """Whether nothing has come for too long; its last beat is forgotten then."""
         if self.beat is None or now - self.heard <= beat.BEAT_SILENCE:
             return False
-        self.beat = None
+        self.beat, self.widest = None, Widest()
         return True
 
     def quiet(self, now: float) -> float | None:

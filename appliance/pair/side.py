@@ -10,6 +10,7 @@ from appliance.pair import judgement, turn
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.ears import Ears, Own
 from appliance.pair.facts import Facts
+from appliance.pair.sync_path import Tries
 from appliance.pair.terms import Terms, terms
 from appliance.pair.voice import Voice
 from appliance.run_dir import RunDir
@@ -51,6 +52,8 @@ class Pair:
         )
         generation = settled.generation if settled else 0
         self.own = Own(became=now, ruleset=ready, generation=generation)
+        # What the sync link was tried with.
+        self.tries = Tries()
         # What the peer knows of what it is told at once.
         self.told: tuple[int, ...] = ()
         # A switchover's note was there when it could be looked for last.
@@ -129,6 +132,11 @@ class Pair:
     def contested(self) -> bool:
         """Whether the peer says that it is MASTER, and so does this node."""
         return self.memory.contested
+
+    def two_holders(self, now: float) -> str:
+        """What to say where both nodes have held the VGW for too long; empty where they have not."""
+        contest = self.memory.contest
+        return contest.problem(self.ears.peer.name, now) if contest else ""
 
     @property
     def mute(self) -> bool:
@@ -215,7 +223,11 @@ class Pair:
         self.told, self.voice.said = self._told(), now
         with self.bulkheads.step("a beat to the peer"):
             if facts:
-                self.voice.say(judgement.beat(self.memory, facts, self.voice.terms), now)
+                words = judgement.beat(self.memory, facts, self.voice.terms)
+                self.voice.say(words, now)
+                if self.tries.due(now):
+                    self.tries = self.tries.after(now, self.voice.stretch(words))
+                    self.own = replace(self.own, wide=self.tries.wide)
 
     def _told(self) -> tuple[int, ...]:
         return self.memory.told_at_once(self.ears.peer.beat)

@@ -65,6 +65,10 @@ class Voice:
         self.said = now
         self.wires.beats.send(beat.pack(words))
 
+    def stretch(self, words: Beat) -> int:
+        """Send it in packets of several lengths; the longest in bytes, 0 where there is no way."""
+        return self.wires.beats.stretch(beat.pack(words))
+
     def next_beat(self) -> float:
         """When the next is to be sent."""
         return self.said + beat.BEAT_INTERVAL
@@ -100,8 +104,8 @@ class Voice:
                 self.table.plant(number)
             case Inform(sentence, grave):
                 log.log(logging.WARNING if grave else logging.INFO, "%s", sentence)
-            case Record(was, became, sentence, flows):
-                words = ("replication", was, became, "found by looking", sentence)
+            case Record(was, became, sentence, flows, kind):
+                words = (kind, was, became, "found by looking", sentence)
                 self.files.record(Event(self.wall(), self.terms.node, *words, flows=flows))
             case CallMaster():
                 if now - self.called >= CALL:

@@ -83,6 +83,8 @@ class PairStatus(NamedTuple):
     counters: Counters
     peer: PeerStatus | None
     """None when it has fallen silent."""
+    false_takeovers: int = 0
+    """How often one took over beside a MASTER that lived, since the agent started."""
 
 
 class Dropped(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 from appliance import system
 from appliance.addresses import Address
 
+RECENT = 10.0  # seconds for which a silence counts
 _VRRP = 112
 _RAW_SOCKETS = Path("/proc/net/raw")
 _SO_TIMESTAMP = 29  # asm-generic/socket.h; the socket module does not name it
@@ -18,10 +19,23 @@ _TIME = struct.Struct("@ll")
 
 @dataclass(frozen=True)
 class Advert:
-    """One advert: when the kernel received it, on the monotonic clock, and its priority (0: farewell)."""
+    """One advert: when the kernel received it, on the monotonic clock, and its priority (0: farewell).
+
+    `silence` is how long none had come before it, or before one of the last `RECENT` seconds where that was
+    longer; `ended` is when that one came.
+    """
 
     at: float
     priority: int
+    silence: float = 0.0
+    ended: float = 0.0
+
+    def next(self, at: float, priority: int) -> "Advert":
+        """The one that follows it."""
+        silence = at - self.at
+        if silence >= self.silence or at - self.ended > RECENT:
+            return Advert(at, priority, silence, at)
+        return Advert(at, priority, self.silence, self.ended)
 
 
 class Adverts:
@@ -49,7 +63,8 @@ class Adverts:
                     continue
                 if packet[start + 1] == self.router_id:
                     at = arrival(wall - _stamp(extra), looked, self.looked)
-                    self.last = Advert(at, packet[start + 2])
+                    priority = packet[start + 2]
+                    self.last = self.last.next(at, priority) if self.last else Advert(at, priority)
         return self.last
 
 

@@ -5,7 +5,12 @@ import socket
 
 from appliance.addresses import Address
 
-_IP_FREEBIND = 15  # linux/in.h; the socket module does not name it
+_IP_FREEBIND = 15  # linux/in.h; the socket module names none of these
+_IP_MTU_DISCOVER, _PMTUDISC_PROBE, _IP_MTU = 10, 3, 14
+_HEADERS = 28  # bytes of IPv4 and UDP (RFC 791, RFC 768)
+_LONGEST = 65_535
+# Usual lengths of a packet on links, tunnels and overlays, in bytes.
+_LENGTHS = (9000, 4000, 1500, 1492, 1480, 1460, 1450, 1420, 1400, 1350, 1280, 1000, 576)
 
 
 class Heart:
@@ -32,12 +37,33 @@ class Heart:
         with contextlib.suppress(OSError):
             self.socket.sendto(datagram, self.peer)
 
+    def stretch(self, datagram: bytes) -> int:
+        """Send it in packets of several lengths, unfragmented; the longest is what the interface takes.
+
+        Spaces make it longer, which JSON passes over. Returns that longest in bytes, 0 where there is no way.
+        """
+        with contextlib.suppress(OSError):
+            most = self._mtu()
+            usual = self.socket.getsockopt(socket.SOL_IP, _IP_MTU_DISCOVER)
+            self.socket.setsockopt(socket.SOL_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
+            for length in (most, *(one for one in _LENGTHS if one < most)):
+                self.send(datagram.ljust(length - _HEADERS))
+            self.socket.setsockopt(socket.SOL_IP, _IP_MTU_DISCOVER, usual)
+            return most
+        return 0
+
+    def _mtu(self) -> int:
+        """The longest packet that the interface on the way to the peer takes."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
+            asks.connect(self.peer)
+            return min(asks.getsockopt(socket.SOL_IP, _IP_MTU), _LONGEST)
+
     def receive(self) -> list[bytes]:
         """All datagrams that have come from the peer's address; others are dropped."""
         found = []
         with contextlib.suppress(OSError):
             while True:
-                datagram, sender = self.socket.recvfrom(4096)
+                datagram, sender = self.socket.recvfrom(_LONGEST)
                 if sender == self.peer:
                     found.append(datagram)
         return found

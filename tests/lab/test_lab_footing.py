@@ -78,3 +78,23 @@ def test_the_loss_of_the_sync_interface_moves_nothing_and_is_told(standard_lab: 
     finally:
         wires.wire("master", "sync", there=True)
     wires.wait_healthy(PATIENCE)
+
+
+def test_a_sync_path_that_carries_less_than_its_interfaces_is_told_and_moves_nothing(
+    standard_lab: Lab,
+) -> None:
+    wires = NamespaceLab(standard_lab.name)
+    wires.wait_healthy(PATIENCE)
+    port = wires.topology.node("master").port("sync")
+
+    def degraded() -> str:
+        return str(told(standard_lab, "backup")["pair"]["degraded"])
+
+    must(standard_lab, "world", "ip", "link", "set", port, "mtu", "1400")
+    try:
+        assert eventually(lambda: "packets of 1400 bytes to master" in degraded()), degraded()
+        assert wires.holders() == ("master",)
+    finally:
+        must(standard_lab, "world", "ip", "link", "set", port, "mtu", "1500")
+    assert eventually(lambda: not degraded()), degraded()
+    wires.wait_healthy(PATIENCE)

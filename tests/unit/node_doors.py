@@ -15,6 +15,7 @@ from appliance.pair.beat import Beat
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.side import Pair
 from appliance.pair.terms import WireTerms
+from appliance.pair.sync_path import HEADERS
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
@@ -39,12 +40,20 @@ class Socket:
 
     inbox: list[bytes] = field(default_factory=list)
     outbox: list[bytes] = field(default_factory=list)
+    # What the interface takes of a packet, and what the link carries, in bytes; 0: nobody can say.
+    longest: int = 0
+    carries: int = 0
 
     def fileno(self) -> int:
         return 3
 
     def send(self, datagram: bytes) -> None:
         self.outbox.append(datagram)
+
+    def stretch(self, datagram: bytes) -> int:
+        lengths = (one for one in (self.longest, 1400, 576) if len(datagram) < one <= self.carries)
+        self.outbox += [datagram.ljust(length - HEADERS) for length in lengths]
+        return self.longest
 
     def receive(self) -> list[bytes]:
         found, self.inbox = self.inbox, []

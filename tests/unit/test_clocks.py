@@ -10,6 +10,7 @@ from appliance.conntrack import table
 from appliance.pair import (
     beat,
     canaries,
+    contest,
     degraded,
     election,
     mac_frames,
@@ -17,6 +18,7 @@ from appliance.pair import (
     replication,
     resync,
     side,
+    sync_path,
     voice,
 )
 from appliance.planning import virtual_macs
@@ -45,6 +47,14 @@ def test_the_way_out_is_dead_after_some_samples_and_not_after_one() -> None:
     assert readiness.AHEAD >= uplink.SAMPLE_INTERVAL, "the nodes do not ask at the same moment"
     assert readiness.RETURN >= readiness.SILENT
     assert readiness.STILL > readiness.STILL_AHEAD
+
+
+def test_two_that_hold_the_vgw_have_had_the_time_to_let_go() -> None:
+    assert contest.TWO > readiness.DOUBT + readiness.STILL + loop.TICK
+
+
+def test_each_window_has_a_try_with_long_packets() -> None:
+    assert sync_path.WINDOW >= sync_path.STRETCH + beat.BEAT_INTERVAL
 
 
 def test_a_canary_is_missed_after_the_next_one_was_planted() -> None:

@@ -77,3 +77,22 @@ def test_a_kernel_that_does_not_say_who_has_an_address_is_told(
     opened(monkeypatch).lead(socket.AF_NETLINK, to=refused(errno.EMFILE))
     with pytest.raises(CommandFailed, match=r"the kernel did not tell who has 192\.0\.2\.1: "):
         local_address.holds("192.0.2.1")
+
+
+def test_a_beat_is_stretched_to_what_the_interface_takes_and_stays_a_beat(
+    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+) -> None:
+    here, there = hearts(OWN, PEER), hearts(PEER, OWN)
+    most = here.stretch(b'{"node": "master"}')
+    assert most > 1500, "the loopback takes long ones"
+    has_come(there)
+    came = there.receive()
+    assert [len(one) + 28 for one in came][:2] == [most, 9000]
+    assert {one.rstrip(b" ") for one in came} == {b'{"node": "master"}'}
+
+
+def test_where_the_kernel_tells_no_way_nothing_is_stretched(
+    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+) -> None:
+    # A socket without SO_BROADCAST has no way there (ip(7)).
+    assert hearts(OWN, IPv4Address("255.255.255.255")).stretch(b"one") == 0

@@ -102,7 +102,8 @@ class Agent:
     def told(self) -> Snapshot:
         """What its status says."""
         kernel = self.machine.kernel
-        lasting = (kernel.lost, kernel.stolen, *self.pair.bulkheads.problems, self.problem)
+        two = self.pair.two_holders(self.machine.clock.monotonic())
+        lasting = (kernel.lost, kernel.stolen, *self.pair.bulkheads.problems, self.problem, two)
         problems = tuple(filter(None, lasting))
         if self.missing_since is not None:
             problems += ("the ruleset cannot be put in force",)

@@ -1,0 +1,39 @@
+"""A MASTER whose adverts stop for a moment while it lives: both nodes tell that the takeover was false."""
+
+import json
+from typing import Any
+
+from tests.waiting import PATIENCE, eventually
+from vgw_lab.worlds.namespaces import NamespaceLab
+
+from .conftest import Lab
+from .test_lab_replication import must
+
+
+def events(lab: Lab, node: str) -> list[dict[str, Any]]:
+    """The false takeovers that a node tells of."""
+    lines = must(lab, node, "vgw", "events", "--json").splitlines()
+    return [one for one in map(json.loads, lines) if one["kind"] == "false takeover"]
+
+
+def test_a_master_that_is_not_let_run_for_a_moment_is_told_of_by_both_nodes(
+    standard_lab: Lab,
+) -> None:
+    wires = NamespaceLab(standard_lab.name)
+    wires.wait_healthy(PATIENCE)
+    before = {node: len(events(standard_lab, node)) for node in ("master", "backup")}
+    process = must(standard_lab, "master", "cat", "/run/vgw/vrrp.pid").strip()
+    must(standard_lab, "master", "kill", "-STOP", process)
+    try:
+        assert eventually(lambda: len(wires.holders()) == 2), wires.log("backup", 40)
+    finally:
+        must(standard_lab, "master", "kill", "-CONT", process)
+    assert eventually(lambda: wires.holders() == ("master",))
+    for node, word in (("backup", "the takeover was false"), ("master", "took over beside")):
+        assert eventually(
+            lambda node=node: len(events(standard_lab, node)) == before[node] + 1  # type: ignore[misc]
+        ), wires.log(node, 40)
+        event = events(standard_lab, node)[-1]
+        assert word in event["sentence"]
+    assert "none of its adverts had come in for" in events(standard_lab, "backup")[-1]["sentence"]
+    wires.wait_healthy(PATIENCE)

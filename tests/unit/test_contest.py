@@ -1,0 +1,103 @@
+"""Of two MASTERs at a time: when a takeover was false, what was late, and when nothing is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.pair import contest, judgement
+from appliance.pair.contest import Contest
+from appliance.pair.deeds import Record
+from appliance.pair.facts import Facts
+from appliance.vrrp import Role
+from appliance.wires.adverts import RECENT, Advert
+
+from .facts import FACTS
+from .snapshots import PEER
+
+LED = replace(FACTS, role=Role.BACKUP, peer=replace(PEER, role="MASTER"), outranked=True)
+TOOK_OVER = replace(LED, role=Role.MASTER, silence=0.392, patience=0.365)
+STARVED_HERE = replace(TOOK_OVER, silence=0.11)
+HEARD_AGAIN = replace(TOOK_OVER, role=Role.BACKUP, silence=0.1)
+LEADS = replace(LED, role=Role.MASTER, peer=replace(PEER, role="BACKUP"), outranked=False)
+JOINED = replace(LEADS, peer=replace(PEER, role="MASTER"))
+
+
+def told(*moments: Facts, before: Role = Role.BACKUP) -> list[str]:
+    """What is told at these moments, half a second apart."""
+    state: Contest | None = None
+    sentences = []
+    for number, facts in enumerate(moments):
+        state, sentence = contest.follow(state, before, facts, number / 2)
+        before = facts.role
+        sentences += [sentence] if sentence else []
+    return sentences
+
+
+def test_a_takeover_that_the_next_adverts_end_was_false_and_names_the_silence() -> None:
+    (sentence,) = told(LED, TOOK_OVER, TOOK_OVER, HEARD_AGAIN, HEARD_AGAIN)
+    assert sentence.startswith("the takeover was false: ")
+    assert "MASTER beside it for 1.0 s" in sentence
+    assert "none of its adverts had come in for 392 ms" in sentence
+
+
+def test_where_the_adverts_came_in_time_keepalived_here_was_late() -> None:
+    (sentence,) = told(LED, STARVED_HERE, HEARD_AGAIN)
+    assert (
+        "its adverts had come in each 110 ms at most: keepalived here was not let run" in sentence
+    )
+
+
+def test_the_master_that_lived_tells_it_too() -> None:
+    (sentence,) = told(LEADS, JOINED, LEADS, LEADS, before=Role.MASTER)
+    assert "took over beside this MASTER, which lives, and let go again after 0.5 s" in sentence
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        (LED, TOOK_OVER, replace(TOOK_OVER, peer=None)),
+        (LED, TOOK_OVER, replace(TOOK_OVER, peer=replace(PEER, role="BACKUP"))),
+        (LED, TOOK_OVER, replace(HEARD_AGAIN, missed=True)),
+        (LED, TOOK_OVER, replace(TOOK_OVER, role=Role.FAULT)),
+        (LED, replace(TOOK_OVER, outranked=False), HEARD_AGAIN),
+        (LEADS, JOINED, replace(JOINED, role=Role.BACKUP)),
+        (LEADS, JOINED, replace(JOINED, peer=replace(PEER, role="FAULT"))),
+    ],
+    ids=["it died", "it let go", "unheard", "in FAULT", "a preempt", "preempted", "not ready"],
+)
+def test_what_is_no_false_takeover_is_not_told(moments: tuple[Facts, ...]) -> None:
+    assert told(*moments) == []
+
+
+def test_two_that_stay_are_a_problem_of_both_nodes() -> None:
+    for before in (Role.BACKUP, Role.MASTER):
+        state, _ = contest.follow(None, before, TOOK_OVER, 10.0)
+        assert state is not None
+        assert state.problem("master", 12.9) == ""
+        assert "this node and master have both held the VGW" in state.problem("master", 13.1)
+        state, _ = contest.follow(state, Role.MASTER, replace(HEARD_AGAIN, missed=True), 15.0)
+        assert state is None
+
+
+def test_a_false_takeover_is_an_event_and_is_counted() -> None:
+    memory = judgement.begin(None, ready=True, even=True, seconds=1, now=0.0)
+    events = []
+    for number, facts in enumerate((LED, TOOK_OVER, HEARD_AGAIN)):
+        memory, deeds = judgement.follow(memory, facts, 10.0 + number / 10)
+        events += [deed for deed in deeds if isinstance(deed, Record)]
+    kinds = [(event.kind, event.was, event.now) for event in events]
+    assert ("false takeover", "two MASTERs", "one MASTER") in kinds
+    assert memory.false_takeovers == 1
+
+
+def test_an_advert_tells_the_longest_silence_of_late() -> None:
+    advert = Advert(100.0, 90)
+    for at in (100.1, 100.5, 100.6, 100.8):
+        advert = advert.next(at, 90)
+    assert advert.silence == pytest.approx(0.4)
+    later = advert.next(100.9, 0)
+    assert later.priority == 0
+    assert later.silence == pytest.approx(0.4)
+    for step in range(1, 3 + int(RECENT) * 10):
+        later = later.next(100.9 + step / 10, 90)
+    assert later.silence == pytest.approx(0.1), "what was long ago counts no longer"
