@@ -44,7 +44,7 @@ CONNTRACKD_RESTART_INTERVAL = (
 RETRY_INTERVAL = 1.0  # seconds from an order that failed to the next attempt
 REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
 OVERRUN_INTERVAL = 30.0  # seconds between two announcements of everything after events were lost
-SHORT_PATIENCE = 3.0  # seconds for which a standby may have far fewer entries than its MASTER
+SHORT_PATIENCE = 1.5  # seconds for which a standby may have far fewer entries than its MASTER
 SHORTAGE_INTERVAL = 300.0  # seconds between two requests for that reason
 COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
 
@@ -108,13 +108,14 @@ def _waited(state: Replication, facts: Facts, now: float) -> float:
 def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
-        # What was to be done for the former role is not done for this one.
+        # What was to be done for the former role is not done for this one; nor does it count what its kernel had lost then.
         state = changed(
             _dropped(state, now),
             fetch=state.fetch.over(now),
             canaries=state.canaries.forgotten(),
             account=Account.FOREIGN,
-            clocks=changed(state.clocks, failed=-math.inf),
+            short=None,
+            clocks=changed(state.clocks, failed=-math.inf, shortage=-math.inf),
         )
     heard = facts.peer is not None
     if facts.peer:
@@ -325,10 +326,10 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
 def _count_entries(state: Replication, facts: Facts, now: float) -> Replication:
     """With a gap where this kernel has lost its replicas: canaries come all the same.
 
-    Not often, for entries may be few because they are not to be replicated.
+    Not often where that brings none, for entries may be few because they are not to be replicated.
     """
     if readiness.is_whole(facts):
-        return changed(state, short=None)
+        return changed(state, short=None, clocks=changed(state.clocks, shortage=-math.inf))
     since = now if state.short is None else state.short
     state = changed(state, short=since)
     if now - since < SHORT_PATIENCE or now - state.clocks.shortage < SHORTAGE_INTERVAL:

@@ -14,8 +14,8 @@ from appliance.pair import beat
 from appliance.pair.beat import Beat
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.side import Pair
-from appliance.pair.terms import WireTerms
 from appliance.pair.sync_path import HEADERS
+from appliance.pair.terms import WireTerms
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert

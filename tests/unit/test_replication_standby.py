@@ -205,3 +205,45 @@ def test_a_request_that_was_refused_is_made_again() -> None:
     assert not story.state.fetch.open
     story.at(31.0 + REQUEST_INTERVAL)
     assert story.state.fetch.open
+
+
+def test_a_kernel_that_loses_its_replicas_again_asks_again() -> None:
+    story = standby()
+    few, peer = {"entries": 100}, replace(PEER, entries=1000)
+    for begin in (20.0, 60.0):
+        story.at(begin, peer=peer, **few)
+        assert not missed(story.state), "the two tables were counted at different moments"
+        story.at(begin + replication.SHORT_PATIENCE, peer=peer, **few)
+        assert story.state.fetch.open
+        prepared = replace(peer, prepared=story.state.fetch.open)
+        assert story.told(begin + 2.0, peer=prepared, **few) == [Order.REQUEST]
+        story.at(begin + 2.5, peer=prepared, outcome=Outcome(Order.REQUEST))
+        number = int(begin)
+        planted = replace(peer, canary=number)
+        for moment in (5.0, 6.0, 7.0):
+            story.at(begin + moment, peer=planted, arrived=frozenset({number}), entries=1000)
+
+
+def test_where_entries_are_few_by_the_file_it_does_not_ask_again_and_again() -> None:
+    story = standby()
+    few, peer = {"entries": 100}, replace(PEER, entries=1000)
+    story.at(20.0, peer=peer, **few)
+    story.at(22.0, peer=peer, **few)
+    prepared = replace(peer, prepared=story.state.fetch.open)
+    assert story.told(23.0, peer=prepared, **few) == [Order.REQUEST]
+    story.at(23.5, peer=prepared, outcome=Outcome(Order.REQUEST), **few)
+    for moment in range(40, 300, 5):
+        assert Order.REQUEST not in story.told(float(moment), peer=peer, **few)
+        assert not story.state.gap
+
+
+def test_what_was_lost_in_a_former_role_is_asked_for_in_the_new_one() -> None:
+    story = standby()
+    few, peer = {"entries": 100}, replace(PEER, entries=1000)
+    story.at(20.0, peer=peer, **few)
+    story.at(22.0, peer=peer, **few)
+    assert story.state.clocks.shortage == 22.0
+    story.at(23.0, role=MASTER, peer=replace(peer, role="BACKUP"), **few)
+    story.at(26.0, role=BACKUP, peer=peer, **few)
+    story.at(27.0, role=BACKUP, peer=peer, **few)
+    assert story.state.clocks.shortage < 22.0
