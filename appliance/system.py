@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from appliance import ApplianceError, CommandFailed, MissingProgram
 
@@ -90,18 +90,22 @@ def run(argv: Sequence[str], text: str | None = None, timeout: float = 30.0) -> 
 
 
 class Child:
-    """A program that was started and is looked after from time to time; its output goes to a file."""
+    """A program that was started and is looked after from time to time; its output goes to a file.
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    `text` is its standard input.
+    """
+
+    def __init__(self, argv: Sequence[str], text: str = "") -> None:
         command = [program(argv[0]), *argv[1:]]
         try:
             self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - until `result`
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=subprocess.STDOUT,
-            )
+            with _given(text) as given:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=given,
+                    stdout=self._output,
+                    stderr=subprocess.STDOUT,
+                )
         except OSError as error:
             raise _not_started(argv, error) from None
 
@@ -122,9 +126,21 @@ class Child:
             return Result(returncode, output.read(), "")
 
 
-def child(argv: Sequence[str]) -> Child:
-    """Start a program and go on. Raises MissingProgram and CommandFailed."""
-    return Child(argv)
+@contextlib.contextmanager
+def _given(text: str) -> Iterator[int | IO[str]]:
+    """What a program reads on its standard input."""
+    if not text:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+        file.write(text)
+        file.seek(0)
+        yield file
+
+
+def child(argv: Sequence[str], text: str = "") -> Child:
+    """Start a program and go on; `text` goes to its standard input. Raises MissingProgram and CommandFailed."""
+    return Child(argv, text)
 
 
 def _not_started(argv: Sequence[str], error: OSError) -> CommandFailed:

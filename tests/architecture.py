@@ -82,6 +82,8 @@ PURE = (
     "appliance.control.words",
     "appliance.conntrack.ctnetlink",
     "appliance.conntrack.orders",
+    "appliance.conntrack.passing",
+    "appliance.conntrack.permissions",
     "appliance.run_dir",
     "appliance.agent.networks",
     "appliance.agent.roles",

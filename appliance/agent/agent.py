@@ -42,12 +42,12 @@ class Agent:
     pair: Pair
     guard: Guard
     keepalived: Keepalived
+    requests: Requests
     state: roles.RoleState = field(default_factory=roles.RoleState)
     last: LastChange = field(default_factory=LastChange)
     upkeep: Upkeep = field(default_factory=Upkeep)
     programs: Mapping[str, Program] = field(default_factory=dict)
     takeover: Takeover | None = None
-    requests: Requests = field(default_factory=Requests)
 
     @property
     def config(self) -> Config:
@@ -85,4 +85,4 @@ def begin(found: Accepted, site: Site, doors: AgentDoors) -> Agent:
         found.config, found.node, site.run_dir, doors.monotonic(), doors.pair, bulkheads=bulkheads
     )
     guard = Guard(firewall.of(site.names, site.run_dir), bulkheads)
-    return Agent(found, site, doors, pair, guard, Keepalived(doors))
+    return Agent(found, site, doors, pair, guard, Keepalived(doors), Requests(doors.ends()))

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance import system
+from appliance.agent.requests import FlowEndDoor
 from appliance.agent.sources import Heard, Sources
+from appliance.conntrack.ending import FlowEnd
 from appliance.pair.doors import Doors
 from appliance.processes import programs
 from appliance.processes.programs import Program
@@ -59,3 +61,4 @@ class AgentDoors:
     forwarded: Callable[[], int] = forwarded
     vrrp_sockets: Callable[[int], int | None] = adverts.sockets
     kill: Callable[[Program], None] = programs.kill
+    ends: Callable[[], FlowEndDoor] = FlowEnd

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance import ApplianceError, CommandFailed, MissingInterface
 from appliance.agent import agent as agents
-from appliance.agent import reload, roles
+from appliance.agent import flow_end, reload, roles
 from appliance.agent.agent import Agent
 from appliance.agent.doors import AgentDoors, SourcesDoor
 from appliance.agent.look import look
@@ -21,6 +21,7 @@ from appliance.run_dir import RunDir
 from appliance.site import accepted, this_node
 
 TICK = 1.0  # seconds between two looks at the world when nothing is heard
+END_STEP = 0.02  # seconds between two looks whether flows have ended that a new file does not allow
 HEARING_RETRY = 0.01  # seconds that pass at least between two attempts to hear, where one failed
 
 _BESIDE_ERRORS = "%s cannot be used, so the node goes on by what it took up last, %s:\n%s"
@@ -91,7 +92,7 @@ def run(agent: Agent) -> None:
             cause = roles.cause(heard.lines) or cause
         elif agent.pair.serve(began):
             cause = agent.pair.memory.verdict.reason
-        elif began < next_tick and not (heard.local or heard.asked):
+        elif began < next_tick and not (heard.local or heard.asked or flow_end.is_due(agent)):
             continue
         if ask("the word to reload", sources.told_to_reload, False):
             agent.requests.new.append(Unheard())
@@ -137,6 +138,8 @@ def _wait(agent: Agent, next_tick: float) -> float:
     """Seconds until something is due."""
     now = agent.now()
     step = TAKEOVER_STEP if agent.takeover else next_tick - now
+    if agent.requests.ending is not None:
+        step = min(step, END_STEP)
     return max(0.0, min(next_tick - now, agent.pair.wait(now), step))
 
 

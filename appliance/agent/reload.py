@@ -8,9 +8,11 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from appliance import ApplianceError, converge
+from appliance.agent import flow_end
 from appliance.agent.agent import Agent
 from appliance.agent.requests import Waiting
 from appliance.bulkhead import bulkhead
@@ -33,7 +35,8 @@ log = logging.getLogger("vgw")
 def attend(agent: Agent) -> bool:
     """Do what was asked, one after the other, and what has waited for its turn; whether there is news to tell."""
     before, requests = agent.accepted, agent.requests
-    while requests.new:
+    flow_end.hear(agent)
+    while requests.new and requests.ending is None:
         asker = requests.new.pop(0)
         if why := _mistaken(agent, asker.request):
             log.warning("refused a request: %s", why)
@@ -41,8 +44,10 @@ def attend(agent: Agent) -> bool:
             continue
         requests.resolve(ApplyAnswer(told=("another request has taken the place of this one",)))
         requests.askers = [asker]
-        _attempt(agent, lambda: _read(agent))
-    _attempt(agent, lambda: _go_on(agent))
+        keep_flows = asker.request.keep_flows
+        _attempt(agent, partial(_read, agent, keep_flows=keep_flows))
+    if requests.ending is None:
+        _attempt(agent, lambda: _go_on(agent))
     return bool(requests.due) or agent.accepted is not before
 
 
@@ -79,19 +84,20 @@ def _attempt(agent: Agent, deed: Callable[[], None]) -> None:
         agent.pair.announce(agent.config)
 
 
-def _read(agent: Agent) -> None:
+def _read(agent: Agent, *, keep_flows: bool) -> None:
     """Take up the file as it is now, or have it wait. Raises where it is not to be used."""
     _wait_no_more(agent)
     found = accepted.from_file(agent.site.config_path, agent.node)
     differing = alike.differing(agent.config, found.config)
     if differing and not agent.pair.is_alone(agent.now()):
-        agent.requests.waiting = Waiting(found, differing)
+        agent.requests.waiting = Waiting(found, differing, keep_flows=keep_flows)
         agent.pair.announce(found.config)
     elif _leads(agent) and _moves(agent, found, _site(agent, found)):
         notes.ask_aside(agent.run_dir, asked=True)
-        agent.requests.waiting = Waiting(found, since=agent.now())
+        since = agent.now()
+        agent.requests.waiting = Waiting(found, since=since, keep_flows=keep_flows)
     else:
-        _put_in_force(agent, found)
+        _put_in_force(agent, found, keep_flows=keep_flows)
 
 
 def _wait_no_more(agent: Agent) -> None:
@@ -123,7 +129,7 @@ def _go_on(agent: Agent) -> None:
         requests.waiting = waiting = replace(waiting, since=since if has_it else None)
     why = agent.pair.waits_for(config, waiting.since, now)
     if not why:
-        _put_in_force(agent, waiting.found)
+        _put_in_force(agent, waiting.found, keep_flows=waiting.keep_flows)
         _wait_no_more(agent)
         return
     if waiting.words:
@@ -141,7 +147,7 @@ def _tell_wait(agent: Agent, waiting: Waiting, why: str) -> None:
         agent.requests.resolve(ApplyAnswer(told=(sentence,)))
 
 
-def _put_in_force(agent: Agent, found: Accepted) -> None:
+def _put_in_force(agent: Agent, found: Accepted, *, keep_flows: bool) -> None:
     """Change the machine from the former file to this one. Raises where that cannot be, and then it is as before."""
     config, site = found.config, _site(agent, found)
     holds = {agent.config.vgw.address.ip, config.vgw.address.ip}
@@ -158,12 +164,13 @@ def _put_in_force(agent: Agent, found: Accepted) -> None:
             away.enter_context(programs.keepalived_stopped(agent.run_dir))
         changes = converge.change_over(planned, former, agent.run_dir)
     agent.pair.go_by(terms, wires)
-    agent.accepted, agent.site = found, site
+    was, agent.accepted, agent.site = agent.config, found, site
     if planned().links != former.links:
         agent.keepalived.has_read()
     with agent.bulkheads.step("keeping the file"):
         accepted.keep(agent.run_dir, found)
     _tell(agent, changes)
+    flow_end.begin(agent, config if keep_flows else was, tuple(map(str, changes)))
 
 
 def _site(agent: Agent, found: Accepted) -> Site:
@@ -179,4 +186,3 @@ def _tell(agent: Agent, changes: tuple[Change, ...]) -> None:
     log.info("took up %s", agent.site.config_path)
     for change in changes:
         log.info("changed: %s", change)
-    agent.requests.resolve(ApplyAnswer(changes=tuple(map(str, changes))))

@@ -204,7 +204,8 @@ def check(file: Path, node: str | None, role: Role | None) -> None:
 @file_argument
 @node_option
 @role_option
-def apply(file: Path, node: str | None, role: Role | None) -> None:
+@click.option("--keep-flows", is_flag=True, help="Let flows go on that the file no longer allows.")
+def apply(file: Path, node: str | None, role: Role | None, keep_flows: bool) -> None:
     """Bring this machine to the plan; where a node runs, its agent does it, and takes up the file."""
     from appliance import converge
     from appliance.commands import applying
@@ -214,7 +215,8 @@ def apply(file: Path, node: str | None, role: Role | None) -> None:
     run_dir = this_node.run_dir()
     if applying.agent_runs(run_dir):
         found, site, _ = _prepared(file, node, role)
-        request = ApplyRequest(str(site.config_path), found.node, role or "")
+        words = (str(site.config_path), found.node, role or "")
+        request = ApplyRequest(*words, keep_flows=keep_flows)
         lines = applying.by_agent(run_dir, request)
         _say("\n".join(lines) or "nothing to do")
         return

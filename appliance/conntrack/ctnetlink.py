@@ -20,16 +20,19 @@ _SUBSYSTEM = 1 << 8  # NFNL_SUBSYS_CTNETLINK
 _CT_NEW, _CT_GET, _CT_DELETE = (_SUBSYSTEM | kind for kind in range(3))  # IPCTNL_MSG_CT_*
 _INET = 2  # AF_INET: the family of every entry asked for
 
-_ORIGIN, _REPLY, _STATUS, _PROTOINFO, _TIMEOUT = 1, 2, 3, 4, 7  # CTA_*
+_ORIGIN, _REPLY, _STATUS, _PROTOINFO, _TIMEOUT, _ID = 1, 2, 3, 4, 7, 12  # CTA_*
 _FILTER, _STATUS_MASK = 25, 26
 _IP, _PROTO = 1, 2  # inside a tuple
 _BY_PROTOCOL = 1 << 3  # CTA_FILTER_F_CTA_PROTO_NUM (net/netfilter/nf_internals.h)
 
-_NUMBER = struct.Struct("!I")
+_NUMBER, _PORT = struct.Struct("!I"), struct.Struct("!H")
 _NFGENMSG = bytes((_INET, 0, 0, 0))  # stands before the attributes
 _PROTOCOL_AT = 32  # in a tuple of IPv4: its header, the two addresses, two more headers
 # In a tuple of TCP or UDP: the first port, and its whole length, which the reply follows.
 _PORTS_AT, _TUPLE = 40, 52
+# In a tuple of IPv4: its two addresses; and the second port.
+_SOURCE_AT, _DESTINATION_AT, _SECOND_PORT_AT = 12, 20, 48
+_PORTED = frozenset({TCP, UDP, 33, 132, 136})  # and DCCP, SCTP, UDP-Lite
 _STATE_AT = 12  # in CTA_PROTOINFO: three headers
 # In the same, behind the state and the two scales of windows: the flags of either direction.
 _FLAGS_AT, _FLAGS_BACK_AT, _PROTOINFO_LENGTH = 36, 44, 48
@@ -84,13 +87,31 @@ class Translated(NamedTuple):
     """Whether the world sees another port than that."""
 
 
+class Connection(NamedTuple):
+    """An entry by its two directions: who began it with whom, and who answers whom. Addresses and ports are numbers.
+
+    What has no ports has 0.
+    """
+
+    name: bytes
+    """The attributes CTA_TUPLE_ORIG and CTA_ID: by these it is ended, and no other that follows on its ports."""
+    protocol: int
+    source: int
+    destination: int
+    port: int
+    """Of the destination."""
+    answerer: int
+    answering_port: int
+    answered: int
+
+
 class Refusal(NamedTuple):
     """The kernel's word about a request: an error number (errno(3)), 0 for done."""
 
     code: int
 
 
-_Shown = TypeVar("_Shown", Entry, Translated)
+_Shown = TypeVar("_Shown", Entry, Translated, Connection)
 
 
 def message(kind: int, flags: int, payload: bytes) -> bytes:
@@ -179,6 +200,11 @@ def translations(buffer: bytes) -> Iterator[Translated | Refusal]:
     return _read(buffer, _translated)
 
 
+def connections(buffer: bytes) -> Iterator[Connection | Refusal]:
+    """What the kernel sent, as `answers` does, but of each entry its two directions."""
+    return _read(buffer, _connection)
+
+
 def _read(
     buffer: bytes, shown: Callable[[bytes, int, int], _Shown | None]
 ) -> Iterator[_Shown | Refusal]:
@@ -198,6 +224,29 @@ def _translated(buffer: bytes, at: int, _end: int) -> Translated | None:
     seen = at + _TUPLE + _PORTS_AT + 8  # the reply's destination
     end = buffer[at + 12 : at + 16] + bytes((protocol,)) + port
     return Translated(buffer[at : at + _TUPLE], end, port != buffer[seen : seen + 2])
+
+
+def _connection(buffer: bytes, at: int, end: int) -> Connection | None:
+    unpack, number, port = ATTRIBUTE.unpack_from, _NUMBER.unpack_from, _PORT.unpack_from
+    forth, back = at, at + unpack(buffer, at)[0]
+    at, identity = back + unpack(buffer, back)[0], b""
+    while at < end and not identity:
+        length, kind = unpack(buffer, at)
+        if kind == _ID:
+            identity = buffer[at : at + length]
+        at += (length + 3) & ~3
+    protocol = buffer[forth + _PROTOCOL_AT]
+    has_ports = protocol in _PORTED
+    return Connection(
+        name=buffer[forth:back] + identity,
+        protocol=protocol,
+        source=number(buffer, forth + _SOURCE_AT)[0],
+        destination=number(buffer, forth + _DESTINATION_AT)[0],
+        port=port(buffer, forth + _SECOND_PORT_AT)[0] if has_ports else 0,
+        answerer=number(buffer, back + _SOURCE_AT)[0],
+        answering_port=port(buffer, back + _PORTS_AT)[0] if has_ports else 0,
+        answered=number(buffer, back + _DESTINATION_AT)[0],
+    )
 
 
 def _entry(buffer: bytes, at: int, end: int) -> Entry:

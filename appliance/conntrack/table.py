@@ -27,7 +27,15 @@ from appliance import (
     netlink,
 )
 from appliance.conntrack import ctnetlink
-from appliance.conntrack.ctnetlink import KINDS, UDP, Entry, Flow, Refusal, Translated
+from appliance.conntrack.ctnetlink import (
+    KINDS,
+    UDP,
+    Connection,
+    Entry,
+    Flow,
+    Refusal,
+    Translated,
+)
 
 SETTINGS = Path("/proc/sys/net/netfilter")
 _STATISTICS = Path("/proc/net/stat/nf_conntrack")
@@ -40,7 +48,7 @@ _SOL_NETLINK, _SHORT_ERRORS = (
 _BUFFER = 65_536  # bytes; the kernel fills at most 32 KiB at a time
 _ANSWER_PATIENCE = 10  # seconds for an answer that the kernel gives at once
 _BATCH = 100  # touches in one message: a few milliseconds of work, 7 KB
-_Seen = TypeVar("_Seen", Entry, Translated)
+_Seen = TypeVar("_Seen", Entry, Translated, Connection)
 _UNFILTERED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
@@ -151,6 +159,11 @@ def moved() -> Iterator[list[bytes]]:
     """The entries of TCP and UDP whose port the world sees as another one. As `kept_beside_moved`."""
     for entries in _dump(ctnetlink.dump(None), ctnetlink.translations):
         yield [entry.origin for entry in entries if entry.moved]
+
+
+def connections() -> Iterator[list[Connection]]:
+    """All IPv4 entries by their two directions, a list for each of the kernel's buffers. As `kept_beside_moved`."""
+    return _dump(ctnetlink.dump(None), ctnetlink.connections)
 
 
 def strict() -> Iterator[list[bytes]]:

@@ -27,6 +27,8 @@ class ApplyRequest(NamedTuple):
     """Which node the operator takes this one for; empty: whichever it is."""
     role: str = ""
     """For which role the machine is to be planned; the agent refuses any, for it decides the role."""
+    keep_flows: bool = False
+    """Leave flows alone that the file no longer allows."""
 
 
 class ApplyAnswer(NamedTuple):

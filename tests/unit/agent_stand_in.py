@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance import rtnetlink
+from appliance import CommandFailed, rtnetlink
 from appliance.agent import agent as agents
 from appliance.agent import look, loop
 from appliance.agent.agent import Agent
 from appliance.agent.doors import AgentDoors
 from appliance.agent.sources import Heard
+from appliance.config.model import Config
+from appliance.conntrack.ending import Ended
+from appliance.conntrack.passing import Passing
 from appliance.control.words import ApplyAnswer, ApplyRequest
 from appliance.planning.wanted import Names
 from appliance.processes.programs import Program
@@ -25,6 +28,8 @@ from appliance.vrrp import Role
 from .machine_stand_in import Gateway, gateway, planned, site
 from .node_doors import GOLDEN, Node, config
 
+# A port that leads to a machine, in the place of the file's own `nat:`.
+PORT = "nat:\n  destination: [{protocol: tcp, port: 8080, to: 192.168.100.10}]\n"
 VGW, WAN_VIP = "192.168.100.99/24", "203.0.113.99/24"
 # What happens at one moment, and what the agent hears of it; None: nothing that it waits for.
 Deed = Callable[[], Heard | None]
@@ -77,6 +82,34 @@ class Story:
         return told
 
 
+class FlowEnds:
+    """Ends flows as a test tells: at once, and none, unless it says more."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[Passing, Passing]] = []
+        self.ended: Ended | None = Ended({})
+        self.refuses = ""
+        self.under_way = False
+
+    def begin(self, former: Passing, now: Passing, at: float) -> None:
+        """Begin."""
+        if self.refuses:
+            raise CommandFailed(self.refuses)
+        self.begun.append((former, now))
+        self.under_way = True
+
+    def is_over(self, at: float) -> bool:
+        """Whether a test has said what came of it."""
+        return self.under_way and self.ended is not None
+
+    def outcome(self, at: float) -> Ended | None:
+        """That."""
+        if not self.is_over(at):
+            return None
+        self.under_way = False
+        return self.ended
+
+
 class Operator:
     """Who asks an agent, and what was answered."""
 
@@ -107,6 +140,7 @@ class Living:
         self.story = Story(self.node, [])
         self.packets, self.sockets = 0, 1
         self.traffic = True
+        self.ends = FlowEnds()
         self.killed: list[Program] = []
         self.agent = self.begin()
 
@@ -120,6 +154,7 @@ class Living:
             forwarded=self.forwarded,
             vrrp_sockets=lambda _: self.sockets,
             kill=self.killed.append,
+            ends=lambda: self.ends,
         )
 
     def pass_time(self, seconds: float) -> None:
@@ -163,9 +198,11 @@ class Living:
         self.story.deeds = [(begin + at, deed) for at, deed in deeds]
         loop.run(self.agent)
 
-    def apply(self, *, file: str = "", node: str = "", role: str = "") -> ApplyAnswer:
+    def apply(
+        self, *, file: str = "", node: str = "", role: str = "", keep_flows: bool = False
+    ) -> ApplyAnswer:
         """What the agent, which lives on, answers to `vgw apply`; its status tells of it by then."""
-        operator = Operator(ApplyRequest(file, node, role))
+        operator = Operator(ApplyRequest(file, node, role, keep_flows))
         self.live((0.1, lambda: Heard(asked=(operator,))), (0.2, lambda: None))
         (answer,) = operator.answers
         return answer
@@ -194,3 +231,18 @@ class Living:
         """The addresses that a routing table gives to packets."""
         ours = rtnetlink.routes(Names().protocol)
         return [str(one.source) if one.source else None for one in ours if one.table == table]
+
+
+def edit(node: Living, words: dict[str, str]) -> Config:
+    """Have other words in the file; what it says then."""
+    text = node.file.read_text()
+    for before, after in words.items():
+        assert before in text
+        text = text.replace(before, after)
+    node.file.write_text(text)
+    return accepted.from_file(node.file, "master").config
+
+
+def asking(operator: Operator) -> Deed:
+    """Have somebody ask."""
+    return lambda: Heard(asked=(operator,))

@@ -65,13 +65,14 @@ class Door:
 
 @dataclass
 class Kept:
-    """An entry of the table; `outside` is the port that the world sees, `strict` that resets must fit."""
+    """An entry of the table; `outside` is the port that the world sees, `seen_as` the address, `strict` that resets must fit."""
 
     flow: Flow
     remaining: int
     status: int = ctnetlink.CONFIRMED
     outside: int | None = None
     strict: bool = False
+    seen_as: bytes | None = None
 
     @property
     def name(self) -> bytes:
@@ -83,6 +84,8 @@ class Kept:
         back = self.flow.back()
         if self.outside is not None:
             back = back._replace(destination_port=self.outside)
+        if self.seen_as is not None:
+            back = back._replace(destination=self.seen_as)
         payload = self.name + ctnetlink._tuple(ctnetlink._REPLY, back)
         payload += netlink.attribute(ctnetlink._STATUS, struct.pack("!I", self.status))
         payload += netlink.attribute(ctnetlink._TIMEOUT, struct.pack("!I", self.remaining))

@@ -15,15 +15,13 @@ from appliance.control.words import ApplyAnswer, ApplyRequest
 from appliance.pair import beat
 from appliance.pair.turn import LEAD_MARGIN
 from appliance.processes.programs import keepalived_stopped
-from appliance.site import accepted
 from appliance.vrrp import Role
 
-from .agent_stand_in import Deed, Living, Operator
+from .agent_stand_in import PORT, Deed, Living, Operator, asking, edit
 from .machine_stand_in import add_settings, planned
 from .snapshots import PEER
 from .supervisord_stand_in import Interface, supervisord
 
-PORT = "nat:\n  destination: [{protocol: tcp, port: 8080, to: 192.168.100.10}]\n"
 OTHER_ID = {"virtual_router_id: 51": "virtual_router_id: 52"}
 HOT = {"profile: standard": "profile: hot"}
 
@@ -41,16 +39,6 @@ def node(
 def programs(node: Living) -> Iterator[Interface]:
     with supervisord(node.run_dir, keepalived=11, conntrackd=7) as found:
         yield found
-
-
-def edit(node: Living, words: dict[str, str]) -> Config:
-    """Have other words in the file; what it says then."""
-    text = node.file.read_text()
-    for before, after in words.items():
-        assert before in text
-        text = text.replace(before, after)
-    node.file.write_text(text)
-    return accepted.from_file(node.file, "master").config
 
 
 def scripts(node: Living) -> int:
@@ -88,10 +76,6 @@ class Others:
         """Let so much of the node's life pass beside them."""
         beats = [(0.1 * number, self.beat) for number in range(1, round(10 * seconds))]
         self.node.live(*sorted([*beats, *deeds], key=lambda one: one[0]), (seconds, lambda: None))
-
-
-def asking(operator: Operator) -> Deed:
-    return lambda: Heard(asked=(operator,))
 
 
 def test_a_change_is_one_replacement_of_the_table_and_no_repair(

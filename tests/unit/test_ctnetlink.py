@@ -16,6 +16,7 @@ from appliance.conntrack.ctnetlink import (
     SEEN_REPLY,
     TCP,
     UDP,
+    Connection,
     Entry,
     Flow,
     Refusal,
@@ -63,6 +64,18 @@ def test_of_an_entry_is_seen_whether_its_port_was_moved() -> None:
     done = bytes.fromhex("1400 0000 0300 0000 00000000 00000000 00000000")
     found = list(ctnetlink.translations(moved + done))
     assert found == [Translated(NAME, end, moved=True), Refusal(0)]
+
+
+def test_of_an_entry_both_directions_are_seen_and_the_number_by_which_no_other_is_ended() -> None:
+    here, there = (int.from_bytes(one, "big") for one in (HERE, THERE))
+    name = NAME + bytes.fromhex("0800 0c00 12345678")
+    flow = Connection(name, UDP, here, there, 53, there, 53, here)
+    done = bytes.fromhex("1400 0000 0300 0000 00000000 00000000 00000000")
+    assert list(ctnetlink.connections(SHOWN + done)) == [flow, Refusal(0)]
+    gre = SHOWN.replace(bytes.fromhex("0500 0100 11"), bytes.fromhex("0500 0100 2f"))
+    (other, _) = ctnetlink.connections(gre + done)
+    assert isinstance(other, Connection)
+    assert (other.protocol, other.port, other.answering_port) == (47, 0, 0)
 
 
 def test_an_entry_is_named_by_the_bytes_that_the_kernel_uses() -> None:
