@@ -137,6 +137,22 @@ class RunDir(NamedTuple):
         return self.path / "conntrackd.conf"
 
     @property
+    def conntrackd_args(self) -> "Path":
+        """The words with which conntrackd is started, a line each."""
+        return self.path / "conntrackd.args"
+
+    @property
+    def refresh_args(self) -> "Path":
+        """The words of the refresher, a line each."""
+        return self.path / "refresh.args"
+
+    @property
+    def rendered(self) -> "tuple[Path, ...]":
+        """The files that the plan makes for programs."""
+        words = (self.conntrackd_args, self.refresh_args)
+        return (self.conntrackd_conf, *words, self.keepalived_conf, self.supervisord_conf)
+
+    @property
     def conntrackd_lock(self) -> "Path":
         """conntrackd's lock; one that was killed leaves it."""
         return self.path / "conntrackd.lock"

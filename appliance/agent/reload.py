@@ -165,8 +165,11 @@ def _put_in_force(agent: Agent, found: Accepted, *, keep_flows: bool) -> None:
         changes = converge.change_over(planned, former, agent.run_dir)
     agent.pair.go_by(terms, wires)
     was, agent.accepted, agent.site = agent.config, found, site
-    if planned().links != former.links:
+    now = planned()
+    if now.links != former.links:
         agent.keepalived.has_read()
+    if agent.run_dir.conntrackd_conf.name in {file.name for file in {*now.files} - {*former.files}}:
+        agent.pair.renew_conntrackd()
     with agent.bulkheads.step("keeping the file"):
         accepted.keep(agent.run_dir, found)
     _tell(agent, changes)

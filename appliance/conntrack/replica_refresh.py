@@ -1,10 +1,10 @@
 """Keeps the peer's replicas of long-lived flows from expiring, while this node is MASTER.
 
-It is run as `python -m appliance.conntrack.replica_refresh --address 192.168.100.99 ...` beside conntrackd. While this
+It is run as `python -m appliance.conntrack.replica_refresh @FILE` beside conntrackd, with its words in that file. While this
 node holds the gateway address it touches (drivers.conntrack) what saw traffic since the last pass; a
 replica then lags behind its entry by a third of the timer, or less. A node that has just become MASTER
 forgets what it saw of TCP connections when it was MASTER before. It lives as long as the node, so it
-imports little: no configuration, no plan; what it needs stands on its command line.
+imports little: no configuration, no plan; what it needs are these words. When they change it begins anew.
 """
 
 import argparse
@@ -187,6 +187,7 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m appliance.conntrack.replica_refresh",
         description="Keep the peer's replicas from expiring.",
+        fromfile_prefix_chars="@",
     )
     parser.add_argument(
         "--address", required=True, help="the gateway address; its holder is MASTER"
@@ -223,15 +224,28 @@ def main() -> int:
     given = vars(options().parse_args())
     timers = {name: given[name] for name in DEFAULTS}
     signal.signal(signal.SIGTERM, _end)
-    os.nice(NICENESS)
+    os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
     refresher = Refresher(given["address"], timers, given["rate"], given["held"])
     if given["once"]:
         touched = refresher.look()
         say(", ".join(f"{kind} {number}" for kind, number in touched.items()) or "nothing to do")
         return 1 if refresher.said else 0
+    words, began_by = sys.argv[1:], placed(sys.argv[1:])
     while True:
         refresher.look()
         time.sleep(TICK)
+        if placed(words) not in (began_by, None):
+            # In this very process: to supervisord an end would be a death.
+            os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *words])
+
+
+def placed(words: list[str]) -> tuple[tuple[int, int], ...] | None:
+    """Which files the words lie in, by number and time of change; None while one is not there."""
+    files = [word.removeprefix("@") for word in words if word.startswith("@")]
+    try:
+        return tuple((found.st_ino, found.st_mtime_ns) for found in map(os.stat, files))
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":

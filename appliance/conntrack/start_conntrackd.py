@@ -1,7 +1,7 @@
 """Becomes conntrackd, once nothing is left that would keep it from starting or that it must not own.
 
-It is run as `python -m appliance.conntrack.start_conntrackd --vgw 192.168.100.99 ...`. Of a flow that begins or
-ends before conntrackd runs nobody tells the peer, so it imports little: what it needs stands on its command line.
+It is run as `python -m appliance.conntrack.start_conntrackd @FILE`, with its words in that file. Of a flow that begins or
+ends before conntrackd runs nobody tells the peer, so it imports little: what it needs are these words.
 """
 
 import argparse
@@ -47,7 +47,9 @@ def _run(command: list[str]) -> None:
 def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m appliance.conntrack.start_conntrackd", description="Become conntrackd."
+        prog="python -m appliance.conntrack.start_conntrackd",
+        description="Become conntrackd.",
+        fromfile_prefix_chars="@",
     )
     parser.add_argument("--vgw", required=True, help="the gateway address; its holder is MASTER")
     parser.add_argument("--wan-vip", required=True, help="what flows are translated to")

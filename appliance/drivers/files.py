@@ -10,9 +10,8 @@ from appliance.run_dir import RunDir
 
 def diff(wanted: Sequence[File], run_dir: RunDir) -> tuple[Change, ...]:
     """Which of our files differ from the wanted text, or are no longer wanted. Reads only."""
-    ours = (run_dir.conntrackd_conf, run_dir.keepalived_conf, run_dir.supervisord_conf)
     names = {file.name for file in wanted}
-    unwanted = [path for path in ours if path.name not in names and path.exists()]
+    unwanted = [path for path in run_dir.rendered if path.name not in names and path.exists()]
     differing = [(file, system.read(run_dir.path / file.name)) for file in wanted]
     return (
         *(

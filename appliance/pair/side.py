@@ -76,6 +76,11 @@ class Pair:
         self.ears.take_up(ours, wires)
         self.voice.take_up(ours, wires)
 
+    def renew_conntrackd(self) -> None:
+        """Have conntrackd read its file, which it does at its start alone."""
+        with self.bulkheads.step("a new start of conntrackd"):
+            self.voice.conntrackd.restart()
+
     def announce(self, config: Config) -> None:
         """Have the peer know that this node has such a file, which it may not go by yet."""
         has = replace(

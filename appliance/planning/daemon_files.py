@@ -8,6 +8,7 @@ from appliance import __version__
 from appliance.config.model import Config, Failback
 from appliance.planning import virtual_macs
 from appliance.planning.wanted import File, Site
+from appliance.run_dir import RunDir
 
 # What conntrackd has room for: four times a large gateway's table. A bulk update goes out faster than
 # the peer takes it in, so its queue and the socket's buffer (in bytes) must hold all of it.
@@ -33,6 +34,8 @@ def files(config: Config, node: str, site: Site) -> tuple[File, ...]:
     run_dir = site.run_dir
     return (
         File(run_dir.conntrackd_conf.name, conntrackd(config, node, site)),
+        File(run_dir.conntrackd_args.name, conntrackd_args(config, run_dir)),
+        File(run_dir.refresh_args.name, refresh_args(config, run_dir)),
         File(run_dir.keepalived_conf.name, keepalived(config, node, site)),
         File(run_dir.supervisord_conf.name, supervisord(config, node, site)),
     )
@@ -62,6 +65,34 @@ def conntrackd(config: Config, node: str, site: Site) -> str:
         event_buffer=EVENT_BUFFER,
         large_buffers=site.versions.large_buffers,
     )
+
+
+def conntrackd_args(config: Config, run_dir: RunDir) -> str:
+    """The words of `conntrack.start_conntrackd`."""
+    return _words(
+        ("--vgw", config.vgw.address.ip),
+        ("--wan-vip", config.wan.address.ip),
+        ("--conf", run_dir.conntrackd_conf),
+        ("--left", run_dir.conntrackd_lock, run_dir.conntrackd_socket),
+    )
+
+
+def refresh_args(config: Config, run_dir: RunDir) -> str:
+    """The words of `conntrack.replica_refresh`."""
+    timeouts = config.timeouts
+    return _words(
+        ("--address", config.vgw.address.ip),
+        ("--held", run_dir.touches_held),
+        ("--udp", timeouts.udp),
+        ("--udp-stream", timeouts.udp_stream),
+        ("--icmp", timeouts.icmp),
+        ("--tcp-established", timeouts.tcp_established),
+    )
+
+
+def _words(*options: tuple[object, ...]) -> str:
+    """A word a line, as argparse reads them from a file (`fromfile_prefix_chars`)."""
+    return "".join(f"{word}\n" for option in options for word in option)
 
 
 def keepalived(config: Config, node: str, site: Site) -> str:

@@ -220,3 +220,25 @@ def test_a_peer_gets_another_name_one_node_after_the_other(lab: Lab) -> None:
         fared = probe()
     assert told(lab, "master")["pair"]["peer"]["node"] == "standby"
     assert (fared["lost"], events(lab, "master")[before:]) == (0, [])
+
+
+def replicas(lab: Lab) -> int:
+    """How many flows of noeud1 the backup knows."""
+    words = ("conntrack", "-L", "--orig-src", "192.168.100.10")
+    return must(lab, "backup", *words).count(" src=192.168.100.10 ")
+
+
+def test_the_sync_link_gets_another_port_on_both_nodes_and_flows_are_replicated_by_it(
+    lab: Lab,
+) -> None:
+    text = STANDARD.replace("sync: {interface: eth2}", "sync: {interface: eth2, port: 3790}")
+    with flowing(lab, "noeud1") as flows, probed(lab) as probe:
+        assert "sync.port 3780 -> 3790: both nodes change this" in taken_up(lab, "backup", text)
+        taken_up(lab, "master", text)
+        assert eventually(lambda: in_force(lab) and at_rest(lab), AT_REST), events(lab, "backup")
+        for node in NODES:
+            listening = must(lab, node, "cat", "/proc/net/udp")
+            assert f":{3790:04X} " in listening and f":{3780:04X} " not in listening
+        assert eventually(lambda: replicas(lab) >= len(KINDS) * FLOWS)
+        all_live(flows())
+        assert probe()["lost"] == 0

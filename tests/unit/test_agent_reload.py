@@ -336,3 +336,20 @@ def test_a_master_lets_its_peer_lead_where_its_own_keepalived_must_be_started_an
     assert (programs.stopped, programs.started) == (["keepalived"], ["keepalived"])
     assert not node.run_dir.asked_aside.exists(), "it is no switchover that the operator asked for"
     assert (node.told().role, node.told().repairs) == (Role.BACKUP, 0)
+
+
+def test_conntrackd_is_started_anew_where_its_file_is_another_and_else_not(
+    node: Living, programs: Interface
+) -> None:
+    node.stand_by()
+    edit(node, {"machines:": "timeouts: {udp: 40}\nmachines:"})
+    changes = node.apply().changes
+    assert f"~ file {node.run_dir.refresh_args}" in changes, "the refresher looks at it by itself"
+    assert node.node.conntrackd.restarts == 0
+    edit(node, {"sync: {interface: eth2}": "sync: {interface: eth2, protocols: [tcp]}"})
+    assert node.apply().changes == (f"~ file {node.run_dir.conntrackd_conf}",)
+    assert node.node.conntrackd.restarts == 1
+    node.run_dir.conntrackd_conf.write_text("an operator's")
+    node.look()
+    assert node.node.conntrackd.restarts == 1, "a file that is put right was read by nobody"
+    assert programs.signals == []

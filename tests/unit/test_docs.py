@@ -30,7 +30,7 @@ ELSEWHERE = (
     "promise.*",  # what `vgw status --json` tells
 )
 FILES = re.compile(
-    r".*\.(ya?ml|json|jsonl|conf|trial|html|md|toml|txt|svg|py|sh|sock|pid|fifo|ctl|lock)"
+    r".*\.(ya?ml|json|jsonl|conf|trial|html|md|toml|txt|svg|py|sh|sock|pid|fifo|ctl|lock|args)"
 )
 NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[A-Za-z_]\w*)+")
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)+/?")

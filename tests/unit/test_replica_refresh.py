@@ -17,8 +17,11 @@ from appliance import netlink
 from appliance.conntrack import kept_ports, replica_refresh, table
 from appliance.conntrack.ctnetlink import ASSURED, TCP, UDP, Flow
 from appliance.conntrack.replica_refresh import DEFAULTS, Refresher, due, spacing
+from appliance.planning import daemon_files
+from appliance.run_dir import RunDir
 
 from .kernel_stand_ins import ConnectionTable, Kept, RoutingTable, opened
+from .node_doors import config
 
 SPACES = spacing({**DEFAULTS, "udp_stream": 180, "tcp_established": 7200})
 
@@ -282,3 +285,50 @@ def test_it_looks_again_and_again_until_sigterm_which_ends_it_well(
     with pytest.raises(Ended, match="0"):
         replica_refresh.main()
     assert len(asked) == 3
+
+
+def test_the_words_that_the_plan_gives_it_are_those_that_it_knows(tmp_path: Path) -> None:
+    wanted = config(**{"machines:": "timeouts: {udp: 40}\nmachines:"})
+    file = tmp_path / "refresh.args"
+    file.write_text(daemon_files.refresh_args(wanted, RunDir("/run/vgw")))
+    given = vars(replica_refresh.options().parse_args([f"@{file}"]))
+    assert (given["address"], given["held"]) == ("192.168.100.99", "/run/vgw/touches-held")
+    assert {name: given[name] for name in ("udp", "udp_stream", "icmp", "tcp_established")} == {
+        "udp": 40,
+        "udp_stream": 180,
+        "icmp": 30,
+        "tcp_established": 7200,
+    }
+
+
+def test_words_that_change_have_it_begin_anew_and_others_do_not(
+    kernel: Kernel, command: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Anew(BaseException):
+        pass
+
+    def become(program: str, argv: list[str]) -> None:
+        raise Anew(program, *argv)
+
+    file = tmp_path / "refresh.args"
+    file.write_text("--address\n192.168.100.99\n")
+    looks = 0
+
+    def look(_: Refresher) -> dict[str, int]:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            file.rename(tmp_path / "away")  # in the middle of being replaced it is no other
+        if looks == 5:
+            file.write_text("--address\n192.168.100.98\n")
+        return {}
+
+    command.setattr(sys, "argv", ["refresh", f"@{file}"])
+    command.setattr("os.execv", become)
+    command.setattr(replica_refresh, "TICK", 0.001)
+    command.setattr(Refresher, "look", look)
+    with pytest.raises(Anew) as anew:
+        replica_refresh.main()
+    module = ("-m", "appliance.conntrack.replica_refresh", f"@{file}")
+    assert anew.value.args == (sys.executable, sys.executable, *module)
+    assert looks == 5

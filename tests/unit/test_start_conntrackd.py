@@ -2,7 +2,6 @@
 
 import errno
 import re
-import shlex
 import socket
 import subprocess
 import sys
@@ -33,12 +32,15 @@ def test_a_standby_drops_what_is_translated_in_either_direction() -> None:
     ]
 
 
-def test_supervisord_starts_it_with_words_that_it_knows() -> None:
-    command = re.search(r"command = (.*start_conntrackd.*)", GOLDEN.read_text())
+def test_supervisord_starts_it_with_a_file_of_words_that_it_knows(tmp_path: Path) -> None:
+    plan = GOLDEN.read_text()
+    command = re.search(r"command = .*start_conntrackd @/run/vgw/(.*)", plan)
     assert command
-    words = shlex.split(command[1])
-    given = options().parse_args(words[words.index("appliance.conntrack.start_conntrackd") + 1 :])
-    assert vars(given) == {
+    words = re.search(rf"^===== {command[1]} =====\n(.*?)^=====", plan, re.DOTALL | re.MULTILINE)
+    assert words
+    file = tmp_path / command[1]
+    file.write_text(words[1].rstrip("\n") + "\n")
+    assert vars(options().parse_args([f"@{file}"])) == {
         "vgw": "192.168.100.99",
         "wan_vip": "203.0.113.99",
         "conf": "/run/vgw/conntrackd.conf",
