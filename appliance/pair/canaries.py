@@ -12,6 +12,7 @@ from appliance.vrrp import Role
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
 CANARY_STEP = 2
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
+STAYS = 6.0  # seconds for which one that has arrived is sure to be in the table
 # A number from outside moves ours up to here at most: canaries for two centuries are left above it.
 MOST_SEEN = 2**33
 _KEPT = 30  # of those on their way; one that is older has expired in either table
@@ -37,6 +38,8 @@ class Canaries:
     lag_ms: float | None = None
     # When the last was planted; the next is due at once where none was.
     last: float = -math.inf
+    # One of the peer's that has arrived here, and when: it stays for a while, unless the table is emptied.
+    witness: tuple[int, float] | None = None
 
     def following(self, *, even: bool) -> int:
         """The number of the next one that this node plants."""
@@ -70,7 +73,17 @@ class Canaries:
 
     def looked_for(self, peer: Beat | None, role: Role) -> tuple[int, ...]:
         """Those of the peer's to look for in the table now, the oldest first."""
-        return tuple(sorted(self._expected(peer, role, 0.0)))
+        return tuple(sorted({*self._expected(peer, role, 0.0), *self.staying}))
+
+    @property
+    def staying(self) -> frozenset[int]:
+        """Those that have arrived and should still be in the table."""
+        return frozenset([self.witness[0]] if self.witness else [])
+
+    def emptied(self, arrived: AbstractSet[int], now: float) -> bool:
+        """Whether one that had arrived is gone before its time, as all that came before it is."""
+        fresh = self.witness is not None and now - self.witness[1] < STAYS
+        return fresh and not self.staying <= arrived
 
     def look_out(
         self, peer: Beat | None, role: Role, arrived: AbstractSet[int], now: float
@@ -83,7 +96,9 @@ class Canaries:
         since = awaited[here]
         left = {number: then for number, then in awaited.items() if number > here}
         lag = round((now - since) * 1000, 1)
-        return changed(self, seen=here, lag_ms=lag, awaited=left), since
+        old = self.witness is None or now - self.witness[1] >= STAYS / 2
+        witness = (here, now) if old else self.witness
+        return changed(self, seen=here, lag_ms=lag, awaited=left, witness=witness), since
 
     def waited(self, peer: Beat, role: Role, now: float) -> float:
         """Age in seconds of the oldest one that has not arrived.
@@ -102,8 +117,8 @@ class Canaries:
         return newest is not None and now - newest < CANARY_INTERVAL / 2
 
     def forgotten(self) -> "Canaries":
-        """Without those that are on their way."""
-        return changed(self, planted={}, awaited={})
+        """Without those that are on their way, or should be here."""
+        return changed(self, planted={}, awaited={}, witness=None)
 
     def _expected(self, peer: Beat | None, role: Role, now: float) -> dict[int, float]:
         """The peer's that have not arrived, with the one that it announces now."""

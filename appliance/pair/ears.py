@@ -212,12 +212,13 @@ class Ears:
 
     def _arrived(self, own: Own, memory: Memory) -> frozenset[int]:
         """Those of the peer's canaries that are in the table, of all that are awaited."""
-        awaited = memory.replication.canaries.looked_for(self.peer.beat, own.role)
+        canaries = memory.replication.canaries
+        awaited = canaries.looked_for(self.peer.beat, own.role)
         planted = self.doors.table.planted
         return self.bulkheads.ask(
             "the look for canaries",
             lambda: frozenset(number for number in awaited if planted(number)),
-            frozenset(),
+            canaries.staying,  # nobody can tell, so nothing has changed
         )
 
 

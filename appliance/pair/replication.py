@@ -130,6 +130,7 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
 
 def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
     """With the canaries that have arrived."""
+    state = _emptied(state, facts, now)
     canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
     proved = since is not None and state.fetch.proved_by(since)
     state = changed(state, canaries=canaries)
@@ -137,6 +138,15 @@ def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
         return state
     fetch = state.fetch.at(FetchStage.NONE, now)
     return changed(state, replicas=state.replicas.proved(), fetch=fetch)
+
+
+def _emptied(state: Replication, facts: Facts, now: float) -> Replication:
+    """With a gap where the table was emptied; an order of ours may be why, and then all is fetched anyhow."""
+    if not state.canaries.emptied(facts.arrived, now):
+        return state
+    settled = facts.role is not Role.MASTER and not state.queue.busy and not state.fetch.open
+    canaries = changed(state.canaries, witness=None)
+    return changed(state, gap=state.gap or settled, canaries=canaries)
 
 
 def _dropped(state: Replication, now: float) -> Replication:

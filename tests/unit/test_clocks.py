@@ -59,6 +59,7 @@ def test_each_window_has_a_try_with_long_packets() -> None:
 
 def test_a_canary_is_missed_after_the_next_one_was_planted() -> None:
     assert canaries.CANARY_INTERVAL < degraded.BEHIND < degraded.CANARY_PATIENCE
+    assert canaries.CANARY_INTERVAL < canaries.STAYS < table.CANARY_TIMEOUT
     assert table.CANARY_TIMEOUT > degraded.CANARY_PATIENCE, (
         "it is there for as long as it is awaited"
     )

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair import degraded, replication
+from appliance.pair.canaries import STAYS
 from appliance.pair.replication import (
     BACKLOG,
     REQUEST_INTERVAL,
@@ -247,3 +248,33 @@ def test_what_was_lost_in_a_former_role_is_asked_for_in_the_new_one() -> None:
     story.at(26.0, role=BACKUP, peer=peer, **few)
     story.at(27.0, role=BACKUP, peer=peer, **few)
     assert story.state.clocks.shortage < 22.0
+
+
+def test_a_table_that_somebody_empties_is_fetched_at_once_however_few_entries_it_had() -> None:
+    story = standby()
+    story.comes(11, 20.0)
+    story.at(21.0)
+    assert not missed(story.state)
+    story.emptied = True
+    story.at(21.2)
+    assert missed(story.state), "a canary that had arrived is gone"
+    story.emptied = False
+    story.at(32.0)
+    assert story.state.fetch.open
+
+
+def test_a_canary_that_left_in_its_time_is_no_emptied_table() -> None:
+    story = standby()
+    story.comes(11, 20.0)
+    story.emptied = True
+    story.at(20.0 + STAYS)
+    assert not missed(story.state)
+
+
+def test_what_an_order_of_ours_takes_away_is_fetched_anyhow() -> None:
+    story = standby()
+    story.comes(11, 20.0)
+    story.change(fetch=story.state.fetch.preparing(20.5, 0))
+    story.emptied = True
+    story.at(21.0)
+    assert not story.state.gap
