@@ -19,6 +19,7 @@ from vgw_lab.worlds import topology
 from .conftest import REPOSITORY, Lab, judged, told
 
 AT_REST = 3 * PATIENCE  # after replication that was degraded: a bulk, and the hold time
+QUIET_SECONDS = 12  # twice as long as a canary is sure to stay
 SECONDS = 3  # the UDP timers of the lab whose flows must outlive them
 # Asks who it seems to be, twice a second until its input ends, and prints each new answer once.
 ASK = f"""
@@ -306,3 +307,19 @@ def holding(lab: Lab) -> list[str]:
     """The nodes that have the VGW on an interface."""
     nodes = lab.nodes()
     return [name for name, node in nodes.items() if node.get("holds_vgw")]
+
+
+def test_a_quiet_pair_lacks_nothing_and_a_table_that_is_emptied_is_told_and_fetched(
+    lab: Lab,
+) -> None:
+    def lacks() -> str:
+        return str(told(lab, "backup")["pair"]["behind"])
+
+    assert eventually(lambda: told(lab, "backup")["ready"] and not lacks())
+    end = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < end:
+        assert not lacks(), "an entry that leaves in its time is no emptied table"
+        time.sleep(0.3)
+    must(lab, "backup", "conntrack", "-F")
+    assert eventually(lambda: "yet to fetch" in lacks())
+    assert eventually(lambda: not lacks()), lacks()
