@@ -10,6 +10,9 @@ from appliance.status import health, status_file
 from appliance.status.node_status import PeerStatus, Snapshot
 from appliance.vrrp import Role
 
+NEWS_SECONDS = (
+    2.0  # until a status tells what the peer has said since; a status is written each second
+)
 BARRIER_SECONDS = 10.0
 MOVE_SECONDS = 10.0
 _STEP = 0.02  # seconds between two looks
@@ -26,6 +29,7 @@ def switchover(run_dir: RunDir, to: str | None) -> str:
     snapshot = _snapshot(run_dir)
     if to == snapshot.node and snapshot.role is Role.MASTER:
         return f"{to} is MASTER already"
+    snapshot = _settled(run_dir, snapshot)
     peer = successor(snapshot, to).node
     began, number = system.monotonic(), snapshot.pair.canary
     _wait(
@@ -92,6 +96,15 @@ def successor(snapshot: Snapshot, to: str | None) -> PeerStatus:
     if snapshot.pair.degraded:
         raise ApplianceError(f"replication is degraded: {snapshot.pair.degraded}")
     return peer
+
+
+def _settled(run_dir: RunDir, snapshot: Snapshot) -> Snapshot:
+    """A later one, where this one tells of a peer that lacks replicas: it may have fetched them since."""
+    deadline = system.monotonic() + NEWS_SECONDS
+    while (peer := snapshot.pair.peer) and not peer.replicas and system.monotonic() < deadline:
+        system.pause(_STEP)
+        snapshot = _snapshot(run_dir)
+    return snapshot
 
 
 def _snapshot(run_dir: RunDir) -> Snapshot:

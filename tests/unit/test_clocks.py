@@ -83,6 +83,7 @@ def test_a_mend_is_given_the_time_to_help_before_the_next() -> None:
 def test_a_new_master_is_given_the_time_to_forward() -> None:
     assert takeover.TAKEOVER_STEP < takeover.FIRST_PACKET_PATIENCE
     assert switchover.BARRIER_SECONDS > degraded.CANARY_PATIENCE
+    assert switchover.NEWS_SECONDS > loop.TICK
     assert health.STATUS_SILENCE > 2 * loop.TICK
     assert guard.NO_RULES_SECONDS > 2 * loop.TICK, "a repair comes first"
 

@@ -100,11 +100,14 @@ def nothing_is_degraded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(degraded, "behind", lambda *_: "")
 
 
-def entries_are_not_counted(patch: pytest.MonkeyPatch) -> None:
+def an_emptied_table_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
+    """By neither of two ways: a canary that is gone, and the count of entries."""
+
     def as_it_is(state: Replication, facts: Facts, now: float) -> Replication:
         return state
 
     patch.setattr(replication, "_count_entries", as_it_is)
+    patch.setattr(replication, "_emptied", as_it_is)
 
 
 def what_was_missed_is_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -143,7 +146,7 @@ BITES: list[tuple[Patch, str, History]] = [
         history((8.0, "lan anew", 1, 0.0), (14.0, "power", 0, 30.0)),
     ),
     (nothing_is_degraded, "lack untold", history((10.0, "freeze conntrackd", 1, 30.0))),
-    (entries_are_not_counted, "lack untold", history((10.0, "table flushed", 1, 0.0))),
+    (an_emptied_table_is_not_noticed, "lack untold", history((10.0, "table flushed", 1, 0.0))),
     (
         what_was_missed_is_forgotten,
         "planned move breaks flows",

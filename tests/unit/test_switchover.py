@@ -151,3 +151,20 @@ def test_an_order_that_nobody_follows_is_taken_back(
         switchover.switchover(run_dir, None)
     assert str(caught.value).startswith("backup did not take over; the order is taken back")
     assert not notes.is_asked_aside(run_dir)
+
+
+def test_a_peer_that_has_just_fetched_its_replicas_takes_over_though_the_status_is_older(
+    run_dir: RunDir,
+) -> None:
+    said: list[Snapshot] = []
+
+    def says() -> Snapshot:
+        said.append(MASTER)
+        if notes.is_asked_aside(run_dir):
+            return MOVED
+        number, lacks = 8 + 2 * len(said), len(said) < 20
+        peer = PEER._replace(replicas=not lacks, seen=number)
+        return MASTER._replace(pair=MASTER.pair._replace(canary=number, peer=peer))
+
+    with agent(run_dir, says):
+        assert switchover.switchover(run_dir, None).startswith("backup is MASTER")
