@@ -23,14 +23,15 @@ from appliance.planning.ruleset import (
     Snat,
 )
 
-# Type and priority of a base chain (nft(8), "CHAINS"); the guard comes after source NAT at 100.
+# Type and priority of a base chain (nft(8), "CHAINS"). Who translates first is heard alone, and of equals that is whoever
+# came last: so ours come before the usual ones, at -100 and 100. The guard comes after all source NAT.
 _PLACE = {
     (ChainKind.RAW, Hook.PREROUTING): ("filter", "raw"),
     (ChainKind.RAW, Hook.OUTPUT): ("filter", "raw"),
     (ChainKind.FILTER, Hook.INPUT): ("filter", "filter"),
     (ChainKind.FILTER, Hook.FORWARD): ("filter", "filter"),
-    (ChainKind.NAT, Hook.PREROUTING): ("nat", "dstnat"),
-    (ChainKind.NAT, Hook.POSTROUTING): ("nat", "srcnat"),
+    (ChainKind.NAT, Hook.PREROUTING): ("nat", "dstnat - 1"),
+    (ChainKind.NAT, Hook.POSTROUTING): ("nat", "srcnat - 1"),
     (ChainKind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
 }
 # By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
