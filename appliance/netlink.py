@@ -51,9 +51,16 @@ def interrupted(buffer: bytes, at: int) -> bool:
 
 def attributes(payload: bytes, at: int = 0) -> dict[int, bytes]:
     """The attributes of a message, or of a nested attribute, by their kinds; they begin at `at`."""
-    found = {}
+    return dict(_each(payload, at))
+
+
+def listed(payload: bytes) -> tuple[bytes, ...]:
+    """The members of an attribute that is a list: they are all of one kind."""
+    return tuple(member for _, member in _each(payload, 0))
+
+
+def _each(payload: bytes, at: int) -> Iterator[tuple[int, bytes]]:
     while at + ATTRIBUTE.size <= len(payload):
         length, kind = ATTRIBUTE.unpack_from(payload, at)
-        found[kind & _KIND_MASK] = payload[at + ATTRIBUTE.size : at + length]
+        yield kind & _KIND_MASK, payload[at + ATTRIBUTE.size : at + length]
         at += max(length + 3 & ~3, ATTRIBUTE.size)
-    return found

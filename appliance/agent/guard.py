@@ -1,5 +1,6 @@
 """The ruleset as the agent watches it: whether it is in force, since when it is not, and what it dropped."""
 
+from appliance.agent.others import Others
 from appliance.bulkhead import Bulkheads
 from appliance.drivers.firewall import Firewall
 from appliance.planning.ruleset import Count
@@ -12,10 +13,14 @@ COUNT_SECONDS = 10.0
 
 
 class Guard:
-    """Watches the ruleset that a firewall holds, and whether the agent can do its part. Times are monotonic, in seconds."""
+    """Watches the ruleset that a firewall holds, those of others, and whether the agent can do its part.
+
+    Times are monotonic, in seconds.
+    """
 
     def __init__(self, firewall: Firewall, bulkheads: Bulkheads) -> None:
         self.firewall, self.bulkheads = firewall, bulkheads
+        self.others = Others(firewall, bulkheads)
         self.counts: tuple[Count, ...] = ()
         self._missing_since: float | None = None
         self._blind_since: float | None = None

@@ -10,12 +10,13 @@ from appliance.agent import networks, roles, snapshot
 from appliance.agent.agent import Agent, LastChange
 from appliance.agent.keepalived import electable
 from appliance.agent.networks import Footing
+from appliance.agent.others import Others
 from appliance.agent.takeover import Takeover
 from appliance.bulkhead import bulkhead
 from appliance.drivers import routes
 from appliance.drivers.routes import Link
+from appliance.filters.crossings import Subject
 from appliance.processes import notes, programs
-from appliance.site import probes
 from appliance.status.ledger import Event
 
 _NEW_ROUTES = "the routes of a new role"
@@ -44,12 +45,12 @@ def look(agent: Agent, cause: str, began: float) -> None:
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = agent.now()
     generation = conntrackd.pid if conntrackd else 0
-    stolen, takes_part = _stolen(agent, stands, report), electable(keepalived)
-    agent.pair.settle(now, electable=takes_part, generation=generation, stolen=stolen)
+    others, takes_part = _others(agent, stands, report), electable(keepalived)
+    agent.pair.settle(now, electable=takes_part, generation=generation, stolen=others.unfit)
     with step("the look at keepalived"):
         agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
     two = agent.pair.two_holders(now)
-    lasting = [stands.lost, stands.missing, stolen, agent.keepalived.problem, two]
+    lasting = [stands.lost, stands.missing, *others.in_the_way, agent.keepalived.problem, two]
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)
@@ -125,17 +126,14 @@ def _footing(agent: Agent, links: Mapping[str, Link]) -> Footing:
     return found
 
 
-def _stolen(agent: Agent, stands: Footing, report: converge.Report) -> str:
-    """Why the kernel would not send packets from inside to the upstream router; empty where it would.
-
-    What was said before counts where the plan is not in force yet, or an interface is cut.
-    """
-    if not stands.carries or stands.lost or report.changes or report.problems:
-        return agent.pair.own.stolen
-    with agent.bulkheads.step("the question for the way of packets from inside"):
-        links = agent.keepalived.links
-        return probes.obstacle(agent.config, stands.interfaces, agent.site.names, links)
-    return agent.pair.own.stolen
+def _others(agent: Agent, stands: Footing, report: converge.Report) -> Others:
+    """What others do here with what passes; of the way what was said before counts while it is not all ours to tell."""
+    others = agent.guard.others
+    what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
+    if stands.carries and not (stands.lost or report.changes or report.problems):
+        others.ask_the_way(what, agent.keepalived.links)
+    others.look(what, agent.now())
+    return others
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

@@ -41,6 +41,7 @@ def _of(agent: Agent) -> node_status.Snapshot:
             node_status.Dropped(one.chain, one.rule, one.packets, one.octets)
             for one in agent.guard.counts
         ),
+        in_the_way=agent.guard.others.in_the_way,
         version=__version__,
         boot=status_file.boot(),
         since_s=agent.last.began,

@@ -185,18 +185,17 @@ def netplan(machine: str, file: Path) -> None:
 def check(file: Path, node: str | None, role: Role | None) -> None:
     """Look, and change nothing: may it start, is anybody in the way, what would apply do?"""
     from appliance import converge
-    from appliance.drivers import routes
-    from appliance.site import probes
+    from appliance.site import in_the_way
 
     found, site, plan = _prepared(file, node, role, listening=True)
     left = converge.differences(plan, site.run_dir)
     for change in left:
         _say(str(change))
     if left:
-        raise NotConverged(f"{len(left)} to do; `vgw apply` does it")
-    links = routes.links()
-    if obstacle := probes.obstacle(found.config, site.interfaces, site.names, links):
-        raise InTheWay(obstacle)
+        to_do = f"{len(left)} to do; `vgw apply` does it"
+        raise NotConverged("\n     ".join((to_do, *in_the_way.by_filters(found, site))))
+    if told := in_the_way.at_all(found, site):
+        raise InTheWay("\n     ".join(told))
     _say("nothing to do")
 
 

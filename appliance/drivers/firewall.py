@@ -5,7 +5,7 @@ from typing import Protocol
 
 from appliance import Unsupported
 from appliance.drivers.nftables import Nftables
-from appliance.planning.ruleset import Count, Ruleset
+from appliance.planning.ruleset import Count, FirstPackets, Ruleset
 from appliance.planning.wanted import Change, Names
 from appliance.run_dir import RunDir
 
@@ -23,6 +23,8 @@ class Firewall(Protocol):
     # Netlink families, each with the groups (a mask) in which the kernel tells that somebody changed rules;
     # none where it does not tell, and a change is found by the next look.
     notices: Sequence[tuple[int, int]]
+    # The family and the name of each table that is ours, in nft's words; all others are other people's.
+    tables: frozenset[tuple[str, str]]
 
     def lacking(self) -> frozenset[str]:
         """The kernel features that it needs and does not find here, by the names of their modules."""
@@ -52,7 +54,13 @@ class Firewall(Protocol):
         """
 
     def counters(self) -> tuple[Count, ...]:
-        """What the rules that count have met; none where there are none of ours."""
+        """What the rules that drop and count have met; none where there are none of ours."""
+
+    def first_packets(self) -> FirstPackets | None:
+        """How many flows from inside have begun; None where there are no rules of ours. Cheap: asked each second.
+
+        Raises CommandFailed where the kernel does not tell.
+        """
 
 
 def check(rules: Firewall, ruleset: Ruleset | None) -> None:

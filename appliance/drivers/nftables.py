@@ -2,12 +2,20 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance import ApplianceError, CommandFailed, MissingKernelFeature, netlink, system
-from appliance.planning import nft_text
-from appliance.planning.ruleset import Count, Ruleset
+from appliance import (
+    ApplianceError,
+    CommandFailed,
+    MissingKernelFeature,
+    netlink,
+    nfnetlink,
+    system,
+)
+from appliance.planning import nft_text, witness
+from appliance.planning.ruleset import Count, FirstPackets, Ruleset
 from appliance.planning.wanted import Change
 
 _RULES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
@@ -28,6 +36,7 @@ class Nftables:
     def __init__(self, table: str, memory: Path) -> None:
         self.table, self.memory = table, memory
         self.what = f"table inet {table}"
+        self.tables = frozenset({("inet", table)})
 
     def lacking(self) -> frozenset[str]:
         """Both features, where the kernel does not even tell whether our table is there."""
@@ -92,18 +101,37 @@ class Nftables:
         raise _explained(result.output)
 
     def counters(self) -> tuple[Count, ...]:
-        """The counting rules of our table, in its order; those of one chain and comment are one."""
+        """The rules of our table that drop and count, in its order; those of one chain and comment are one."""
         result = system.attempt(["nft", "--json", "list", "table", "inet", self.table])
         return counts(result.stdout) if result.returncode == 0 else ()
 
+    def first_packets(self) -> FirstPackets | None:
+        """What our two chains that see each flow's first packet have counted; asks the kernel without a program."""
+        try:
+            set_out, left = self._counted(witness.SETTING_OUT), self._counted(witness.LEAVING)
+        except OSError as error:
+            raise CommandFailed(f"the kernel did not tell our counters: {error.strerror}") from None
+        if not left:
+            return None
+        pings, flows = witness.PINGS, witness.FLOWS
+        return FirstPackets(set_out[pings], left[pings], set_out[flows], left[flows])
+
+    def _counted(self, chain: str) -> Counter[str]:
+        """The packets that each kind of counting rule of a chain has met; nothing where there is no such chain."""
+        found: Counter[str] = Counter()
+        for rule in nfnetlink.rules(nfnetlink.INET, self.table, chain):
+            if (packets := nfnetlink.packets(rule)) is not None:
+                found[rule.comment] += packets
+        return found
+
 
 def counts(listing: str) -> tuple[Count, ...]:
-    """The counters in what `nft --json list table` printed (libnftables-json(5))."""
+    """The counters of rules that drop in what `nft --json list table` printed (libnftables-json(5))."""
     totals: dict[tuple[str, str], tuple[int, int]] = {}
     for item in json.loads(listing)["nftables"]:
         rule = item.get("rule", {})
         for part in rule.get("expr", ()):
-            if "counter" in part:
+            if "counter" in part and {"drop": None} in rule["expr"]:
                 name, count = (rule["chain"], rule.get("comment", "")), part["counter"]
                 packets, octets = totals.get(name, (0, 0))
                 totals[name] = (packets + count["packets"], octets + count["bytes"])

@@ -28,6 +28,7 @@ from appliance.planning.ruleset import (
     Ruleset,
 )
 from appliance.planning.virtual_macs import Sides
+from appliance.planning.witness import leaving, setting_out
 
 PINGS_PER_SECOND = 50
 FRAGMENTATION_NEEDED = 4  # a code of ICMP's destination unreachable (RFC 792)
@@ -48,8 +49,10 @@ def ruleset(config: Config, name: str, sides: Sides, mark: int) -> Ruleset:
             _arriving(config, peer, sides, mark),
             _departing(config, sides),
             redirected(config, sides),
+            setting_out(sides, _new_flows(config, sides)),
             _input(config, peer, sides),
             _forwarded(config, node, peer, sides),
+            leaving(sides, inside(config)),
             translated(config, node, peer, sides),
             leak_guard(config, sides),
         )
@@ -239,6 +242,20 @@ def _forward_rule(rule: ForwardRule, config: Config, interfaces: Sides) -> Rule:
     )
 
 
+def _new_flows(config: Config, interfaces: Sides) -> tuple[Rule, ...]:
+    """What becomes of new flows from inside, by the file."""
+    rules = [_forward_rule(rule, config, interfaces) for rule in config.forward.rules]
+    if config.forward.policy == "accept":
+        match = Match(
+            in_interface=interfaces.lan,
+            out_interface=interfaces.wan,
+            source=inside(config),
+            ct_state=(CtState.NEW,),
+        )
+        rules.append(Rule(Accept(), match, "new flows from inside"))
+    return tuple(rules)
+
+
 def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Chain:
     rules = [
         Rule(Drop(), Match(ct_state=(CtState.INVALID,)), "belongs to no flow", count=True),
@@ -261,20 +278,7 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
                 "a port opened under nat.destination",
             )
         )
-    rules += [_forward_rule(rule, config, interfaces) for rule in config.forward.rules]
-    if config.forward.policy == "accept":
-        rules.append(
-            Rule(
-                Accept(),
-                Match(
-                    in_interface=interfaces.lan,
-                    out_interface=interfaces.wan,
-                    source=inside(config),
-                    ct_state=(CtState.NEW,),
-                ),
-                "new flows from inside",
-            )
-        )
+    rules += _new_flows(config, interfaces)
     if node.wan is None:
         rules.append(Rule(Accept(), _peers_own_traffic(peer, interfaces), "the peer's own way out"))
     rules.append(Rule(Drop(), Match(), "everything else", count=True))

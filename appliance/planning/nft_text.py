@@ -24,7 +24,8 @@ from appliance.planning.ruleset import (
 )
 
 # Type and priority of a base chain (nft(8), "CHAINS"). Who translates first is heard alone, and of equals that is whoever
-# came last: so ours come before the usual ones, at -100 and 100. The guard comes after all source NAT.
+# came last: so ours come before the usual ones, at -100 and 100. The guard comes after all source NAT; others' destination
+# NAT is at -90 at the latest (firewalld's).
 _PLACE = {
     (ChainKind.RAW, Hook.PREROUTING): ("filter", "raw"),
     (ChainKind.RAW, Hook.OUTPUT): ("filter", "raw"),
@@ -33,6 +34,8 @@ _PLACE = {
     (ChainKind.NAT, Hook.PREROUTING): ("nat", "dstnat - 1"),
     (ChainKind.NAT, Hook.POSTROUTING): ("nat", "srcnat - 1"),
     (ChainKind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
+    (ChainKind.WITNESS, Hook.PREROUTING): ("nat", "dstnat + 20"),
+    (ChainKind.WITNESS, Hook.POSTROUTING): ("nat", "srcnat - 10"),
 }
 # By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
@@ -46,14 +49,15 @@ _HAVE_PORTS = ("tcp", "udp")
 
 @dataclass(frozen=True)
 class _FamilyWords:
-    """What nft calls the header of a family, the field that counts hops, and the family's ICMP."""
+    """What nft calls the header of a family, its fields that count hops and octets, and the family's ICMP."""
 
     header: str
     hops: str
+    length: str
     icmp: str
 
 
-_FAMILIES = {Family.IPV4: _FamilyWords("ip", "ttl", "icmp")}
+_FAMILIES = {Family.IPV4: _FamilyWords("ip", "ttl", "length", "icmp")}
 
 
 def text(ruleset: Ruleset, table: str) -> str:
@@ -136,6 +140,8 @@ def _match(match: Match) -> list[str]:
     words = [*_way(match), *_protocol(match), *_headers(match)]
     if match.no_return_route:
         words.append(f"meta nfproto {match.family} fib saddr . mark . iif oif missing")
+    if match.way_out:
+        words.append(f"fib daddr . mark oifname {_one_of(_names(match.way_out))}")
     if match.ct_state:
         words.append(f"ct state {','.join(match.ct_state)}")
     if match.ct_redirected:
@@ -163,6 +169,10 @@ def _headers(match: Match) -> list[str]:
     words, say = [], _FAMILIES[match.family]
     if match.ttl is not None:
         words.append(f"{say.header} {say.hops} {match.ttl}")
+    if match.ttl_above is not None:
+        words.append(f"{say.header} {say.hops} > {match.ttl_above}")
+    if match.octets_at_most is not None:
+        words.append(f"{say.header} {say.length} <= {match.octets_at_most}")
     if match.vrrp_version is not None:
         words.append(f"@th,0,8 {match.vrrp_version << 4 | _ADVERT:#x}")
     if match.icmp_type:

@@ -19,13 +19,15 @@ class Hook(StrEnum):
 class ChainKind(StrEnum):
     """What a chain is for; a back end turns it into a table (iptables) or type and priority (nft).
 
-    GUARD comes after source NAT and sees, as NAT does, the first packet of each flow.
+    GUARD comes after source NAT and sees, as NAT does, the first packet of each flow. So does WITNESS, after destination
+    NAT, and before source NAT.
     """
 
     RAW = "raw"
     FILTER = "filter"
     NAT = "nat"
     GUARD = "guard"
+    WITNESS = "witness"
 
 
 class CtState(StrEnum):
@@ -105,6 +107,9 @@ class Match:
     protocol_not: str | None = None
     ports: tuple[tuple[int, int], ...] = ()
     ttl: int | None = None
+    ttl_above: int | None = None
+    octets_at_most: int | None = None  # the packet's length, with IP's header
+    way_out: tuple[str, ...] = ()  # the interfaces that the route to its destination may lead by
     vrrp_version: int | None = None  # of an advert, VRRP's only type; names no protocol
     ct_state: tuple[CtState, ...] = ()
     ct_redirected: bool = False  # the flow's destination was translated
@@ -133,6 +138,19 @@ class Count:
     rule: str
     packets: int
     octets: int
+
+
+@dataclass(frozen=True)
+class FirstPackets:
+    """How many flows from inside began since the ruleset was loaded: pings, and all others.
+
+    What set out should leave by the WAN. A flow whose first packets are dropped counts with each of them.
+    """
+
+    pings_set_out: int
+    pings_left: int
+    flows_set_out: int
+    flows_left: int
 
 
 @dataclass(frozen=True)

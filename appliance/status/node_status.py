@@ -135,6 +135,8 @@ class Snapshot(NamedTuple):
     """The agent's memory."""
     dropped: tuple[Dropped, ...] = ()
     """Read each 10 s; empty where the ruleset is not in force."""
+    in_the_way: tuple[str, ...] = ()
+    """Whose routes, rules or filters take or drop what has to pass, and the mend; they are among the problems."""
     boot: str = ""
     """The kernel's id of this start of the machine (random(4)); empty where an older VGW wrote this."""
     since_s: float = 0.0

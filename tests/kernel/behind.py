@@ -1,77 +1,129 @@
-"""A machine behind the gateway, and the world outside, in one process: frames that it sends, and those that leave."""
+"""A machine behind the gateway, and the world outside, in one process: frames that they send, and those that come through."""
 
 import contextlib
 import itertools
+import os
 import socket
 import struct
 import subprocess
-from types import TracebackType
 from typing import Self
 
-MACHINE, OUTSIDE, ROUTER = "192.168.100.10", "8.8.8.8", "203.0.113.1"
+from tests.waiting import PATIENCE
+
+MACHINE, OUTSIDE, ROUTER, VIP = "192.168.100.10", "8.8.8.8", "203.0.113.1", "203.0.113.99"
 ICMP, TCP, UDP = 1, 6, 17
-_ETH_P_IP = 0x0800
-_ROUTERS_MAC = "02:00:00:00:00:fe"
+_GATEWAY, _MAC, _ROUTERS_MAC = "192.168.100.2", bytes.fromhex("020000000010"), "02:00:00:00:00:fe"
+_ETH_P_ALL, _ETH_P_IP, _ETH_P_ARP = 0x0003, 0x0800, 0x0806
 _PORTS = itertools.count(20_000)
 
 
 class Behind:
-    """The other ends of the namespace's LAN and WAN; the router outside has a MAC, and answers nothing."""
+    """The other ends of the namespace's LAN and WAN; the router outside has a MAC, and answers when it is told to."""
 
     def __init__(self) -> None:
-        neighbour = ["ip", "neigh", "replace", ROUTER, "lladdr", _ROUTERS_MAC]
-        subprocess.run([*neighbour, "dev", "eth0", "nud", "permanent"], check=True)
-        self._lan, self._wan = (
-            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_IP))
-            for _ in range(2)
-        )
-        self._lan.bind(("peer-eth1", _ETH_P_IP))
-        self._wan.bind(("peer-eth0", _ETH_P_IP))
-        self._wan.setblocking(False)
+        for address, mac, interface in (
+            (ROUTER, _ROUTERS_MAC, "eth0"),
+            (MACHINE, _MAC.hex(":"), "eth1"),
+        ):
+            neighbour = ["ip", "neigh", "replace", address, "lladdr", mac]
+            subprocess.run([*neighbour, "dev", interface, "nud", "permanent"], check=True)
+        # One processor keeps frames in their order.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        self._lan, self._wan = End("eth1"), End("eth0")
+        self._ports: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        self._lan.close()
-        self._wan.close()
+    def __exit__(self, *_: object) -> None:
+        self._lan.link.close()
+        self._wan.link.close()
 
     def begins(
         self, protocol: int, *, ttl: int = 64, to: str = OUTSIDE, octets: int = 0
     ) -> list[str]:
-        """Send the first packet of a flow; from which address it leaves, where it does, each time.
+        """Send the first packet of a flow; from which addresses something leaves until the gateway has dealt with it."""
+        port = self._ports[protocol] = next(_PORTS)
+        return self._through(packet(protocol, MACHINE, to, port, ttl, octets), self._lan)
 
-        All that happens to it happens before `send` returns.
-        """
-        self.left()
-        gateway = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        with gateway:
-            gateway.bind(("eth1", 0))
-            mac = gateway.getsockname()[4]
-        frame = mac + bytes.fromhex("020000000010") + struct.pack("!H", _ETH_P_IP)
-        self._lan.send(frame + packet(protocol, MACHINE, to, next(_PORTS), ttl, octets))
-        return self.left()
+    def gets_an_answer(self, protocol: int) -> bool:
+        """Whether the answer to the flow of that protocol that began last comes through to the machine."""
+        answer = packet(protocol, OUTSIDE, VIP, self._ports[protocol], back=True)
+        return OUTSIDE in self._through(answer, self._wan)
 
-    def left(self) -> list[str]:
-        """The sources of what has left by the WAN since this was asked last."""
-        found = []
+    def _through(self, sent: bytes, end: "End") -> list[str]:
+        other = self._wan if end is self._lan else self._lan
+        other.sources()
+        end.send(sent)
+        self._lan.settle()
+        self._wan.settle()
+        return other.sources()
+
+
+class End:
+    """The other end of one of the gateway's wires."""
+
+    def __init__(self, interface: str) -> None:
+        self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        self.link.bind((f"peer-{interface}", _ETH_P_ALL))
+        self.link.settimeout(PATIENCE)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as gateway:
+            gateway.bind((interface, 0))
+            self._gateway = gateway.getsockname()[4]
+        self._heard: list[str] = []
+        self._address = {"eth1": _GATEWAY, "eth0": "203.0.113.2"}[interface]
+        self._own = {"eth1": MACHINE, "eth0": ROUTER}[interface]
+
+    def send(self, sent: bytes) -> None:
+        """Send a packet to the gateway."""
+        self.link.send(self._gateway + _MAC + struct.pack("!H", _ETH_P_IP) + sent)
+
+    def settle(self) -> None:
+        """Wait for the answer to a question that the gateway gets after all that it has been sent."""
+        ends = _MAC + socket.inet_aton(self._own) + bytes(6) + socket.inet_aton(self._address)
+        question = struct.pack("!HHBBH", 1, _ETH_P_IP, 6, 4, 1) + ends
+        self.link.send(b"\xff" * 6 + _MAC + struct.pack("!H", _ETH_P_ARP) + question)
+        while self._hear() != (_ETH_P_ARP, 2):
+            pass
+
+    def sources(self) -> list[str]:
+        """Who sent the packets that have come here since this was asked last."""
+        self.link.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                frame, (_, _, kind, _, _) = self._wan.recvfrom(65536)
-                if kind != socket.PACKET_OUTGOING:
-                    found.append(socket.inet_ntoa(frame[26:30]))
+                self._hear()
+        self.link.settimeout(PATIENCE)
+        found, self._heard = self._heard, []
         return found
 
+    def _hear(self) -> tuple[int, int]:
+        """The next frame's type, and of ARP what it does."""
+        frame, (_, kind, way, _, _) = self.link.recvfrom(65536)
+        if way == socket.PACKET_OUTGOING:
+            return 0, 0
+        if kind == _ETH_P_IP:
+            self._heard.append(socket.inet_ntoa(frame[26:30]))
+        return kind, frame[21]
 
-def packet(protocol: int, source: str, to: str, port: int, ttl: int, octets: int) -> bytes:
-    """A SYN to port 443, a datagram to 53, or a ping, with so many octets behind; may not be fragmented."""
+
+def packet(
+    protocol: int,
+    source: str,
+    to: str,
+    port: int,
+    ttl: int = 64,
+    octets: int = 0,
+    *,
+    back: bool = False,
+) -> bytes:
+    """A SYN to port 443, a datagram to 53, or a ping, with so many octets behind, or the answer; may not be fragmented."""
     ends = socket.inet_aton(source) + socket.inet_aton(to)
+    tcp, udp = ((443, port), (53, port)) if back else ((port, 443), (port, 53))
+    flags, echo = (0x12, 0) if back else (0x02, 8)
     body = {
-        ICMP: struct.pack("!BBHHH", 8, 0, 0, port, 1),
-        TCP: struct.pack("!HHIIBBHHH", port, 443, 1, 0, 5 << 4, 2, 64000, 0, 0),
-        UDP: struct.pack("!HHHH", port, 53, 8 + octets, 0),
+        ICMP: struct.pack("!BBHHH", echo, 0, 0, port, 1),
+        TCP: struct.pack("!HHIIBBHHH", *tcp, 1, int(back) * 2, 5 << 4, flags, 64000, 0, 0),
+        UDP: struct.pack("!HHHH", *udp, 8 + octets, 0),
     }[protocol] + bytes(octets)
     pseudo = b"" if protocol == ICMP else ends + struct.pack("!HH", protocol, len(body))
     at = {ICMP: 2, TCP: 16, UDP: 6}[protocol]

@@ -10,12 +10,14 @@ import pytest
 from appliance import netlink
 from appliance.config.model import Config, Interfaces
 from appliance.drivers import sysctl
+from appliance.filters import legacy_kernel
 from appliance.planning.plan import plan
 from appliance.planning.wanted import Plan, Site, Versions
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 
 from .kernel_stand_ins import OpenDoors, Policies, opened, refused
+from .nft_stand_in import Nftables
 from .program_stand_ins import KEEPALIVED, NFT, installed
 from .rtnetlink_stand_in import Machine, machine
 
@@ -37,6 +39,7 @@ class Gateway:
     policies: Policies
     sockets: OpenDoors
     nft: Path
+    tables: Nftables
 
     @property
     def table(self) -> Path:
@@ -84,11 +87,15 @@ def gateway(monkeypatch: pytest.MonkeyPatch, directory: Path, wanted: Plan) -> G
         kernel.add_link(name, up=True, mac=f"02:00:00:00:00:{number:02x}")
         kernel.add_address(name, address)
     sockets.lead(socket.AF_NETLINK, socket.SOCK_RAW, netlink.XFRM, to=policies.door)
+    tables = Nftables()
+    sockets.lead(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETFILTER, to=tables.door)
+    monkeypatch.setattr(legacy_kernel, "TABLE_NAMES", directory / "ip_tables_names")
     # What has no stand-in stays shut: whoever runs the tests as root has a machine to lose.
     for family in (socket.AF_NETLINK, socket.AF_PACKET):
         sockets.lead(family, to=refused(errno.EPERM))
     installed(monkeypatch, directory, "keepalived", KEEPALIVED)
-    return Gateway(kernel, policies, sockets, installed(monkeypatch, directory, "nft", NFT))
+    nft = installed(monkeypatch, directory, "nft", NFT)
+    return Gateway(kernel, policies, sockets, nft, tables)
 
 
 def add_settings(wanted: Plan) -> None:

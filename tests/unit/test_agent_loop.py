@@ -140,7 +140,7 @@ def test_the_peers_word_makes_it_look_without_waiting_for_the_next_tick(node: Li
 def test_what_the_rules_have_dropped_is_told(node: Living) -> None:
     rule = {"chain": "input", "comment": "everything else"}
     counter = {"counter": {"packets": 3, "bytes": 180}}
-    listing = {"nftables": [{"rule": {**rule, "expr": [counter]}}]}
+    listing = {"nftables": [{"rule": {**rule, "expr": [counter, {"drop": None}]}}]}
     node.machine.nft.with_suffix(".json").write_text(json.dumps(listing))
     node.live((3.0, term))
     assert node.told().dropped == (Dropped("input", "everything else", 3, 180),)

@@ -7,6 +7,7 @@ from pathlib import Path
 from appliance.agent import guard, loop, takeover
 from appliance.commands import switchover
 from appliance.conntrack import table
+from appliance.filters import leaving
 from appliance.pair import (
     beat,
     canaries,
@@ -92,6 +93,13 @@ def test_a_standby_hears_several_frames_before_it_complains() -> None:
     assert mac_frames.MAC_PATIENCE >= 4 * virtual_macs.REFRESH
     assert voice.KEEP <= beat.BEAT_SILENCE
     assert voice.CALL < beat.BEAT_INTERVAL
+
+
+def test_a_flow_that_asks_again_is_met_by_several_looks() -> None:
+    assert 2 * loop.TICK <= leaving.STALL_SECONDS < leaving.CHOSEN_SECONDS
+    assert leaving.NONE_SETS_OUT < leaving.NO_NEWS <= readiness.FLAP_MEMORY / 3, (
+        "a node that is believed too soon is one of a series, and waits"
+    )
 
 
 def test_the_longest_hold_forgets_no_series() -> None:

@@ -18,6 +18,7 @@ from appliance.control.words import ApplyAnswer, ApplyRequest
 from appliance.drivers import sysctl
 from appliance.rtnetlink import RouteEntry
 from appliance.run_dir import RunDir
+from appliance.status import node_status, status_file
 from appliance.vrrp import Role
 from tests.waiting import PATIENCE
 
@@ -26,6 +27,7 @@ from .command_line import Vgw, command_line
 from .host_stand_in import Host, host
 from .machine_stand_in import gateway, planned
 from .node_doors import GOLDEN, config
+from .snapshots import SNAPSHOT
 from .supervisord_stand_in import supervisord
 
 PEERS_MAC, STRANGERS_MAC = "02:00:00:00:01:03", "aa:bb:cc:dd:ee:ff"
@@ -82,6 +84,36 @@ def test_check_names_a_route_of_others_that_takes_the_traffic(vgw: Vgw, here: Ho
     code, out, err = vgw("check")
     assert (code, out) == (17, "")
     assert "the route 128.0.0.0/1 of table main (protocol static) comes before ours" in err
+
+
+def test_check_names_each_filter_of_others_that_drops_what_has_to_pass(
+    vgw: Vgw, here: Host
+) -> None:
+    here.machine.tables.load("ufw")
+    code, _, err = vgw("check")
+    assert (code, "ufw drops what comes from inside" in err) == (3, True), (
+        "also before the first apply"
+    )
+    vgw("apply")
+    code, out, err = vgw("check")
+    first, second = err.splitlines()
+    assert (code, out) == (17, "")
+    assert first.startswith("vgw: ufw drops what comes from inside (TCP, UDP)")
+    assert second.startswith("     ufw drops the peer's VRRP adverts")
+
+
+def test_check_says_what_a_running_agent_has_seen_and_no_old_news(
+    vgw: Vgw, run_dir: RunDir
+) -> None:
+    vgw("apply")
+    now = status_file.moment()
+    seen = SNAPSHOT._replace(in_the_way=("nothing leaves",), boot=now.boot, written_s=now.monotonic)
+    for snapshot, answer in (
+        (seen, (17, "", "vgw: nothing leaves\n")),
+        (seen._replace(written_s=now.monotonic - 60), (0, "nothing to do\n", "")),
+    ):
+        system.replace(run_dir.status, node_status.to_json(snapshot))
+        assert vgw("check") == answer
 
 
 def test_teardown_leaves_nothing_of_ours(vgw: Vgw, here: Host, run_dir: RunDir) -> None:

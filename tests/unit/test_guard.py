@@ -6,7 +6,7 @@ from appliance import CommandFailed
 from appliance.agent.guard import COUNT_SECONDS, NO_RULES_SECONDS, Guard
 from appliance.bulkhead import Bulkheads
 from appliance.drivers.firewall import Firewall
-from appliance.planning.ruleset import Count, Ruleset
+from appliance.planning.ruleset import Count, FirstPackets, Ruleset
 from appliance.planning.wanted import Change
 
 
@@ -15,6 +15,7 @@ class Paper:
 
     programs: Sequence[str] = ()
     notices: Sequence[tuple[int, int]] = ()
+    tables: frozenset[tuple[str, str]] = frozenset()
 
     def __init__(self) -> None:
         self.there: bool | None = True  # None: it does not tell
@@ -42,6 +43,9 @@ class Paper:
         if self.there is None:
             raise CommandFailed("it does not tell")
         return self.there
+
+    def first_packets(self) -> FirstPackets | None:
+        return None
 
     def counters(self) -> tuple[Count, ...]:
         self.readings += 1

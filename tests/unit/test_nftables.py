@@ -114,7 +114,7 @@ def test_the_counters_are_those_that_nft_lists(nft: Path, table: Nftables) -> No
     rule = {
         "chain": "input",
         "comment": "the rest",
-        "expr": [{"counter": {"packets": 2, "bytes": 99}}],
+        "expr": [{"counter": {"packets": 2, "bytes": 99}}, {"drop": None}],
     }
     nft.with_suffix(".json").write_text(
         json.dumps({"nftables": [{"metainfo": {}}, {"rule": rule}]})

@@ -1,0 +1,104 @@
+"""What others' filters do to a node: told by name, the VGW is let go where a peer can have it, and all is well when they are gone."""
+
+import errno
+import socket
+from pathlib import Path
+
+import pytest
+
+from appliance import netlink
+from appliance.vrrp import Role
+
+from .agent_stand_in import Living
+from .kernel_stand_ins import refused
+from .test_agent_look import peer_says
+
+DOCKER = "Docker drops what comes from inside"
+NOTHING_LEAVES = "what comes from inside is let in, and does not leave"
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Living:
+    return Living(monkeypatch, tmp_path)
+
+
+def test_a_standby_beside_a_filter_that_drops_all_is_not_ready_and_says_why(node: Living) -> None:
+    node.stand_by()
+    node.machine.tables.load("docker")
+    told = node.look()
+    (problem,) = told.problems
+    assert problem.startswith(DOCKER)
+    assert told.in_the_way == (problem,)
+    told = node.look()
+    assert (told.role, told.ready, told.pair.reason) == (Role.FAULT, False, problem)
+    node.machine.tables.unload()
+    node.look()
+    assert (node.look().role, node.told().problems, node.told().in_the_way) == (Role.BACKUP, (), ())
+
+
+def test_a_master_lets_go_only_where_a_peer_can_serve(node: Living) -> None:
+    node.stand_by()
+    node.hold_vgw()
+    node.machine.tables.load("docker")
+    for _ in range(3):
+        node.look()
+    told = node.told()
+    assert told.problems and told.role is Role.MASTER and told.ready, "nobody else would serve"
+    peer_says(node, "BACKUP")
+    assert not node.look().ready
+
+
+def test_what_keeps_the_pair_from_speaking_is_told_and_moves_nothing(node: Living) -> None:
+    node.stand_by()
+    node.machine.tables.load("ufw-mended")
+    told = node.look()
+    (problem,) = told.problems
+    assert "ufw drops the peer's VRRP adverts" in problem
+    assert (node.look().role, node.told().ready) == (Role.BACKUP, True)
+
+
+def test_flows_that_set_out_and_do_not_leave_are_told_until_one_leaves(node: Living) -> None:
+    node.stand_by()
+    node.hold_vgw()
+    tables = node.machine.tables
+    tables.count()
+    node.look()
+    for flows in (1, 2, 3):
+        tables.count(flows)
+        node.look()
+    told = node.told()
+    (problem,) = told.problems
+    assert problem.startswith(NOTHING_LEAVES)
+    assert told.in_the_way == (problem,)
+    tables.count(4, 1)
+    assert node.look().problems == ()
+
+
+def test_what_a_filter_explains_is_told_once(node: Living) -> None:
+    node.stand_by()
+    node.hold_vgw()
+    tables = node.machine.tables
+    tables.load("docker")
+    for flows in range(6):
+        tables.count(flows)
+        node.look()
+    assert [one.partition(" (")[0] for one in node.told().problems] == [
+        f"{DOCKER} and the answers to what came from inside"
+    ]
+
+
+def test_a_kernel_that_does_not_tell_of_filters_is_a_problem_and_no_verdict(node: Living) -> None:
+    node.stand_by()
+    node.machine.tables.load("docker")
+    node.look()
+    door = node.machine.tables.door
+    node.machine.sockets.lead(
+        socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETFILTER, to=refused(errno.EPERM)
+    )
+    told = node.look()
+    assert "the look at others' filters failed" in " ".join(told.problems)
+    assert "the kernel did not tell our counters" in " ".join(told.problems)
+    assert told.in_the_way[0].startswith(DOCKER), "what was said before stands"
+    node.machine.sockets.lead(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETFILTER, to=door)
+    node.machine.tables.unload()
+    assert node.look().problems == ()
