@@ -142,11 +142,17 @@ def rules(family: int, table: str, chain: str) -> tuple[RuleProgram, ...]:
     """The rules of a chain in their order; none where there is no such chain."""
     wanted = netlink.attribute(_RULE_TABLE, _named(table))
     wanted += netlink.attribute(_RULE_CHAIN, _named(chain))
-    return tuple(_rule(body) for body in _list(_NFT_GET_RULE, family, wanted))
+    bodies = _list(_NFT_GET_RULE, family, wanted)
+    found = (netlink.attributes(body, _GENMSG.size) for body in bodies)
+    # An older kernel tells those of all chains.
+    return tuple(
+        _rule(told)
+        for told in found
+        if (told[_RULE_TABLE], told[_RULE_CHAIN]) == (_named(table), _named(chain))
+    )
 
 
-def _rule(body: bytes) -> RuleProgram:
-    told = netlink.attributes(body, _GENMSG.size)
+def _rule(told: dict[int, bytes]) -> RuleProgram:
     steps = map(netlink.attributes, netlink.listed(told.get(_RULE_EXPRESSIONS, b"")))
     return RuleProgram(
         tuple(

@@ -89,6 +89,7 @@ PURE = (
     "appliance.run_dir",
     "appliance.agent.networks",
     "appliance.agent.roles",
+    "appliance.agent.room",
     "appliance.agent.upkeep",
     "appliance.commands.plan_text",
     "appliance.filters.crossings",

@@ -1,6 +1,7 @@
 """The ruleset as the agent watches it: whether it is in force, since when it is not, and what it dropped."""
 
 from appliance.agent.others import Others
+from appliance.agent.room import Room
 from appliance.bulkhead import Bulkheads
 from appliance.drivers.firewall import Firewall
 from appliance.planning.ruleset import Count
@@ -22,6 +23,7 @@ class Guard:
         self.firewall, self.bulkheads = firewall, bulkheads
         self.others = Others(firewall, bulkheads)
         self.counts: tuple[Count, ...] = ()
+        self.room = Room()
         self._missing_since: float | None = None
         self._blind_since: float | None = None
         self._mute_since: float | None = None

@@ -49,8 +49,10 @@ def look(agent: Agent, cause: str, began: float) -> None:
     agent.pair.settle(now, electable=takes_part, generation=generation, stolen=others.unfit)
     with step("the look at keepalived"):
         agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
-    two = agent.pair.two_holders(now)
-    lasting = [stands.lost, stands.missing, *others.in_the_way, agent.keepalived.problem, two]
+    with step("the count of flows without room"):
+        agent.guard.room = agent.guard.room.after(agent.doors.pair.table.dropped(), now)
+    two, full = agent.pair.two_holders(now), agent.guard.room.problem(now)
+    lasting = [stands.lost, stands.missing, *others.in_the_way, agent.keepalived.problem, two, full]
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)

@@ -71,16 +71,25 @@ def limit() -> int:
 
 def refused() -> int | None:
     """How many new flows found no free port or entry, of all processors together; None where unknown."""
+    return _counted("insert_failed")
+
+
+def dropped() -> int | None:
+    """How many packets of new flows were dropped for want of room, of all processors; None where unknown."""
+    return _counted("drop")
+
+
+def _counted(what: str) -> int | None:
     try:
-        return insert_failed(_STATISTICS.read_text(encoding="ascii"))
+        return total(what, _STATISTICS.read_text(encoding="ascii"))
     except OSError:
         return None
 
 
-def insert_failed(text: str) -> int:
+def total(what: str, text: str) -> int:
     """The sum in /proc/net/stat/nf_conntrack: a line of names, then one of hexadecimal counts a CPU."""
     names, *counts = map(str.split, text.splitlines())
-    place = names.index("insert_failed")
+    place = names.index(what)
     return sum(int(one[place], 16) for one in counts)
 
 

@@ -95,6 +95,9 @@ class Table(Protocol):
     def refused(self) -> int | None:
         """How many new flows found no room or no free port; None where that is not known."""
 
+    def dropped(self) -> int | None:
+        """How many packets of new flows were dropped for want of room; None where that is not known."""
+
     def planted(self, number: int) -> bool:
         """Whether the canary of this number is there."""
 

@@ -69,7 +69,8 @@ class Nftables:
             (witness.SETTING_OUT, set_out, pings),
             (witness.LEAVING, left, pings_left),
         ):
-            rules = [_counting(witness.PINGS, echoes), _counting(witness.FLOWS, flows)]
+            told = ((witness.PINGS, echoes), (witness.FLOWS, flows))
+            rules = [_counting(chain, kind, packets) for kind, packets in told]
             self.tape[f"rules {nfnetlink.INET} vgw {chain}"] = [one.hex() for one in rules]
 
     def door(self) -> Door:
@@ -96,13 +97,15 @@ class Nftables:
         yield ending(0, netlink.DONE if dumps else netlink.ERROR)
 
 
-def _counting(comment: str, packets: int) -> bytes:
+def _counting(chain: str, comment: str, packets: int) -> bytes:
     """A rule of ours that counts, as the kernel tells it."""
     counter = netlink.attribute(2, struct.pack("!Q", packets))
     step = netlink.attribute(1, b"counter\0") + netlink.attribute(2, counter)
     words = comment.encode() + b"\0"
     return (
         nfnetlink._GENMSG.pack(nfnetlink.INET, 0, 0)
+        + netlink.attribute(nfnetlink._RULE_TABLE, b"vgw\0")
+        + netlink.attribute(nfnetlink._RULE_CHAIN, chain.encode() + b"\0")
         + netlink.attribute(nfnetlink._RULE_EXPRESSIONS, netlink.attribute(1, step))
         + netlink.attribute(nfnetlink._RULE_USERDATA, bytes((0, len(words))) + words)
     )

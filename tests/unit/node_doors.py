@@ -128,6 +128,7 @@ class Table:
     entries: int = 100
     canaries: set[int] = field(default_factory=set)
     refuses: str = ""
+    drops: int = 0
 
     def count(self) -> int:
         return self.entries
@@ -137,6 +138,9 @@ class Table:
 
     def refused(self) -> int | None:
         return 0
+
+    def dropped(self) -> int | None:
+        return self.drops
 
     def planted(self, number: int) -> bool:
         self._refuse()

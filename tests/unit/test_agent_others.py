@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance import netlink
+from appliance.agent import room
 from appliance.vrrp import Role
 
 from .agent_stand_in import Living
@@ -102,3 +103,12 @@ def test_a_kernel_that_does_not_tell_of_filters_is_a_problem_and_no_verdict(node
     node.machine.sockets.lead(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETFILTER, to=door)
     node.machine.tables.unload()
     assert node.look().problems == ()
+
+
+def test_flows_that_find_no_room_in_the_table_are_told_while_it_is_full(node: Living) -> None:
+    node.stand_by()
+    node.node.table.drops = 7
+    assert node.look().problems == (room.PROBLEM,)
+    for _ in range(int(room.FULL_SECONDS) - 1):
+        assert node.look().problems == (room.PROBLEM,)
+    assert (node.look().problems, node.told().ready) == ((), True)

@@ -221,8 +221,9 @@ def test_how_full_the_table_is_comes_from_the_kernels_files(
     monkeypatch.setattr(table, "_STATISTICS", tmp_path / "statistics")
     with pytest.raises(MissingKernelFeature, match=r"nf_conntrack_count cannot be read: No such"):
         table.count()
-    assert table.refused() is None
+    assert table.refused() is table.dropped() is None
     (tmp_path / "nf_conntrack_count").write_text("12\n")
     (tmp_path / "nf_conntrack_max").write_text("262144\n")
-    (tmp_path / "statistics").write_text("entries insert_failed\n0000000c 0000000a\n")
-    assert (table.count(), table.limit(), table.refused()) == (12, 262_144, 10)
+    (tmp_path / "statistics").write_text("entries insert_failed drop\n0000000c 0000000a 2\n")
+    assert (table.count(), table.limit()) == (12, 262_144)
+    assert (table.refused(), table.dropped()) == (10, 2)

@@ -192,7 +192,7 @@ def test_each_entry_is_of_one_kind_at_most() -> None:
 def test_refused_flows_are_counted_over_all_processors() -> None:
     text = (
         "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop\n"
-        "00000bb8 00000001 00 00 00000002 00 00 00 00 0000fbff 00\n"
-        "00000bb8 00000000 00 00 00000000 00 00 00 00 00000001 00\n"
+        "00000bb8 00000001 00 00 00000002 00 00 00 00 0000fbff 03\n"
+        "00000bb8 00000000 00 00 00000000 00 00 00 00 00000001 02\n"
     )
-    assert table.insert_failed(text) == 0xFC00
+    assert (table.total("insert_failed", text), table.total("drop", text)) == (0xFC00, 5)

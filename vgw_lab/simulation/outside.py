@@ -167,6 +167,10 @@ class TableDoor:
         """None."""
         return 0
 
+    def dropped(self) -> int | None:
+        """None."""
+        return 0
+
     def planted(self, number: int) -> bool:
         """Whether the canary of this number is there."""
         return self.table().canaries.get(number, -1.0) > self.timeline.now
