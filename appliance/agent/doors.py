@@ -51,7 +51,8 @@ class AgentDoors:
     """All doors of an agent, with those of its side of the pair.
 
     `sources` opens what is waited for, given the run directory and the firewall's notices; `pause` waits where that fails;
-    `vrrp_sockets` counts those of a process, None where that cannot be told.
+    `vrrp_sockets` counts those of a process, None where that cannot be told. `run_before_others` gives a process a realtime
+    priority, and tells whether it has it.
     """
 
     pair: Doors = field(default_factory=Doors)
@@ -61,4 +62,5 @@ class AgentDoors:
     forwarded: Callable[[], int] = forwarded
     vrrp_sockets: Callable[[int], int | None] = adverts.sockets
     kill: Callable[[Program], None] = programs.kill
+    run_before_others: Callable[[int, int], bool] = programs.run_before_others
     ends: Callable[[], FlowEndDoor] = FlowEnd

@@ -39,6 +39,8 @@ class Keepalived:
         self.links: Mapping[str, Link] = {}
         self.state = election.Election()
         self.problem = ""
+        # Whether its VRRP process has the realtime priority that the file asks for.
+        self.preferred = True
 
     def has_read(self) -> None:
         """Take note that it has just read a new file, and knows the interfaces that were made anew for it."""
@@ -49,7 +51,10 @@ class Keepalived:
     ) -> None:
         """Judge what is known now, and have keepalived do what it needs."""
         running = program if program and program.state == "RUNNING" else None
-        sockets = self.doors.vrrp_sockets(programs.vrrp_process(pair.run_dir))
+        process = programs.vrrp_process(pair.run_dir)
+        sockets = self.doors.vrrp_sockets(process)
+        if running and process:
+            self._prefer(process, config.vgw.realtime_priority)
         sight = _sight(pair, config, site, self.links, running, sockets)
         judged = election.judge(self.state, sight, now)
         self.state, self.problem = judged.state, judged.problem
@@ -59,6 +64,16 @@ class Keepalived:
             programs.signal(pair.run_dir, "keepalived", "HUP")
         if judged.order is KeepalivedOrder.RESTART and running:
             self.doors.kill(running)
+
+    def _prefer(self, process: int, priority: int) -> None:
+        """Have the VRRP process run before others, where the file asks for that and this process may.
+
+        keepalived's own word for it sets a limit too, which it makes 0 when it reads its file again (2.2.7, without
+        CAP_SYS_RESOURCE), and the kernel then kills it.
+        """
+        before, self.preferred = self.preferred, self.doors.run_before_others(process, priority)
+        if before and priority and not self.preferred:
+            log.info("keepalived runs as any process: its realtime priority needs CAP_SYS_NICE")
 
 
 def _sight(

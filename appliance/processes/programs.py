@@ -8,6 +8,7 @@ import socket
 import xmlrpc.client
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from appliance import ApplianceError, CommandFailed, system
@@ -107,6 +108,23 @@ def kill(program: Program) -> None:
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(program.pid, signals.SIGKILL)
+
+
+def run_before_others(process: int, priority: int) -> bool:
+    """Give keepalived's process this realtime priority (SCHED_RR), or with 0 none; whether it has it now.
+
+    False where this needs CAP_SYS_NICE in vain, and where that process is not keepalived's (sched_setscheduler(2)).
+    """
+    if (system.read(Path(f"/proc/{process}/comm")) or "").strip() != "keepalived":
+        return False
+    policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK if priority else os.SCHED_OTHER
+    try:
+        before = os.sched_getscheduler(process), os.sched_getparam(process).sched_priority
+        if before != (policy, priority):
+            os.sched_setscheduler(process, policy, os.sched_param(priority))
+    except OSError:
+        return False
+    return True
 
 
 def vrrp_process(run_dir: RunDir) -> int:

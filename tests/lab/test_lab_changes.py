@@ -128,6 +128,7 @@ def test_the_same_two_files_over_and_over_cost_no_flow_no_probe_and_no_repair(
 ) -> None:
     rounds = 2 * repetitions
     before = {node: told(lab, node)["role_changes"] for node in NODES}
+    processes = [must(lab, node, "cat", "/run/vgw/vrrp.pid") for node in NODES]
     with (
         replacements(lab, "master") as on_master,
         replacements(lab, "backup") as on_backup,
@@ -146,6 +147,7 @@ def test_the_same_two_files_over_and_over_cost_no_flow_no_probe_and_no_repair(
         fared = probe()
         counts = [on_master(), on_backup()]
     assert counts == [rounds, rounds], "one replacement a change"
+    assert [must(lab, node, "cat", "/run/vgw/vrrp.pid") for node in NODES] == processes
     for node in NODES:
         now = told(lab, node)
         assert (now["repairs"], now["role_changes"]) == (0, before[node]), now["repaired"]

@@ -141,6 +141,8 @@ class Living:
         self.packets, self.sockets = 0, 1
         self.traffic = True
         self.ends = FlowEnds()
+        self.preferred: list[tuple[int, int]] = []
+        self.may_prefer = True
         self.killed: list[Program] = []
         self.agent = self.begin()
 
@@ -154,8 +156,14 @@ class Living:
             forwarded=self.forwarded,
             vrrp_sockets=lambda _: self.sockets,
             kill=self.killed.append,
+            run_before_others=self.prefer,
             ends=lambda: self.ends,
         )
+
+    def prefer(self, process: int, priority: int) -> bool:
+        """Give a process a realtime priority, where this node may."""
+        self.preferred.append((process, priority))
+        return self.may_prefer
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and what happens meanwhile happen."""

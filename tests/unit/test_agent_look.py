@@ -363,3 +363,20 @@ def test_a_keepalived_of_a_master_is_never_started_anew(node: Living) -> None:
         for _ in range(int(STUBBORN) * 3):
             node.look()
     assert node.killed == []
+
+
+def test_keepalived_is_given_the_priority_that_the_file_asks_for_and_told_of_once_where_it_cannot(
+    node: Living, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    refused = "keepalived runs as any process: its realtime priority needs CAP_SYS_NICE"
+    with supervisord(node.run_dir, keepalived=11):
+        node.look()
+        assert node.preferred == [], "there is no VRRP process yet"
+        node.run_dir.vrrp_pid.write_text("12\n")
+        node.stand_by()
+        assert set(node.preferred) == {(12, 20)}
+        node.may_prefer = False
+        for _ in range(3):
+            node.look()
+    assert caplog.messages.count(refused) == 1

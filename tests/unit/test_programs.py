@@ -1,6 +1,7 @@
 """supervisord is asked by its own interface; notes and versions are read where programs leave them."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from appliance.processes import notes, programs
 from appliance.processes.programs import Program
 from appliance.processes.versions import installed_versions
 from appliance.run_dir import RunDir
+from tests.waiting import eventually
 
 from .kernel_stand_ins import opened
 from .supervisord_stand_in import supervisord
@@ -65,6 +67,35 @@ def test_keepalived_is_stopped_for_a_while_and_started_whatever_happens(run_dir:
     assert not run_dir.keepalived_away.exists()
     with programs.keepalived_stopped(run_dir):
         pass  # without a supervisord there is nothing to stop
+
+
+def test_a_priority_is_for_keepalived_alone_and_one_that_is_refused_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "keepalived"
+    program.symlink_to(shutil.which("sleep") or "sleep")
+    given: list[tuple[int, int, int]] = []
+
+    def set_scheduler(process: int, policy: int, param: os.sched_param) -> None:
+        given.append((process, policy, param.sched_priority))
+        if len(given) > 1:
+            raise PermissionError
+
+    monkeypatch.setattr("os.sched_setscheduler", set_scheduler)
+    with (
+        subprocess.Popen([program, "60"]) as keepalived,
+        subprocess.Popen(["sleep", "60"]) as other,
+    ):
+        comm = Path(f"/proc/{keepalived.pid}/comm")
+        assert eventually(lambda: comm.read_text() == "keepalived\n")
+        assert programs.run_before_others(keepalived.pid, 0), "it has none"
+        assert programs.run_before_others(keepalived.pid, 20)
+        assert not programs.run_before_others(keepalived.pid, 20), "this process may not"
+        assert not programs.run_before_others(other.pid, 20)
+        keepalived.kill()
+        other.kill()
+    assert not programs.run_before_others(keepalived.pid, 20)
+    assert given == 2 * [(keepalived.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, 20)]
 
 
 def test_a_node_that_is_brought_down_is_told_the_reason(run_dir: RunDir) -> None:
