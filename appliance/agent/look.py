@@ -18,6 +18,7 @@ from appliance.drivers.routes import Link
 from appliance.filters.crossings import Subject
 from appliance.processes import notes, programs
 from appliance.status.ledger import Event
+from appliance.vrrp import Role
 
 _NEW_ROUTES = "the routes of a new role"
 
@@ -134,7 +135,7 @@ def _others(agent: Agent, stands: Footing, report: converge.Report) -> Others:
     what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
     if stands.carries and not (stands.lost or report.changes or report.problems):
         others.ask_the_way(what, agent.keepalived.links)
-    others.look(what, agent.now())
+    others.look(what, agent.now(), leads=agent.state.role is Role.MASTER)
     return others
 
 

@@ -47,12 +47,17 @@ class Others:
         with self.bulkheads.step("the question for the way of packets from inside"):
             self.stolen = probes.obstacle(what.config, what.interfaces, what.names, links)
 
-    def look(self, what: Subject, now: float) -> None:
-        """Look at the filters, and at what has left since the last look."""
+    def look(self, what: Subject, now: float, *, leads: bool) -> None:
+        """Look at the filters, and at what has left since the last look.
+
+        Only who leads is asked to let anything leave: to a standby come flows of machines that have not heard of
+        the new MASTER yet, and none of its own will be dropped for that.
+        """
         version = self._found.version
         with self.bulkheads.step("the look at others' filters"):
             self._found = self._filters.look(what)
         with self.bulkheads.step("the count of flows that leave"):
             changed = version != self._found.version
-            counted = self.firewall.first_packets()
+            read = self.firewall.first_packets()
+            counted = read if leads else None
             self._leaving = leaving.judge(self._leaving, counted, now, changed=changed)
