@@ -186,7 +186,7 @@ def test_what_the_two_nodes_must_agree_on_changes_node_by_node_without_an_outage
     with probed(lab) as probe:
         for node in order:
             taken_up(lab, node, text)
-            assert not told(lab, node)["problems"]
+            assert eventually(lambda node=node: not told(lab, node)["problems"])  # type: ignore[misc]
         assert eventually(lambda: in_force(lab) and at_rest(lab), AT_REST), events(lab, "master")
         fared = probe()
     for node in NODES:
