@@ -41,11 +41,14 @@ class Memory:
     behind: str = ""
     # Seconds for which no flow has passed between the two conntrackds.
     waited: float = 0.0
-    # This node and its peer both say that they are MASTER.
-    contested: bool = False
-    # How that came, where one took over beside the other; and how often it was for nothing.
+    # How it came that this node and its peer both say that they are MASTER; and how often a takeover was for nothing.
     contest: Contest | None = None
     false_takeovers: int = 0
+
+    @property
+    def contested(self) -> bool:
+        """Whether this node and its peer both say that they are MASTER."""
+        return self.contest is not None
 
     def news(self) -> tuple[bool, ...]:
         """What the agent must look at the world for when it changes."""
@@ -98,7 +101,6 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
         degraded=degraded.why(facts, progress, state.late),
         behind=degraded.behind(facts, progress),
         waited=progress.waited,
-        contested=facts.role is Role.MASTER and _is_master(facts.peer),
         contest=contest,
         false_takeovers=memory.false_takeovers + bool(false),
     )
