@@ -1,6 +1,7 @@
 """The flows that a new file no longer allows: they end once its rules are in force, are counted, and told."""
 
 import logging
+from collections.abc import Callable
 
 from appliance import ApplianceError
 from appliance.agent.agent import Agent
@@ -22,11 +23,7 @@ def begin(agent: Agent, former: Config, changes: tuple[str, ...]) -> None:
     if before == now:
         _answer(agent, Ended({}))
         return
-    errors: list[ApplianceError] = []
-    with bulkhead("the end of flows", errors.append):
-        agent.requests.end.begin(before, now, agent.now())
-    if errors:
-        _answer(agent, Ended({}, str(errors[0])))
+    _ask(agent, lambda: agent.requests.end.begin(before, now, agent.now()))
 
 
 def is_due(agent: Agent) -> bool:
@@ -41,10 +38,15 @@ def hear(agent: Agent) -> None:
     """Take note of the end, where it has come."""
     if agent.requests.ending is None:
         return
+    _ask(agent, lambda: agent.requests.end.outcome(agent.now()))
+
+
+def _ask(agent: Agent, question: Callable[[], Ended | None]) -> None:
+    """Ask who ends flows; what came of it, or why nobody can tell, is answered."""
     errors: list[ApplianceError] = []
     ended: Ended | None = None
     with bulkhead("the end of flows", errors.append):
-        ended = agent.requests.end.outcome(agent.now())
+        ended = question()
     if errors:
         ended = Ended({}, str(errors[0]))
     if ended:
