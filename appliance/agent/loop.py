@@ -62,19 +62,11 @@ def _begin(path: Path, run_dir: RunDir, node: str | None, doors: AgentDoors) -> 
     agent = agents.begin(found, site, doors)
     if found.file_errors:
         log.error(_BESIDE_ERRORS, path, run_dir.accepted, "\n".join(found.file_errors))
-    elif _reads(path) != found.text:
+    elif accepted.written(path) != found.text:
         agent.requests.new.append(Unheard())
     with agent.bulkheads.step("keeping the file"):
         accepted.keep(run_dir, found)
     return agent
-
-
-def _reads(path: Path) -> str | None:
-    """The file as it is now; None where it cannot be read."""
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def run(agent: Agent) -> None:

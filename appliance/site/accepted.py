@@ -44,17 +44,25 @@ def at_start(path: Path, run_dir: RunDir, node: str | None = None) -> Accepted:
 
     The file may have changed since: then it is taken up as any change is, and the node is as it was until then.
     """
-    former = _former(run_dir, node)
     try:
         found = from_file(path, node)
     except ApplianceError as error:
-        if former is None:
+        if (former := _former(run_dir, node)) is None:
             raise NothingToGoBy(
                 f"{error}\n{run_dir.accepted}, where the last good one should lie, cannot be used "
                 "either; mend the file and start the node"
             ) from None
         return beside_error(former, error)
-    return former or found
+    same = written(run_dir.accepted) == found.text
+    return found if same else _former(run_dir, node) or found
+
+
+def written(path: Path) -> str | None:
+    """The text that lies there, as it was given; None where it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _former(run_dir: RunDir, node: str | None) -> Accepted | None:

@@ -68,6 +68,18 @@ def test_who_took_one_up_begins_by_it_whatever_became_of_the_file(
     assert "\n".join(found.file_errors) == errors
 
 
+def test_a_file_that_did_not_change_is_read_and_warned_of_once(
+    file: Path, run_dir: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(
+        GOOD.replace(b"profile: standard", b"advert_interval: 0.05, realtime_priority: 0")
+    )
+    accepted.keep(run_dir, accepted.from_file(file, "master"))
+    (warning,) = capsys.readouterr().err.splitlines()
+    accepted.at_start(file, run_dir, "master")
+    assert capsys.readouterr().err.splitlines() == [warning]
+
+
 @pytest.mark.parametrize("broken", BREAKS)
 def test_what_was_taken_up_and_cannot_be_used_any_more_is_no_help_and_no_harm(
     file: Path, run_dir: RunDir, broken: str
