@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from appliance import CommandFailed, system, vrrp
+from appliance import CommandFailed, system
 from appliance.bulkhead import Bulkheads
 from appliance.config import digests
 from appliance.config.model import Config
@@ -11,7 +11,7 @@ from appliance.pair.doors import Doors, Wires
 from appliance.pair.ears import Ears, Own
 from appliance.pair.facts import Facts
 from appliance.pair.sync_path import Tries
-from appliance.pair.terms import Terms, terms
+from appliance.pair.terms import Terms, patience, terms
 from appliance.pair.voice import Voice
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
@@ -105,13 +105,12 @@ class Pair:
 
         `since`: since when the peer has it too; None where it has not.
         """
-        vgw, priority = config.vgw, config.nodes[config.peer_of(self.node)].priority
         return turn.waits_for(
             self.own.role,
             self.ears.peer.beat,
             has_it=since is not None,
             waited=0.0 if since is None else now - since,
-            promise=vrrp.master_down_interval(vgw.vrrp_version, priority, vgw.advert_interval),
+            promise=patience(config, config.peer_of(self.node)),
         )
 
     def filenos(self) -> tuple[int, ...]:

@@ -56,6 +56,12 @@ class Terms:
     wires: WireTerms
 
 
+def patience(config: Config, node: str) -> float:
+    """Seconds without an advert until that node takes over."""
+    vgw, priority = config.vgw, config.nodes[node].priority
+    return vrrp.master_down_interval(vgw.vrrp_version, priority, vgw.advert_interval)
+
+
 def terms(config: Config, node: str) -> Terms:
     """The terms of this node."""
     vgw, peer = config.vgw, config.peer_of(node)
@@ -71,7 +77,7 @@ def terms(config: Config, node: str) -> Terms:
         failback=vgw.failback,
         hold=vgw.hold,
         advert_interval=vgw.advert_interval,
-        patience=vrrp.master_down_interval(vgw.vrrp_version, own.priority, vgw.advert_interval),
+        patience=patience(config, node),
         sync_port=config.sync.port,
         home=own.lan.ip,
         floating=(vgw.address.ip, config.wan.address.ip),
