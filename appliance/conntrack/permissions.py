@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 from appliance.addresses import Prefix
 from appliance.config.model import Config, ForwardRule
-from appliance.conntrack.ctnetlink import ICMP, TCP, UDP
 from appliance.conntrack.passing import Passing, PassRule, Redirection, Span, Translation
-
-_NUMBERS = {"icmp": ICMP, "tcp": TCP, "udp": UDP}
+from appliance.planning.ruleset import PROTOCOLS
 
 
 def of(config: Config) -> Passing:
@@ -16,7 +14,7 @@ def of(config: Config) -> Passing:
         outside=int(config.wan.address.ip),
         own=tuple(sorted(_own(config))),
         redirections=tuple(
-            Redirection(_NUMBERS[one.protocol], one.port, int(one.to), one.to_port)
+            Redirection(PROTOCOLS[one.protocol], one.port, int(one.to), one.to_port)
             for one in config.nat.destination
         ),
         translations=tuple(
@@ -45,6 +43,6 @@ def _rule(rule: ForwardRule) -> PassRule:
         accepts=rule.action == "accept",
         source=_span(rule.from_) if rule.from_ else None,
         destination=_span(rule.to) if rule.to else None,
-        protocol=_NUMBERS[rule.protocol] if rule.protocol else None,
+        protocol=PROTOCOLS[rule.protocol] if rule.protocol else None,
         ports=tuple(Span(*ports) for ports in rule.ports),
     )

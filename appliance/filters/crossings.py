@@ -21,10 +21,11 @@ from appliance.filters.packets import (
     packet,
 )
 from appliance.planning import virtual_macs
+from appliance.planning.ruleset import PROTOCOLS
 from appliance.planning.virtual_macs import Sides
 from appliance.planning.wanted import Names
 
-_NUMBERS = {"icmp": ICMP, "tcp": TCP, "udp": UDP}
+_LET_OUT = ("icmp", "tcp", "udp")  # what `forward` can name
 _LABELS = {ICMP: "ping", TCP: "TCP", UDP: "UDP"}
 # IPS_DST_NAT_DONE: the destination of a flow's first packet has been looked at where it is forwarded.
 _LOOKED_AT = 0x100
@@ -78,7 +79,7 @@ def crossings(what: Subject) -> tuple[Crossing, ...]:
 
 def let_out(config: Config) -> tuple[int, ...]:
     """The protocols of which the file lets something out."""
-    return tuple(number for name, number in _NUMBERS.items() if _lets_out(config, name))
+    return tuple(PROTOCOLS[name] for name in _LET_OUT if _lets_out(config, name))
 
 
 def _lets_out(config: Config, protocol: str) -> bool:
@@ -126,7 +127,7 @@ def _inside(config: Config) -> Prefix:
 def _opened(config: Config, sides: Sides, mark: int) -> Iterator[Crossing]:
     outside = Prefix(config.wan.address.ip)
     for rule in config.nat.destination:
-        number = _NUMBERS[rule.protocol]
+        number = PROTOCOLS[rule.protocol]
         asked = packet(number, destination=outside, port=rule.port).going(sides.wan[-1], None)
         led = packet(number, destination=Prefix(rule.to), port=rule.to_port)
         leaves = sides.lan[0]

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from appliance.addresses import Prefix
+from appliance.planning.ruleset import PROTOCOLS
 
 # Octets as they stand in a packet or a register; None: not known.
 Octets = tuple[int | None, ...]
 
-ICMP, TCP, UDP, VRRP = 1, 6, 17, 112
+ICMP, TCP, UDP, VRRP = (PROTOCOLS[name] for name in ("icmp", "tcp", "udp", "vrrp"))
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 # What connection tracking says of a packet (NF_CT_STATE_BIT); "invalid" also of one that it has yet to see.
 CT_INVALID, CT_ESTABLISHED, CT_NEW, CT_UNTRACKED = 1, 2, 8, 64

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from appliance import Unsupported
 from appliance.addresses import Family, Prefix
 from appliance.planning.ruleset import (
+    PROTOCOLS,
     Accept,
     Action,
     Admit,
@@ -37,8 +38,6 @@ _PLACE = {
     (ChainKind.WITNESS, Hook.PREROUTING): ("nat", "dstnat + 20"),
     (ChainKind.WITNESS, Hook.POSTROUTING): ("nat", "srcnat - 10"),
 }
-# By number, for nft looks names up in /etc/protocols, which a small machine may lack (IANA's list).
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
 # Of such a prefix nft loads three bytes; the kernel has a short way for one, two and four (nft_payload_fast_eval).
 _THREE_BYTES = 24
 # VRRP's first byte is version and type; 1, an advert, is the only type (RFC 3768, 5.3; RFC 9568, 5.2).
@@ -105,7 +104,7 @@ def _rule_problems(rule: Rule) -> Iterator[str]:
     if match.family not in _FAMILIES:
         yield f"nobody has said yet what family {match.family} is called"
     for protocol in filter(None, (match.protocol, match.protocol_not)):
-        if protocol not in _PROTOCOLS:
+        if protocol not in PROTOCOLS:
             yield f"the number of protocol {protocol} is not known"
     if match.ports and match.protocol not in _HAVE_PORTS:
         yield f"protocol {match.protocol or 'any'} has no ports"
@@ -158,9 +157,10 @@ def _protocol(match: Match) -> list[str]:
     if match.protocol and match.ports:
         words.append(f"{match.protocol} dport {_one_of([_span(p) for p in match.ports])}")
     elif match.protocol:
-        words.append(f"meta l4proto {_PROTOCOLS[match.protocol]}")
+        # By number, for nft looks names up in /etc/protocols, which a small machine may lack.
+        words.append(f"meta l4proto {PROTOCOLS[match.protocol]}")
     if match.protocol_not:
-        words.append(f"meta l4proto != {_PROTOCOLS[match.protocol_not]}")
+        words.append(f"meta l4proto != {PROTOCOLS[match.protocol_not]}")
     return words
 
 
@@ -237,7 +237,7 @@ def _action(action: Action, header: str) -> str:
             return f"{ports_bind}snat {header} to {to}" + (f":{_span(ports)}" if ports else "")
         case Dnat(table):
             rows = ", ".join(
-                f"{_PROTOCOLS[protocol]} . {port} : {to} . {to_port}"
+                f"{PROTOCOLS[protocol]} . {port} : {to} . {to_port}"
                 for protocol, port, to, to_port in table
             )
             return f"dnat {header} to meta l4proto . th dport map {{ {rows} }}"

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from appliance.addresses import Address, Family, Prefix
 
+# The protocols that a rule can name, by IANA's numbers.
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
+
 
 class Hook(StrEnum):
     """Where the kernel calls a chain: netfilter's five hooks."""
