@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 Address = IPv4Address
 AddressAndLength = IPv4Interface  # an address with the length of the prefix it lies in
 Prefix = IPv4Network
+DATAGRAM_HEADERS = 28  # bytes of a packet beside its UDP datagram (RFC 791, RFC 768)
 
 
 class Family(StrEnum):

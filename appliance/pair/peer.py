@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from appliance.addresses import DATAGRAM_HEADERS
 from appliance.pair import beat, readiness
 from appliance.pair.beat import Beat
-from appliance.pair.sync_path import HEADERS, Widest
+from appliance.pair.sync_path import Widest
 from appliance.vrrp import Role
 
 
@@ -42,7 +43,7 @@ class Peer:
         if found is None or found.node != self.name:
             return False
         self.beat, self.heard = found, now
-        self.widest.take(len(datagram) + HEADERS, now)
+        self.widest.take(len(datagram) + DATAGRAM_HEADERS, now)
         return True
 
     def fell_silent(self, now: float) -> bool:

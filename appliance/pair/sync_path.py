@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 STRETCH = 5.0  # seconds between two tries with long packets
 WINDOW = 6.0  # seconds; in each at least one try should come
-HEADERS = 28  # bytes of a packet beside its datagram (RFC 791, RFC 768)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 import contextlib
 import socket
 
-from appliance.addresses import Address
+from appliance.addresses import DATAGRAM_HEADERS, Address
 
 _IP_FREEBIND = 15  # linux/in.h; the socket module names none of these
 _IP_MTU_DISCOVER, _PMTUDISC_PROBE, _IP_MTU = 10, 3, 14
-_HEADERS = 28  # bytes of IPv4 and UDP (RFC 791, RFC 768)
 _LONGEST = 65_535
 # Usual lengths of a packet on links, tunnels and overlays, in bytes.
 _LENGTHS = (9000, 4000, 1500, 1492, 1480, 1460, 1450, 1420, 1400, 1350, 1280, 1000, 576)
@@ -47,7 +46,7 @@ class Heart:
             usual = self.socket.getsockopt(socket.SOL_IP, _IP_MTU_DISCOVER)
             self.socket.setsockopt(socket.SOL_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
             for length in (most, *(one for one in _LENGTHS if one < most)):
-                self.send(datagram.ljust(length - _HEADERS))
+                self.send(datagram.ljust(length - DATAGRAM_HEADERS))
             self.socket.setsockopt(socket.SOL_IP, _IP_MTU_DISCOVER, usual)
             return most
         return 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance import CommandFailed
-from appliance.addresses import Address
+from appliance.addresses import DATAGRAM_HEADERS, Address
 from appliance.bulkhead import Bulkheads
 from appliance.config import gateway_file
 from appliance.config.model import Config
@@ -14,7 +14,6 @@ from appliance.pair import beat
 from appliance.pair.beat import Beat
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.side import Pair
-from appliance.pair.sync_path import HEADERS
 from appliance.pair.terms import WireTerms
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
@@ -52,7 +51,7 @@ class Socket:
 
     def stretch(self, datagram: bytes) -> int:
         lengths = (one for one in (self.longest, 1400, 576) if len(datagram) < one <= self.carries)
-        self.outbox += [datagram.ljust(length - HEADERS) for length in lengths]
+        self.outbox += [datagram.ljust(length - DATAGRAM_HEADERS) for length in lengths]
         return self.longest
 
     def receive(self) -> list[bytes]:
