@@ -50,8 +50,8 @@ class Others:
     def look(self, what: Subject, now: float, *, leads: bool) -> None:
         """Look at the filters, and at what has left since the last look.
 
-        Only who leads is asked to let anything leave: to a standby come flows of machines that have not heard of
-        the new MASTER yet, and none of its own will be dropped for that.
+        What has left counts where this node `leads`: a standby is sent flows by machines that have not heard of the
+        new MASTER yet, and that these do not leave says nothing of filters.
         """
         version = self._found.version
         with self.bulkheads.step("the look at others' filters"):
