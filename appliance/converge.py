@@ -42,12 +42,12 @@ class Report:
         return not (self.changes or self.problems)
 
 
-def stages(plan: Plan, run_dir: RunDir) -> tuple[Stage, ...]:
-    """The stages in the order that fails closed.
+def stages(plan: Plan, run_dir: RunDir, rules: Firewall | None = None) -> tuple[Stage, ...]:
+    """The stages in the order that fails closed; `rules`: the firewall, where the caller has one that remembers.
 
     Rules come before forwarding and, where everything is taken away, forwarding goes first.
     """
-    names, rules = plan.names, firewall.of(plan.names, run_dir)
+    names, rules = plan.names, rules or firewall.of(plan.names, run_dir)
     order = (
         Stage("ruleset", lambda: rules.diff(plan.ruleset), rules.apply, rules.try_out),
         Stage("links", lambda: _to_come(links.diff(plan.links, names.links)), links.apply),
@@ -91,7 +91,10 @@ def differences(plan: Plan, run_dir: RunDir) -> tuple[Change, ...]:
 
 
 def converge(
-    plan: Plan, run_dir: RunDir, on_change: Callable[[Change], None] = lambda change: None
+    plan: Plan,
+    run_dir: RunDir,
+    on_change: Callable[[Change], None] = lambda change: None,
+    rules: Firewall | None = None,
 ) -> Report:
     """Apply what differs, stage by stage; `on_change` hears of each change before it is made.
 
@@ -100,12 +103,13 @@ def converge(
     """
     done: list[Change] = []
     problems: list[ApplianceError] = []
-    for stage in stages(plan, run_dir):
+    rules = rules or firewall.of(plan.names, run_dir)
+    for stage in stages(plan, run_dir, rules):
         changes: tuple[Change, ...] = ()
         with bulkhead(f"the look at the {stage.name}", problems.append):
             found = stage.diff()
             if stage.name == "forwarding" and plan.forwarding and (found or done or problems):
-                _interlock(plan, firewall.of(plan.names, run_dir))
+                _interlock(plan, rules)
             changes = found
         for change in changes:
             on_change(change)

@@ -92,7 +92,7 @@ def _look_once(agent: Agent, cause: str, began: float) -> tuple[Footing, converg
     with contextlib.ExitStack() as held, bulkhead("the plan", errors.append):
         with agent.bulkheads.step("the node's lock"):
             held.enter_context(converge.only_one(agent.run_dir))
-        report = converge.converge(agent.plan(), agent.run_dir)
+        report = converge.converge(agent.plan(), agent.run_dir, rules=agent.guard.firewall)
     if was:
         _tell_repairs(agent, report)
     return stands, replace(report, problems=(*report.problems, *errors))

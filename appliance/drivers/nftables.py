@@ -37,6 +37,8 @@ class Nftables:
         self.table, self.memory = table, memory
         self.what = f"table inet {table}"
         self.tables = frozenset({("inet", table)})
+        # The ruleset's number when our table was listed last, and the listing.
+        self._listed: tuple[int | None, str | None] = (None, None)
 
     def lacking(self) -> frozenset[str]:
         """Both features, where the kernel does not even tell whether our table is there."""
@@ -92,7 +94,17 @@ class Nftables:
         return self.listing() is not None
 
     def listing(self) -> str | None:
-        """Our table as nft lists it, without counters' values; None where there is none."""
+        """Our table as nft lists it, without counters' values; None where there is none.
+
+        nft is started only where the ruleset has another number than at the last listing: each change of anybody's
+        gives it one. The number is asked for first, so a change meanwhile makes the listing an old one.
+        """
+        number = _number()
+        if number is None or number != self._listed[0]:
+            self._listed = (number, self._list())
+        return self._listed[1]
+
+    def _list(self) -> str | None:
         result = system.attempt(["nft", "--stateless", "list", "table", "inet", self.table])
         if result.returncode == 0:
             return result.stdout
@@ -123,6 +135,14 @@ class Nftables:
             if (packets := nfnetlink.packets(rule)) is not None:
                 found[rule.comment] += packets
         return found
+
+
+def _number() -> int | None:
+    """The number of the ruleset in force, of this network; None where the kernel does not tell."""
+    try:
+        return nfnetlink.generation()
+    except OSError:
+        return None
 
 
 def counts(listing: str) -> tuple[Count, ...]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from appliance import converge
-from appliance.planning.wanted import Change, Plan
+from appliance.drivers.nftables import Nftables
+from appliance.planning.wanted import Change, Names, Plan
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from tests.kernel.conftest import Namespace
@@ -31,6 +32,38 @@ def settle(path: Path, role: Role) -> Plan:
     wanted = plan_of(path, role)
     converge.converge_fully(wanted, RUN_DIR)
     return wanted
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "delete table inet vgw",
+        "flush ruleset",
+        "add rule inet vgw forwarded accept",
+        "flush chain inet vgw forwarded",
+        "add element inet vgw mine { 10.0.0.1 }",
+    ],
+)
+def test_each_change_of_our_table_is_seen_by_who_has_listed_it_before(
+    namespace: Namespace, cases: Cases, deed: str
+) -> None:
+    def changes() -> None:
+        wanted = plan_of(cases["01-standard"], Role.BACKUP).ruleset
+        rules = Nftables(Names().table, RUN_DIR.ruleset_digests)
+        rules.apply(rules.diff(wanted))
+        by_hand("add set inet vgw mine { type ipv4_addr; }")
+        listed, again = rules.listing(), rules.listing()
+        assert again is listed, "nothing has changed, so nft was not started"
+        by_hand(deed)
+        assert (
+            rules.listing() == Nftables(Names().table, RUN_DIR.ruleset_digests).listing() != listed
+        )
+        assert rules.diff(wanted) != ()
+
+    def by_hand(words: str) -> None:
+        subprocess.run(["nft", words], check=True)
+
+    namespace(changes)
 
 
 def test_any_walk_over_plans_and_roles_ends_where_a_clean_apply_does(

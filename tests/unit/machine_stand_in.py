@@ -52,7 +52,8 @@ class Gateway:
         return self.nft.with_suffix(".log").read_text().count("--stateless")
 
     def refuse_rules(self, words: str = "Error: Operation not permitted") -> None:
-        """Have nft end with these words, whatever it is asked."""
+        """Have nft end with these words, whatever it is asked, and the kernel tell nothing of its rules."""
+        self.tables.refuses = True
         self.nft.with_suffix(".refuses").write_text(words)
 
     def refuse_check(self, words: str = "Error: no") -> None:
@@ -60,11 +61,13 @@ class Gateway:
         self.nft.with_suffix(".disapproves").write_text(words)
 
     def stumble(self) -> None:
-        """Have nft fail once."""
+        """Have nft fail once, with what another ruleset brought."""
+        self.tables.generation += 1
         self.nft.with_suffix(".stumbles").touch()
 
     def take_rules(self) -> None:
         """Have nft work again."""
+        self.tables.refuses = False
         self.nft.with_suffix(".refuses").unlink()
 
     def setting(self, key: str) -> str:
@@ -95,6 +98,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, directory: Path, wanted: Plan) -> G
         sockets.lead(family, to=refused(errno.EPERM))
     installed(monkeypatch, directory, "keepalived", KEEPALIVED)
     nft = installed(monkeypatch, directory, "nft", NFT)
+    tables.loaded = nft.with_suffix(".table")
     return Gateway(kernel, policies, sockets, nft, tables)
 
 

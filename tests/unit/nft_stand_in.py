@@ -1,10 +1,13 @@
 """nftables and iptables-legacy behind their doors: they answer what a real kernel has answered once (tests/rulesets)."""
 
+import errno
 import gzip
 import json
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from appliance import netlink, nfnetlink
 from appliance.filters.legacy_rules import LegacyTable
@@ -52,6 +55,10 @@ class Nftables:
     """How many times its number is asked for until it stays the same."""
     asked: int = 0
     """How many questions there have been."""
+    refuses: bool = False
+    """Whether nobody is told anything."""
+    loaded: Path | None = None
+    """Where the program nft keeps the table that it loaded: another text there is another ruleset."""
 
     def load(self, name: str) -> None:
         """Have what was recorded under a name, and our counters no more."""
@@ -73,6 +80,10 @@ class Nftables:
             rules = [_counting(chain, kind, packets) for kind, packets in told]
             self.tape[f"rules {nfnetlink.INET} vgw {chain}"] = [one.hex() for one in rules]
 
+    def _loaded(self) -> int:
+        found = self.loaded and self.loaded.exists()
+        return zlib.crc32(self.loaded.read_bytes()) if self.loaded and found else 0
+
     def door(self) -> Door:
         """A socket to it."""
         return Door(self.answers)
@@ -80,11 +91,14 @@ class Nftables:
     def answers(self, kind: int, flags: int, message: bytes) -> Iterator[bytes]:
         """As nf_tables does, one object a buffer."""
         self.asked += 1
+        if self.refuses:
+            yield ending(errno.EPERM)
+            return
         what, body = kind & 0xFF, message[netlink.HEAD.size :]
         if what == nfnetlink._NFT_GET_GENERATION:
             if self.restless:
                 self.restless, self.generation = self.restless - 1, self.generation + 1
-            number = struct.pack("!I", self.generation)
+            number = struct.pack("!I", (self.generation + self._loaded()) % 2**32)
             told = [(nfnetlink._GENMSG.pack(0, 0, 0) + netlink.attribute(1, number)).hex()]
         else:
             names = netlink.attributes(body, nfnetlink._GENMSG.size)

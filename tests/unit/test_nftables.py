@@ -1,11 +1,12 @@
 """Our table by nft(8): loaded whole, remembered, and removed; a stand-in keeps it in a file."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
-from appliance import ApplianceError, CommandFailed, MissingKernelFeature
+from appliance import ApplianceError, CommandFailed, MissingKernelFeature, netlink
 from appliance.config import gateway_file
 from appliance.config.model import Interfaces
 from appliance.drivers.nftables import Nftables
@@ -13,6 +14,8 @@ from appliance.planning import firewall, virtual_macs
 from appliance.planning.ruleset import Count, Ruleset
 from appliance.planning.wanted import Names
 
+from .kernel_stand_ins import opened
+from .nft_stand_in import Nftables as Tables
 from .program_stand_ins import NFT, installed
 
 GATEWAY = Path(__file__).parents[1] / "golden" / "01-standard" / "gateway.yaml"
@@ -21,6 +24,18 @@ GATEWAY = Path(__file__).parents[1] / "golden" / "01-standard" / "gateway.yaml"
 @pytest.fixture
 def nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return installed(monkeypatch, tmp_path, "nft", NFT)
+
+
+@pytest.fixture
+def kernel(nft: Path, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    tables = Tables(loaded=nft.with_suffix(".table"))
+    opened(monkeypatch).lead(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETFILTER, to=tables.door)
+    return tables
+
+
+@pytest.fixture(autouse=True)
+def _(kernel: Tables) -> None:
+    """No test asks the machine's own kernel."""
 
 
 @pytest.fixture
@@ -72,6 +87,26 @@ def test_a_table_that_somebody_changed_is_loaded_again(nft: Path, table: Nftable
     assert signs(table, ruleset()) == []
 
 
+def test_a_table_is_listed_again_only_where_the_ruleset_has_another_number(
+    nft: Path, table: Nftables, kernel: Tables
+) -> None:
+    def listings() -> int:
+        return nft.with_suffix(".log").read_text().count("--stateless")
+
+    wanted = ruleset()
+    table.apply(table.diff(wanted))
+    before = listings()
+    assert [signs(table, wanted) for _ in range(3)] == [[], [], []]
+    assert listings() == before
+    kernel.generation += 1  # somebody else's table
+    assert (signs(table, wanted), listings()) == ([], before + 1)
+    nft.with_suffix(".table").unlink()
+    assert (signs(table, wanted), table.in_force()) == (["+"], False)
+    kernel.refuses, before = True, listings()
+    assert [signs(table, wanted) for _ in range(3)] == [["+"], ["+"], ["+"]]
+    assert listings() == before + 3, "where the kernel does not tell, nft is asked each time"
+
+
 @pytest.mark.parametrize("left", [None, "", "half of {"])
 def test_a_table_that_nobody_remembers_is_loaded_again(
     nft: Path, table: Nftables, left: str | None
@@ -95,12 +130,13 @@ def test_a_table_that_nobody_remembers_is_loaded_again(
     ],
 )
 def test_what_nft_refuses_is_told_with_its_words_or_the_remedy(
-    nft: Path, table: Nftables, says: str, error: type[ApplianceError], told: str
+    nft: Path, table: Nftables, kernel: Tables, says: str, error: type[ApplianceError], told: str
 ) -> None:
     assert table.lacking() == frozenset()
     assert table.supported(ruleset()) == ()
     changes = table.diff(ruleset())
     nft.with_suffix(".refuses").write_text(says)
+    kernel.refuses = True
     for deed in (lambda: table.apply(changes), table.in_force):
         with pytest.raises(error) as raised:
             deed()
