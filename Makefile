@@ -9,7 +9,7 @@ WORKERS := 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden simulate release lock clean setup-demo setup-bench setup-test setup-check
+.PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden simulate soak release lock clean setup-demo setup-bench setup-test setup-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ golden: setup-check ## rewrite the expected outputs, and the design's list of pa
 
 simulate: setup-check ## 50,000 simulated minutes of a pair, each with its faults (HISTORIES=50000 SEED=0)
 	@$(VENV)/python -m vgw_lab.simulation --histories $(or $(HISTORIES),50000) --seed $(or $(SEED),0)
+
+soak: setup-test ## 1,000 faults at random in labs of its own, hours (FAULTS=1000 SEED=N MINUTES=600 ENGINE=namespaces)
+	@$(VENV)/vgw lab --engine $(or $(ENGINE),namespaces) soak --faults $(or $(FAULTS),1000) \
+		--minutes $(or $(MINUTES),600) $(if $(SEED),--seed $(SEED))
 
 release: ## refuse what is not ready, run all tests, build wheel and image in dist/ (VERSION=X.Y.Z; TAG=1: and tag it)
 	@setup/release.sh check "$(VERSION)"

@@ -53,6 +53,7 @@ LAB_ORDER = {
     "measures": "what is looked at: tables, invariants, packets outside",
     "faults": "what goes wrong on purpose, and how it is put right",
     "drills": "one fault under flows, and its verdict",
+    "soak": "faults at random, and the shortest story of what broke",
     "reports": "verdicts as tables, drawings and a page",
     "bench": "the pair beside other people's recipes",
     "commands": "`vgw lab`, `vgw drill` and `vgw demo`",

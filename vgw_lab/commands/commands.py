@@ -12,7 +12,7 @@ import typer
 
 from appliance import ApplianceError, NotConverged
 from vgw_lab.bench.command import bench
-from vgw_lab.commands import drill_commands, install_drill, options
+from vgw_lab.commands import drill_commands, install_drill, options, soak_command
 from vgw_lab.commands.options import AsJson, Name
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def start(
 
 lab_app.command("drill")(drill_commands.run_drill)
 lab_app.command("drills")(drill_commands.list_drills)
+lab_app.command("soak")(soak_command.soak)
 
 
 @lab_app.command()

@@ -5,34 +5,26 @@ from dataclasses import replace
 
 from vgw_lab.simulation.faults import KINDS, Fault
 from vgw_lab.simulation.histories import FIRST, History, Violation, shortened, tell
+from vgw_lab.simulation.least import fewer, least
 
 MOST_TRIES = 400
 
 
 def shortest(history: History, violation: Violation) -> tuple[History, Violation]:
     """It, and how it breaks."""
-    tries = MOST_TRIES
-    going = True
-    while going:
-        going = False
-        for candidate in _shorter(history):
-            tries -= 1
-            found = tell(candidate) if tries > 0 else None
-            if found and found.invariant == violation.invariant:
-                history, violation, going = candidate, found, True
-                break
-    return history, violation
+
+    def breaks(candidate: History) -> Violation | None:
+        found = tell(candidate)
+        return found if found and found.invariant == violation.invariant else None
+
+    return least(history, violation, _shorter, breaks, MOST_TRIES)
 
 
 def _shorter(history: History) -> Iterator[History]:
     """What to try next, the greatest step first."""
     faults = history.faults
-    if len(faults) > 3:
-        half = len(faults) // 2
-        yield shortened(history, faults[:half])
-        yield shortened(history, faults[half:])
-    for index in range(len(faults)):
-        yield shortened(history, faults[:index] + faults[index + 1 :])
+    for some in fewer(faults):
+        yield shortened(history, some)
     if history.kind != "standard":
         yield replace(history, kind="standard")
     for index, fault in enumerate(faults):

@@ -178,8 +178,11 @@ class ContainerLab(Lab):
             say(f"Building {', '.join(missing) or 'the images'}; the first time takes minutes.")
             self.project.build()
 
-    def start(self) -> None:
-        """Bring the project up. Raises ApplianceError, and then nothing is left of it."""
+    def start(self, tied: bool = False) -> None:
+        """Bring the project up; an engine's containers are tied to nobody.
+
+        Raises ApplianceError, and then nothing is left of it.
+        """
         try:
             self.project.up(self.topology.text)
         except BaseException:

@@ -154,7 +154,7 @@ class Install(Lab):
     def prepare(self, say: Callable[[str], None], build: bool) -> None:
         """It is there."""
 
-    def start(self) -> None:
+    def start(self, tied: bool = False) -> None:
         """It runs."""
 
     def end(self) -> None:

@@ -83,8 +83,11 @@ class Lab(ABC):
         """Have all that `start` needs; with `build` even what is there is made anew."""
 
     @abstractmethod
-    def start(self) -> None:
-        """Make it and switch all nodes on. Raises ApplianceError, and then nothing is left of it."""
+    def start(self, tied: bool = False) -> None:
+        """Make it and switch all nodes on; with `tied` it ends with the calling process, where its engine lets it.
+
+        Raises ApplianceError, and then nothing is left of it.
+        """
 
     @abstractmethod
     def end(self) -> None:
