@@ -1,10 +1,14 @@
 """The shape of the file as it is written: its JSON Schema, and what can be looked up in it."""
 
+import ast
+import inspect
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
-from appliance.config.model import PROFILES, Config
+from appliance.config import model
+from appliance.config.model import PROFILES, Config, Model
 from appliance.config.places import Path
 
 Schema = dict[str, Any]
@@ -20,6 +24,7 @@ FILLED_IN = {
 def schema() -> Schema:
     """The JSON Schema of the file (draft 2020-12), so that an editor completes and checks it."""
     found = Config.model_json_schema()
+    _describe({**found["$defs"], "Config": found})
     for name, filled_in in FILLED_IN.items():
         part = found["$defs"][name]
         part["required"] = [key for key in part["required"] if key not in filled_in]
@@ -44,6 +49,40 @@ def example(path: Path) -> str:
 def sections() -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Every map of the file and the keys it knows: ("nat.source[]", ("from", "to", ...))."""
     return tuple(_walk(_whole(), ""))
+
+
+def _describe(parts: dict[str, Schema]) -> None:
+    """Put what the model says of each key beside it."""
+    words = _docstrings()
+    for kind in vars(model).values():
+        if not (isinstance(kind, type) and issubclass(kind, Model) and kind.__name__ in parts):
+            continue
+        for field, details in kind.model_fields.items():
+            told = [
+                words[one.__name__, field] for one in kind.__mro__ if (one.__name__, field) in words
+            ]
+            if told:
+                parts[kind.__name__]["properties"][details.alias or field]["description"] = told[0]
+
+
+def _docstrings() -> dict[tuple[str, str], str]:
+    """What stands below each attribute of the model, by its class and name."""
+    return {
+        (part.name, attribute.target.id): inspect.cleandoc(words)
+        for part in ast.parse(inspect.getsource(model)).body
+        if isinstance(part, ast.ClassDef)
+        for attribute, below in pairwise(part.body)
+        if (words := _words(below)) and isinstance(attribute, ast.AnnAssign)
+        if isinstance(attribute.target, ast.Name)
+    }
+
+
+def _words(line: ast.stmt) -> str:
+    """The text of a line that is nothing but text."""
+    match line:
+        case ast.Expr(value=ast.Constant(value=str(words))):
+            return words
+    return ""
 
 
 @cache

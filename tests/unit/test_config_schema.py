@@ -89,3 +89,7 @@ def test_what_is_filled_in_need_not_be_written() -> None:
 
 def test_every_part_says_what_it_is() -> None:
     assert all(part.get("description") for part in SCHEMA["$defs"].values())
+    keys = {name: part.get("properties", {}) for name, part in SCHEMA["$defs"].items()}
+    assert keys["Vgw"]["virtual_router_id"]["description"] == "Tells VRRP pairs on one LAN apart."
+    assert keys["SourceNat"]["except"]["description"], "a key that has another name in the model"
+    assert keys["Wan"]["subnet"]["description"], "a key that comes from the class above"
