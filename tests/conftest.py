@@ -45,6 +45,8 @@ PUT_OFF, NOT_JUDGED = "put off", "not judged"
 OUTCOMES = ("passed", PUT_OFF, NOT_JUDGED, "failed", "error", "skipped", "xfailed", "xpassed")
 FUNCTIONAL, TIMED = "functional", "timed"
 CACHE = "lanes/put off"
+# How often what a median decides is measured, where nobody says.
+BESIDE_OTHERS, ALONE = 3, 5
 # Tests that share what there is but once: an engine and its project, the demo's lab, the costly hot lab.
 TOGETHER = ("tests/containers/", "tests/lab/test_lab_demo.py", "tests/lab/test_lab_hot.py")
 DESELECTED = pytest.StashKey[Counter[str]]()
@@ -99,11 +101,14 @@ def bound(
 @pytest.fixture
 def repetitions(request: pytest.FixtureRequest) -> int:
     """How often to do what is judged by its median; whoever asks for it is among `make drills` too."""
-    return int(request.config.getoption("times"))
+    times: int | None = request.config.getoption("times")
+    if times is not None:
+        return times
+    return BESIDE_OTHERS if request.config.getoption("lane") == FUNCTIONAL else ALONE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--times", type=int, default=5, help="how often what is judged by its median")
+    parser.addoption("--times", type=int, help="how often what is judged by its median")
     parser.addoption(
         "--lane",
         choices=(FUNCTIONAL, TIMED),
