@@ -110,11 +110,21 @@ def _look(agent: Agent, sources: SourcesDoor, cause: str, began: float) -> float
 
 
 def _hear(agent: Agent, sources: SourcesDoor, next_tick: float) -> Heard:
-    """What has come; where that cannot be heard, a look is due after as long."""
-    seconds = _wait(agent, next_tick)
+    """What has come; where that cannot be heard, a look is due after as long.
+
+    A change of role is measured meanwhile, far more often than the pair has anything to judge.
+    """
+    now = agent.now()
+    due = now + _wait(agent, next_tick)
     with agent.bulkheads.step("waiting for what comes"):
-        return sources.wait(agent.pair.filenos(), seconds)
-    agent.doors.pause(max(seconds, HEARING_RETRY))
+        while True:
+            step = TAKEOVER_STEP if agent.takeover else due - now
+            heard = sources.wait(agent.pair.filenos(), max(0.0, min(due - now, step)))
+            now = agent.now()
+            if heard != Heard() or now >= due:
+                return heard
+            _measure(agent, now)
+    agent.doors.pause(max(due - now, HEARING_RETRY))
     return Heard()
 
 
@@ -129,9 +139,7 @@ def _measure(agent: Agent, now: float) -> None:
 def _wait(agent: Agent, next_tick: float) -> float:
     """Seconds until something is due."""
     now = agent.now()
-    step = TAKEOVER_STEP if agent.takeover else next_tick - now
-    if agent.requests.ending is not None:
-        step = min(step, END_STEP)
+    step = END_STEP if agent.requests.ending is not None else next_tick - now
     return max(0.0, min(next_tick - now, agent.pair.wait(now), step))
 
 

@@ -14,11 +14,13 @@ class Heard(NamedTuple):
     """What has come.
 
     `lines` are keepalived's; `local`: something of this machine, so that a look at it is due. `asked` are commands.
+    `others`: something by which the pair hears.
     """
 
     lines: tuple[str, ...] = ()
     local: bool = False
     asked: tuple[Asker, ...] = ()
+    others: bool = False
 
 
 class Sources:
@@ -35,13 +37,13 @@ class Sources:
         """What has come, at the latest after so many seconds; also when one of the others has something."""
         ends = (*self._local, *self._commands.filenos(), *others)
         heard = set(select.select(ends, [], [], seconds)[0])
-        asked = self._commands.hear()
+        asked, hears = self._commands.hear(), not heard.isdisjoint(others)
         if heard.isdisjoint(self._local):
-            return Heard(asked=asked)
+            return Heard(asked=asked, others=hears)
         for queue in self._queues:
             kernel_events.drain(queue)
         lines = tuple(self._fifo.lines()) if self._fifo.fileno() in heard else ()
-        return Heard(lines, local=True, asked=asked)
+        return Heard(lines, local=True, asked=asked, others=hears)
 
     def listen(self) -> None:
         """Have commands find this agent. Raises ApplianceError with the reason where they cannot."""

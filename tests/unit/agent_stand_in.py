@@ -31,7 +31,7 @@ from .node_doors import GOLDEN, Node, config
 # A port that leads to a machine, in the place of the file's own `nat:`.
 PORT = "nat:\n  destination: [{protocol: tcp, port: 8080, to: 192.168.100.10}]\n"
 VGW, WAN_VIP = "192.168.100.99/24", "203.0.113.99/24"
-# What happens at one moment, and what the agent hears of it; None: nothing that it waits for.
+# What happens at one moment, and what the agent hears of it; None: something by which the pair hears.
 Deed = Callable[[], Heard | None]
 NOTICED = Heard(local=True)  # the kernel's word that something changed
 
@@ -59,7 +59,7 @@ class Story:
         if at > until:
             return Heard()
         self.deeds.pop(0)
-        return deed() or Heard()
+        return deed() or Heard(others=True)
 
     def hang_up(self) -> Heard:
         """HUP comes."""

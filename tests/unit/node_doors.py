@@ -61,9 +61,13 @@ class Socket:
 
 @dataclass
 class Adverts:
+    """What was heard of VRRP, and how often somebody asked: each judgement does."""
+
     last: Advert | None = None
+    asked: int = 0
 
     def read(self) -> Advert | None:
+        self.asked += 1
         return self.last
 
 

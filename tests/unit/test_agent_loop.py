@@ -85,6 +85,20 @@ def test_a_takeovers_first_packet_is_measured(node: Living) -> None:
     assert event.forwarded_ms == pytest.approx(250, abs=1000 * TAKEOVER_STEP)
 
 
+def test_while_a_takeover_is_measured_the_pair_is_judged_no_more_often(node: Living) -> None:
+    asked = []
+
+    def count() -> None:
+        asked.append(node.node.adverts.asked)
+
+    node.traffic = False
+    end = 4.0 + FIRST_PACKET_PATIENCE
+    node.live(
+        (2.0, count), (3.9, count), (4.0, node.hold_vgw), (4.1, count), (end, count), (8.0, term)
+    )
+    assert asked[3] - asked[2] <= 1.5 * (asked[1] - asked[0])
+
+
 def test_a_takeover_without_traffic_is_recorded_all_the_same(node: Living) -> None:
     recorded = []
     node.traffic = False
