@@ -1,13 +1,18 @@
 """A soak's pure parts: faults by an integer, the judge of silent outages, and the least that still breaks."""
 
+from pathlib import Path
+
 import pytest
 
 from appliance import ApplianceError
+from appliance.config.gateway_file import ConfigErrors
 from vgw_lab.simulation.least import fewer, least
 from vgw_lab.soak import grammar, silence
+from vgw_lab.soak.deeds import edited
 from vgw_lab.soak.grammar import Fault
 from vgw_lab.soak.kinds import KINDS
 from vgw_lab.soak.silence import Outage, Struck, Word
+from vgw_lab.worlds import topology
 
 NAMES = tuple(KINDS)
 POWER, CABLE, AGENT = (
@@ -54,6 +59,23 @@ def test_faults_are_read_as_they_are_written() -> None:
 def test_what_is_no_fault_is_refused_with_how_one_is_written(text: str, sentence: str) -> None:
     with pytest.raises(ApplianceError, match=sentence):
         grammar.read(text, NAMES)
+
+
+def test_the_reference_has_every_kind() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in reference] == []
+
+
+@pytest.mark.parametrize("how", ["another", "other pair", "own"])
+def test_a_file_that_is_edited_is_one_that_a_gateway_takes(how: str) -> None:
+    text = topology.gateway_yaml()
+    assert (edited(text, how) == text) == (how == "own")
+    topology.from_yaml(edited(text, how))
+
+
+def test_a_broken_file_is_refused() -> None:
+    with pytest.raises(ConfigErrors):
+        topology.from_yaml(edited(topology.gateway_yaml(), "broken"))
 
 
 # I9. Machines behind got no answer from 10 to 20 s.

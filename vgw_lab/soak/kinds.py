@@ -1,16 +1,39 @@
 """The kinds of faults that a soak has: each with its sentence, how it begins and ends, and what it may cost."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from appliance import CommandFailed
-from appliance.run_dir import RunDir
 from vgw_lab import faults
 from vgw_lab.faults.fault import Order, nothing, possible
-from vgw_lab.faults.orders import cable, lose, lose_nothing
+from vgw_lab.faults.orders import cable, lose_nothing
+from vgw_lab.soak.deeds import (
+    AGENT,
+    VRRP,
+    address,
+    busy,
+    feed,
+    file,
+    hand_back,
+    hand_over,
+    loses,
+    no_longer_busy,
+    program,
+    script,
+    starve,
+    wire,
+)
 from vgw_lab.worlds.running import HEALTHY_SECONDS, Lab
 
-_SUPERVISOR = f"unix://{RunDir().supervisor_socket}"
+_A_THIRD = "numgen random mod 100 < 33"
+_TUNNEL = "ip link add tunnel type veth peer name far; ip link set far up; ip link set tunnel up;"
+_GUARD = "table inet guard {{ chain f {{ type filter hook forward priority 0; policy drop; }}; }}"
+_NO_RULES = (
+    "ip rule flush; ip rule add pref 32766 lookup main; ip rule add pref 32767 lookup default"
+)
+_DELETE_VGW = "ip -o -4 address show dev {lan} | grep -oE '[0-9.]+\\.99/[0-9]+' | head -1 | xargs -I% ip address del % dev {lan}"
+_ORDERED_ENDS = {
+    "flows": "the kernel tells of each entry that it ends, to the peer too; what the machine does not speak in stays ended"
+}
 _VRRP_ALONE = "nothing takes the VGW from a node whose keepalived does not run or hear"
 
 
@@ -53,76 +76,143 @@ def _drill(name: str, *causes: str, sentence: str = "", forgets: bool = False) -
     )
 
 
-def _program(name: str, how: str) -> Order:
-    """The order that has supervisord send a signal to one of its programs."""
-
-    def order(lab: Lab, node: str) -> None:
-        argv = ["supervisorctl", "-s", _SUPERVISOR, "signal", how, name]
-        done = lab.node(node).run(argv)
-        if "ERROR" in done.output or done.returncode != 0:
-            raise CommandFailed(f"{node}: supervisorctl signal {how} {name}: {done.output}")
-
-    return order
+def _anew(bridge: str) -> Kind:
+    return Kind(
+        f"{{node}}: its {bridge.upper()} interface is deleted, and made anew under its old name",
+        wire(bridge, there=False),
+        wire(bridge, there=True),
+        ("interface|lan|eth",),
+        lacks=faults.fault("lan-anew").lacks,
+    )
 
 
-def _deaf(lab: Lab, node: str) -> None:
-    lose(lab, node, "lan", "ip protocol 112")
+def _loses(sentence: str, bridge: str, rule: str = "", way: str = "ingress") -> Kind:
+    known = {"two": _VRRP_ALONE} if bridge == "lan" else {}
+    return Kind(f"{{node}}: {sentence}", loses(bridge, rule, way), lose_nothing, known=known)
 
 
-def _hand_over(lab: Lab, node: str) -> None:
-    done = lab.node(node).run(["vgw", "switchover"])
-    if done.returncode != 0:
-        raise CommandFailed(f"{node}: vgw switchover: {done.output}")
+def _starved(who: str, pid: str) -> Kind:
+    return Kind(f"{{node}}: {who} runs for 50 ms of 450 alone", starve(pid), feed(pid))
 
 
-def _hand_back(lab: Lab, node: str) -> None:
-    """The VGW to where a failback would bring it, for one that was handed over stays."""
-    home = lab.topology.gateways[0].name
-    if home not in lab.holders():
-        _hand_over(lab, lab.other(home))
+def _taken(what: str, begin: str, end: str = "", *causes: str) -> Kind:
+    """Others take what is the node's, by a script, and give it back by another, or the node takes it back."""
+    return Kind(f"{{node}}: {what}", script(begin), script(end) if end else None, causes)
 
 
-def _lossy_lan(lab: Lab, node: str) -> None:
-    lose(lab, node, "lan", "numgen random mod 100 < 30")
+def _own_address(bridge: str) -> Kind:
+    sentence = f"{{node}}: somebody deletes its own address on the {bridge.upper()}"
+    begin, end = address(bridge, "del"), address(bridge, "add")
+    return Kind(sentence, begin, end, ("own address|this node's address",))
+
+
+def _file(changed: str, sentence: str) -> Kind:
+    return Kind(f"{{node}}: {sentence}", file(changed), file("own"), lacks=_files_of_the_host)
+
+
+def _files_of_the_host(lab: Lab) -> str | None:
+    return None if lab.bridged else "the file of a container is the host's"
 
 
 KINDS: dict[str, Kind] = {
+    # A whole node.
     "power": _drill("power-off", "peer", forgets=True),
     "restart": _drill("clean-stop", "peer", forgets=True, sentence="it is stopped in order"),
     "kill all": _drill("kill-all", "peer", forgets=True),
     "freeze all": _drill("freeze-node", "peer", "status", sentence="all its processes are frozen"),
+    "busy": Kind("{node}: others want its processors", busy, no_longer_busy),
+    "switchover": Kind("{node}: it is asked to hand over", hand_over, hand_back),
+    # A link.
     "lan cable": _drill("lan-down", "peer", "lan", "eth1"),
     "wan cable": _drill("wan-down", "wan", "eth0", "way out"),
     "sync cable": Kind(
         "{node}: its sync cable is pulled", cable("sync", "down"), cable("sync", "up")
     ),
-    "lan anew": _drill("lan-anew", "eth1", "lan"),
+    "lan anew": _anew("lan"),
+    "wan anew": _anew("wan"),
+    "sync anew": _anew("sync"),
     "lan parts": _drill("lan-partition"),
-    "lan deaf": Kind(
-        "{node}: it hears no adverts", _deaf, lose_nothing, known={"two": _VRRP_ALONE}
+    "lan deaf": _loses("it hears no adverts", "lan", "ip protocol 112"),
+    "lan mute": _loses("nobody hears its adverts", "lan", "ip protocol 112", "egress"),
+    "lan loses": _loses("it loses a third of what the LAN says", "lan", _A_THIRD),
+    "lan slow": _taken(
+        "its LAN carries 64 kbit/s, up to 0.4 s late",
+        "tc qdisc replace dev {lan} root tbf rate 64kbit burst 1600 latency 400ms",
+        "tc qdisc del dev {lan} root || :",
     ),
-    "lan loses": Kind(
-        "{node}: it loses a third of what the LAN says",
-        _lossy_lan,
-        lose_nothing,
-        known={"two": _VRRP_ALONE},
+    "sync loses": _loses("it loses a third of what the sync link says", "sync", _A_THIRD),
+    "sync deaf": _loses("it hears nothing on the sync link", "sync"),
+    "sync narrow": _taken(
+        "its sync interface takes 1280 bytes",
+        "ip link set {sync} mtu 1280",
+        "ip link set {sync} mtu 1500",
     ),
     "wan black hole": _drill("wan-black-hole", "way out", "answers"),
     "internet dead": _drill("internet-dead"),
+    # A program.
     "stop keepalived": _drill("stop-keepalived", "keepalived"),
     "kill keepalived": _drill("kill-keepalived", "keepalived"),
+    "kill vrrp": _drill("kill-vrrp", "keepalived"),
     "freeze keepalived": _drill(
         "freeze-vrrp", "keepalived", sentence="keepalived's VRRP process is frozen"
     ),
-    "kill conntrackd": Kind("{node}: conntrackd is killed", _program("conntrackd", "KILL")),
-    "kill agent": Kind("{node}: the agent is killed", _program("agent", "KILL")),
+    "starve keepalived": replace(
+        _starved("keepalived's VRRP process", VRRP), known={"two": _VRRP_ALONE}
+    ),
+    "kill conntrackd": Kind("{node}: conntrackd is killed", program("conntrackd", "KILL")),
+    "freeze conntrackd": Kind(
+        "{node}: conntrackd is frozen", program("conntrackd", "STOP"), program("conntrackd", "CONT")
+    ),
+    "kill agent": Kind("{node}: the agent is killed", program("agent", "KILL")),
     "freeze agent": Kind(
         "{node}: the agent is frozen",
-        _program("agent", "STOP"),
-        _program("agent", "CONT"),
+        program("agent", "STOP"),
+        program("agent", "CONT"),
         ("agent",),
     ),
-    "switchover": Kind("{node}: it is asked to hand over", _hand_over, _hand_back),
+    "starve agent": _starved("its agent", AGENT),
+    # What is its own.
+    "lan address": _own_address("lan"),
+    "wan address": _own_address("wan"),
+    "sync address": _own_address("sync"),
+    "vgw deleted": _taken("somebody deletes the VGW on it", _DELETE_VGW),
+    "route stolen": _taken(
+        "a tunnel's routes take what passes",
+        f"{_TUNNEL} for half in 0.0.0.0/1 128.0.0.0/1; do ip route add $half dev tunnel; done",
+        "ip link del tunnel || :",
+        "route",
+    ),
+    "rule in front": _taken(
+        "a routing rule in front of ours discards what comes from inside",
+        "ip rule add pref 10 iif {lan} blackhole",
+        "ip rule del pref 10 || :",
+        "rule",
+    ),
+    "policy drop": _taken(
+        "another table's policy drops what it forwards",
+        f"nft '{_GUARD}'",
+        "nft delete table inet guard || :",
+        "filter of another program",
+    ),
+    "our table gone": _taken("somebody deletes our nft table", "nft delete table inet vgw"),
+    "all rules gone": _taken("somebody flushes the ruleset", "nft flush ruleset"),
+    "our routes gone": _taken("somebody flushes our routing rules", _NO_RULES),
+    "flows gone": replace(
+        _taken("somebody empties its connection table", "conntrack -F"), known=_ORDERED_ENDS
+    ),
+    "forwarding off": _taken(
+        "somebody switches forwarding off", "echo 0 >/proc/sys/net/ipv4/conf/{lan}/forwarding"
+    ),
+    # A full one, and its file.
+    "run directory full": _taken(
+        "its run directory is full",
+        "mount -o remount,size=1m /run; ! dd if=/dev/zero of=/run/full bs=4k 2>/dev/null",
+        "rm -f /run/full; mount -o remount,size=64m /run",
+    ),
+    "table full": _drill("table-full", "table"),
+    "another file": _file("another", "its file gets another rule and timer"),
+    "broken file": _file("broken", "its file is broken"),
+    "other pair's file": _file("other pair", "its file gets another virtual router id"),
 }
 
 

@@ -79,9 +79,7 @@ def _happen(lab: Lab, one: Round, course: Course, lookers: invariants.Lookers, s
     due: list[tuple[float, Fault, bool]] = []
     for fault in one:
         begin = fault.beside or 0.0
-        due.append((begin, fault, True))
-        if KINDS[fault.kind].end is not None:
-            due.append((begin + fault.seconds, fault, False))
+        due += [(begin, fault, True), (begin + fault.seconds, fault, False)]
     start = time.monotonic()
     for at, fault, begins in sorted(due, key=lambda event: event[0]):
         time.sleep(max(start + at - time.monotonic(), 0.0))
@@ -212,6 +210,6 @@ def _more(lab: Lab, seen: Counted) -> Iterator[Violation]:
 def _is_known(one: Round, violation: Violation) -> bool:
     """Whether a fault of the round is known to break this, or two of them together."""
     kinds = [KINDS[fault.kind] for fault in one]
-    if violation.kind == "flows":
-        return len({fault.node for fault in one if KINDS[fault.kind].forgets}) > 1
+    if violation.kind == "flows" and len({f.node for f in one if KINDS[f.kind].forgets}) > 1:
+        return True
     return any(violation.kind in kind.known for kind in kinds)
