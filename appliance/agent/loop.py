@@ -24,6 +24,10 @@ TICK = 1.0  # seconds between two looks at the world when nothing is heard
 END_STEP = 0.02  # seconds between two looks whether flows have ended that a new file does not allow
 HEARING_RETRY = 0.01  # seconds that pass at least between two attempts to hear, where one failed
 
+_NO_LEASE = (
+    "this kernel has no filters at an interface on the way out (Linux 5.16 has): if all programs of this node are frozen "
+    "it goes on answering for the floating addresses beside its peer"
+)
 _BESIDE_ERRORS = "%s cannot be used, so the node goes on by what it took up last, %s:\n%s"
 
 log = logging.getLogger("vgw")
@@ -60,6 +64,8 @@ def _begin(path: Path, run_dir: RunDir, node: str | None, doors: AgentDoors) -> 
         found = accepted.from_file(path, node)
         site = this_node.site(found.config, found.node, path)
     agent = agents.begin(found, site, doors)
+    if not site.sees_frames:
+        log.warning(_NO_LEASE)
     if found.file_errors:
         log.error(_BESIDE_ERRORS, path, run_dir.accepted, "\n".join(found.file_errors))
     elif accepted.written(path) != found.text:

@@ -32,6 +32,9 @@ class Firewall(Protocol):
     def supported(self, ruleset: Ruleset) -> tuple[str, ...]:
         """What it cannot say of the ruleset, a sentence each; nothing means that it can say all."""
 
+    def sees_frames(self) -> bool:
+        """Whether it has chains at an interface here, both ways. A ruleset without them is whole but for what they do."""
+
     def text(self, ruleset: Ruleset) -> str:
         """The whole ruleset in its own words. Raises Unsupported rather than leave out a condition."""
 
@@ -48,7 +51,7 @@ class Firewall(Protocol):
         """Make the changes of `diff`. Raises CommandFailed and MissingKernelFeature."""
 
     def in_force(self) -> bool:
-        """Whether all that our rules are made of is there now. Raises as `diff` does.
+        """Whether all that decides about packets of IP is there now. Raises as `diff` does.
 
         Forwarding hangs on this: of several tables one that is missing makes it False.
         """

@@ -1,9 +1,11 @@
-"""The firewall by nftables (nft(8)): one table of ours, replaced whole. See `firewall` for its verbs."""
+"""The firewall by nftables (nft(8)): a table of ours in each family, replaced whole. See `firewall` for its verbs."""
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import (
@@ -19,14 +21,31 @@ from appliance.planning.ruleset import Count, FirstPackets, Ruleset
 from appliance.planning.wanted import Change
 
 _RULES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
+# The elements of a timer's set, which is there while the timer runs; nft prints them last.
+_RUNNING = re.compile(
+    r"(\tflags dynamic,timeout\n(?:\t\ttimeout \w+\n)?)\t\telements = \{[^}]*\}\n"
+)
+_AT_AN_INTERFACE = """table netdev vgw {
+	chain in { type filter hook ingress device "lo" priority filter; }
+	chain out { type filter hook egress device "lo" priority filter; }
+}
+"""
 _UNSUPPORTED = ("Operation not supported", "Protocol not supported", "Unable to initialize Netlink")
 
 
+@dataclass(frozen=True)
+class _Loading:
+    """What is to become of our table in a family: the script that puts it, or None to take it away."""
+
+    family: str
+    script: str | None = None
+
+
 class Nftables:
-    """Our table in the kernel, by its name; `memory` is the file that remembers it, as digests.
+    """Our tables in the kernel, by their name; `memory` is the file that remembers them, as digests.
 
     nft prints a table in words of its own, which change with its version; so the text that was loaded and
-    what the kernel then listed are remembered. Without that file the table is loaded again: a
+    what the kernel then listed are remembered. Without that file the tables are loaded again: a
     replacement costs no connection.
     """
 
@@ -35,10 +54,9 @@ class Nftables:
 
     def __init__(self, table: str, memory: Path) -> None:
         self.table, self.memory = table, memory
-        self.what = f"table inet {table}"
-        self.tables = frozenset({("inet", table)})
-        # The ruleset's number when our table was listed last, and the listing.
-        self._listed: tuple[int | None, str | None] = (None, None)
+        self.tables = frozenset((family, table) for family in nft_text.FAMILIES)
+        # The ruleset's number when a table of ours was listed last, and the listing; by family.
+        self._listed: dict[str, tuple[int | None, str | None]] = {}
 
     def lacking(self) -> frozenset[str]:
         """Both features, where the kernel does not even tell whether our table is there."""
@@ -52,62 +70,86 @@ class Nftables:
         """What nft has no words for."""
         return nft_text.problems(ruleset)
 
+    def sees_frames(self) -> bool:
+        """Whether the kernel has chains at an interface both ways; Linux has those of the way out since 5.16."""
+        return not any(
+            phrase in system.attempt(["nft", "--check", "-f", "-"], _AT_AN_INTERFACE).output
+            for phrase in _UNSUPPORTED
+        )
+
     def text(self, ruleset: Ruleset) -> str:
-        """The nft script that puts our table in place of the former one."""
+        """The nft script that puts our tables in place of the former ones."""
         return nft_text.text(ruleset, self.table)
 
     def diff(self, wanted: Ruleset | None) -> tuple[Change, ...]:
-        """The whole table, or nothing: it is put, replaced or removed."""
-        actual = self.listing()
-        if wanted is None:
-            return () if actual is None else (Change("-", self.what),)
-        script = nft_text.text(wanted, self.table)
+        """Each table whole, or nothing: it is put, replaced or removed. The firewall comes first, and goes last."""
+        scripts = nft_text.scripts(wanted, self.table) if wanted else {}
+        remembered = self._remembered()
+        found = (
+            self._difference(family, scripts.get(family), remembered.get(family))
+            for family in (nft_text.FAMILIES if wanted else reversed(nft_text.FAMILIES))
+        )
+        return tuple(change for change in found if change)
+
+    def _difference(self, family: str, script: str | None, remembered: object) -> Change | None:
+        actual, what = self.listing(family), f"table {family} {self.table}"
+        if script is None:
+            return None if actual is None else Change("-", what, _Loading(family))
         if actual is None:
-            return (Change("+", self.what, script),)
+            return Change("+", what, _Loading(family, script))
+        if remembered == _digests(script, actual):
+            return None
+        return Change("~", what, _Loading(family, script))
+
+    def _remembered(self) -> dict[str, object]:
         try:
-            remembered = json.loads(system.read(self.memory) or "{}")
+            found = json.loads(system.read(self.memory) or "{}")
         except ValueError:
-            remembered = {}
-        if remembered == {"loaded": _digest(script), "listed": _digest(actual)}:
-            return ()
-        return (Change("~", self.what, script),)
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def try_out(self, changes: Sequence[Change]) -> None:
-        """Have nft and the kernel check the script that would be loaded (nft(8), --check)."""
+        """Have nft and the kernel check the scripts that would be loaded (nft(8), --check)."""
         for change in changes:
-            if change.payload is not None:
-                _load(change.payload, "--check")
+            if change.payload.script is not None:
+                _load(change.payload.script, "--check")
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """Load or remove our table whole."""
+        """Load or remove each table whole."""
         for change in changes:
-            if change.payload is None:
-                _load(nft_text.removal(self.table))
+            family, script = change.payload.family, change.payload.script
+            remembered = {one: self._remembered().get(one) for one in nft_text.FAMILIES}
+            if script is None:
+                _load(nft_text.removal(family, self.table))
+                remembered[family] = None
+            else:
+                _load(script)
+                remembered[family] = _digests(script, self.listing(family) or "")
+            kept = {one: digests for one, digests in remembered.items() if digests}
+            if kept:
+                system.put(self.memory, json.dumps(kept))
+            else:
                 system.remove(self.memory)
-                continue
-            _load(change.payload)
-            digests = {"loaded": _digest(change.payload), "listed": _digest(self.listing() or "")}
-            system.put(self.memory, json.dumps(digests))
 
     def in_force(self) -> bool:
-        """Whether our table is there: all of it came at one stroke."""
+        """Whether the firewall is there: all of it came at one stroke. What sees frames lets nothing through."""
         return self.listing() is not None
 
-    def listing(self) -> str | None:
-        """Our table as nft lists it, without counters' values; None where there is none.
+    def listing(self, family: str = nft_text.IP) -> str | None:
+        """A table of ours as nft lists it, without what traffic writes; None where there is none.
 
         nft is started only where the ruleset has another number than at the last listing: each change of anybody's
         gives it one. The number is asked for first, so a change meanwhile makes the listing an old one.
         """
         number = _number()
-        if number is None or number != self._listed[0]:
-            self._listed = (number, self._list())
-        return self._listed[1]
+        if number is None or number != self._listed.get(family, (None, None))[0]:
+            self._listed[family] = (number, self._list(family))
+        return self._listed[family][1]
 
-    def _list(self) -> str | None:
-        result = system.attempt(["nft", "--stateless", "list", "table", "inet", self.table])
+    def _list(self, family: str) -> str | None:
+        result = system.attempt(["nft", "--stateless", "list", "table", family, self.table])
         if result.returncode == 0:
-            return result.stdout
+            return _RUNNING.sub(r"\1", result.stdout)
         if "No such file or directory" in result.stderr:
             return None
         raise _explained(result.output)
@@ -173,5 +215,10 @@ def _explained(output: str) -> CommandFailed | MissingKernelFeature:
     return CommandFailed(f"nft refused our table: {output}")
 
 
-def _digest(script: str) -> str:
-    return hashlib.sha256(script.encode()).hexdigest()
+def _digests(script: str, listing: str) -> dict[str, str]:
+    """What is remembered of a table: its script, and what nft said of it then."""
+    return {"loaded": _digest(script), "listed": _digest(listing)}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

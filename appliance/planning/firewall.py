@@ -2,6 +2,7 @@
 
 from appliance.addresses import Prefix
 from appliance.config.model import Config, ForwardRule, Node
+from appliance.planning import lease
 from appliance.planning.nat import (
     host,
     inside,
@@ -35,27 +36,31 @@ FRAGMENTATION_NEEDED = 4  # a code of ICMP's destination unreachable (RFC 792)
 KNOWN = (CtState.ESTABLISHED, CtState.RELATED)
 
 
-def ruleset(config: Config, name: str, sides: Sides, mark: int) -> Ruleset:
+def ruleset(config: Config, name: str, sides: Sides, mark: int, *, leased: bool = True) -> Ruleset:
     """The firewall of one node: the same in every role, so that a takeover changes no rule.
 
-    `mark` is the bit that tells the routing rules of a packet that came by here.
+    `mark` is the bit that tells the routing rules of a packet that came by here. `leased`: the kernel can see what
+    crosses an interface, and so withhold a frozen node's answers.
 
     Its doctrine: what is not named is dropped without an answer, for a reset or an ICMP error sent
     by a node that does not know a flow yet would end a flow that its peer carries.
     """
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
+    frames = lease.frames(config, _advert(config, peer, sides), sides) if leased else ()
     return Ruleset(
         (
             _arriving(config, peer, sides, mark),
             _departing(config, sides),
             redirected(config, sides),
-            setting_out(sides, _new_flows(config, sides)),
+            setting_out(sides, (lease.begins_no_flow(), *_new_flows(config, sides))),
             _input(config, peer, sides),
             _forwarded(config, node, peer, sides),
             leaving(sides, inside(config)),
             translated(config, node, peer, sides),
             leak_guard(config, sides),
-        )
+            *frames,
+        ),
+        lease.timers(config),
     )
 
 
@@ -93,6 +98,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides, mark: int) -> Chain
             *_in_order(config, interfaces, lan_sources, mark),
             # A full connection table must not be able to silence VRRP or the replication.
             Rule(NoTrack(), advert, "VRRP needs no tracking"),
+            *lease.heard(advert),
             Rule(Accept(), advert, "VRRP from the peer"),
             Rule(Drop(), Match(protocol="vrrp"), "VRRP from anybody else", count=True),
             Rule(NoTrack(), sync, "state replication needs no tracking"),
@@ -160,6 +166,8 @@ def _in_order(
 
 def _departing(config: Config, interfaces: Sides) -> Chain:
     port = config.sync.port
+    advert = Match(out_interface=interfaces.lan, protocol="vrrp")
+    beat = Match(out_interface=interfaces.sync, protocol="udp", ports=((port + 1, port + 1),))
     # All but "too big", without which path MTU discovery (RFC 1191) finds a black hole.
     error = Match(
         out_interface=(*interfaces.lan, *interfaces.wan),
@@ -171,16 +179,14 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
         Hook.OUTPUT,
         ChainKind.RAW,
         (
-            Rule(
-                NoTrack(),
-                Match(out_interface=interfaces.lan, protocol="vrrp"),
-                "VRRP needs no tracking",
-            ),
+            Rule(NoTrack(), advert, "VRRP needs no tracking"),
+            lease.advertised(advert),
             Rule(
                 NoTrack(),
                 Match(out_interface=interfaces.sync, protocol="udp", ports=((port, port + 1),)),
                 "state replication needs no tracking",
             ),
+            lease.beaten(beat),
             Rule(Drop(), error, "would end a flow that the peer can carry", count=True),
             *untranslated(config, interfaces),
         ),
@@ -211,6 +217,7 @@ def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
             Rule(
                 Accept(), _sync_message(config, peer, interfaces), "state replication from the peer"
             ),
+            lease.answers_nobody(config),
             Rule(Accept(), Match(ct_state=KNOWN)),
             Rule(
                 Accept(),
@@ -264,6 +271,7 @@ def _forwarded(config: Config, node: Node, peer: Node, interfaces: Sides) -> Cha
         # The chains at postrouting see the first packet of a flow alone.
         *untranslated(config, interfaces, (CtState.ESTABLISHED,)),
         Rule(Accept(), Match(ct_state=KNOWN)),
+        lease.begins_no_flow(),
     ]
     if config.nat.destination:
         rules.append(

@@ -1,6 +1,7 @@
-"""The neutral ruleset in nft's words (nft(8)): one table of ours, which replaces the former one whole. Pure."""
+"""The neutral ruleset in nft's words (nft(8)): a table of ours in each family, which replaces the former one whole. Pure."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from appliance import Unsupported
@@ -19,9 +20,12 @@ from appliance.planning.ruleset import (
     Mark,
     Match,
     NoTrack,
+    Refresh,
     Rule,
     Ruleset,
     Snat,
+    Stop,
+    Timer,
 )
 
 # Type and priority of a base chain (nft(8), "CHAINS"). Who translates first is heard alone, and of equals that is whoever
@@ -37,11 +41,23 @@ _PLACE = {
     (ChainKind.GUARD, Hook.POSTROUTING): ("nat", "srcnat + 10"),
     (ChainKind.WITNESS, Hook.PREROUTING): ("nat", "dstnat + 20"),
     (ChainKind.WITNESS, Hook.POSTROUTING): ("nat", "srcnat - 10"),
+    (ChainKind.FRAMES, Hook.INGRESS): ("filter", "filter"),
+    (ChainKind.FRAMES, Hook.EGRESS): ("filter", "filter"),
 }
+# The families of our tables, by what they see; what is missing of the first leaves the machine without its firewall.
+IP, FRAMES = "inet", "netdev"
+FAMILIES = (IP, FRAMES)
+# A timer is a set with one element that expires, and this the element: the same number for each packet. A set takes nothing
+# that is written in the rule, and what is read from the packet differs between IP and ARP.
+_ELEMENT = "numgen inc mod 1"
+# Room for those that have expired and are still to be collected, which the kernel does each second.
+_ROOM = 64
 # Of such a prefix nft loads three bytes; the kernel has a short way for one, two and four (nft_payload_fast_eval).
 _THREE_BYTES = 24
 # VRRP's first byte is version and type; 1, an advert, is the only type (RFC 3768, 5.3; RFC 9568, 5.2).
 _ADVERT = 1
+# Its priority, of who leaves (RFC 3768, 5.3.4; RFC 9568, 5.2.4).
+_FAREWELL = 0
 # Those whose header has a destination port.
 _HAVE_PORTS = ("tcp", "udp")
 
@@ -60,42 +76,72 @@ _FAMILIES = {Family.IPV4: _FamilyWords("ip", "ttl", "length", "icmp")}
 
 
 def text(ruleset: Ruleset, table: str) -> str:
-    """The ruleset as an nft script that puts the table of this name in place of the former one, in one stroke.
+    """The whole ruleset as nft scripts, one behind the other. Raises Unsupported."""
+    return "\n".join(scripts(ruleset, table).values())
+
+
+def scripts(ruleset: Ruleset, table: str) -> dict[str, str]:
+    """By family: the nft script that puts its table of this name in place of the former one, in one stroke.
 
     Raises Unsupported, for a rule without one of its conditions would say something else.
     """
     if unsaid := problems(ruleset):
         raise Unsupported("nft cannot say our ruleset: " + "; ".join(unsaid))
-    lines = [*_deletion(table), f"table inet {table} {{"]
-    for chain in ruleset.chains:
-        lines += [f"\t{line}".rstrip() for line in _chain(chain)]
+    parts = {
+        family: tuple(chain for chain in ruleset.chains if _family(chain) == family)
+        for family in FAMILIES
+    }
+    return {
+        family: _script(family, table, ruleset.timers, chains)
+        for family, chains in parts.items()
+        if chains
+    }
+
+
+def _family(chain: Chain) -> str:
+    return FRAMES if chain.kind is ChainKind.FRAMES else IP
+
+
+def _script(family: str, table: str, timers: Sequence[Timer], chains: Sequence[Chain]) -> str:
+    named = {name for chain in chains for rule in chain.rules for name in _timers(rule)}
+    lines = [*_deletion(family, table), f"table {family} {table} {{"]
+    for block in (
+        *(_timer(timer) for timer in timers if timer.name in named),
+        *map(_chain, chains),
+    ):
+        lines += [f"\t{line}".rstrip() for line in block]
     return "\n".join([*lines, "}", ""])
 
 
-def removal(table: str) -> str:
+def removal(family: str, table: str) -> str:
     """The nft script that takes the table away."""
-    return "\n".join([*_deletion(table), ""])
+    return "\n".join([*_deletion(family, table), ""])
 
 
-def _deletion(table: str) -> list[str]:
+def _deletion(family: str, table: str) -> list[str]:
     """nft deletes only what is there: so the table is declared first."""
-    return [f"table inet {table}", f"delete table inet {table}"]
+    return [f"table {family} {table}", f"delete table {family} {table}"]
 
 
 def problems(ruleset: Ruleset) -> tuple[str, ...]:
     """What nft has no words for: a sentence each."""
+    timers = {timer.name for timer in ruleset.timers}
     return tuple(
         f"chain {chain.name}: {problem}"
         for chain in ruleset.chains
-        for problem in _chain_problems(chain)
+        for problem in _chain_problems(chain, timers)
     )
 
 
-def _chain_problems(chain: Chain) -> Iterator[str]:
+def _chain_problems(chain: Chain, timers: AbstractSet[str]) -> Iterator[str]:
     if (chain.kind, chain.hook) not in _PLACE:
         yield f"nothing of kind {chain.kind} is called at {chain.hook}"
+    if bool(chain.interfaces) != (chain.kind is ChainKind.FRAMES):
+        yield "frames are seen at an interface, and packets of IP at none"
     for number, rule in enumerate(chain.rules, 1):
-        for problem in _rule_problems(rule):
+        problems = [*_rule_problems(rule), *_frame_problems(chain, rule)]
+        problems += [f"there is no timer {name}" for name in _timers(rule) if name not in timers]
+        for problem in problems:
             yield f"rule {number} ({rule.why or 'no comment'}): {problem}"
 
 
@@ -113,15 +159,44 @@ def _rule_problems(rule: Rule) -> Iterator[str]:
             yield f"protocol {protocol} has no ports to redirect"
 
 
+def _frame_problems(chain: Chain, rule: Rule) -> Iterator[str]:
+    """A chain of IP sees no ARP, and one of frames has no connection tracking, no route and no NAT."""
+    frames = chain.kind is ChainKind.FRAMES
+    if rule.match.asked_for and not frames:
+        yield "no packet of IP is an ARP request"
+    if frames and not isinstance(rule.action, Accept | Drop | Refresh | Stop):
+        yield f"{type(rule.action).__name__} is nothing that can be done with a frame"
+
+
+def _timers(rule: Rule) -> tuple[str, ...]:
+    """The timers that a rule names."""
+    deed = (rule.action.timer,) if isinstance(rule.action, Refresh | Stop) else ()
+    return (*rule.match.running, *rule.match.run_out, *deed)
+
+
+def _timer(timer: Timer) -> list[str]:
+    return [
+        f"set {timer.name} {{",
+        f"\ttypeof {_ELEMENT}; flags dynamic,timeout; timeout {round(timer.seconds * 1000)}ms; size {_ROOM};",
+        "}",
+    ]
+
+
 def _chain(chain: Chain) -> list[str]:
     kind, priority = _PLACE[chain.kind, chain.hook]
     policy = "drop" if chain.drop_rest else "accept"
     return [
         f"chain {chain.name} {{",
-        f"\ttype {kind} hook {chain.hook} priority {priority}; policy {policy};",
+        f"\ttype {kind} hook {chain.hook}{_devices(chain)} priority {priority}; policy {policy};",
         *(f"\t{_rule(rule)}" for rule in chain.rules),
         "}",
     ]
+
+
+def _devices(chain: Chain) -> str:
+    if not chain.interfaces:
+        return ""
+    return f" devices = {{ {', '.join(_names(chain.interfaces))} }}"
 
 
 def _rule(rule: Rule) -> str:
@@ -136,7 +211,7 @@ def _rule(rule: Rule) -> str:
 
 
 def _match(match: Match) -> list[str]:
-    words = [*_way(match), *_protocol(match), *_headers(match)]
+    words = [*_asked(match), *_way(match), *_protocol(match), *_headers(match)]
     if match.no_return_route:
         words.append(f"meta nfproto {match.family} fib saddr . mark . iif oif missing")
     if match.way_out:
@@ -147,9 +222,17 @@ def _match(match: Match) -> list[str]:
         words.append("ct status dnat")
     if match.ct_translated:
         words.append("ct status snat,dnat")
+    words += [f"{_ELEMENT} @{name}" for name in match.running]
+    words += [f"{_ELEMENT} != @{name}" for name in match.run_out]
     if match.per_second:
         words.append(f"limit rate {match.per_second}/second burst {match.per_second} packets")
     return words
+
+
+def _asked(match: Match) -> list[str]:
+    if not match.asked_for:
+        return []
+    return [f"arp operation request arp daddr ip {_one_of(list(map(str, match.asked_for)))}"]
 
 
 def _protocol(match: Match) -> list[str]:
@@ -175,6 +258,8 @@ def _headers(match: Match) -> list[str]:
         words.append(f"{say.header} {say.length} <= {match.octets_at_most}")
     if match.vrrp_version is not None:
         words.append(f"@th,0,8 {match.vrrp_version << 4 | _ADVERT:#x}")
+    if match.vrrp_farewell is not None:
+        words.append(f"@th,16,8 {'' if match.vrrp_farewell else '!= '}{_FAREWELL}")
     if match.icmp_type:
         words.append(f"{say.icmp} type {match.icmp_type}")
     if match.icmp_code_not is not None:
@@ -232,6 +317,10 @@ def _action(action: Action, header: str) -> str:
             return f"{_action(Mark(bit), header)} accept"
         case ClampMss():
             return "tcp flags syn / syn,rst tcp option maxseg size set rt mtu"
+        case Refresh(timer):
+            return f"update @{timer} {{ {_ELEMENT} }}"
+        case Stop(timer):
+            return f"delete @{timer} {{ {_ELEMENT} }}"
         case Snat(to, ports):
             ports_bind = "meta l4proto { 6, 17 } " if ports else ""
             return f"{ports_bind}snat {header} to {to}" + (f":{_span(ports)}" if ports else "")

@@ -28,7 +28,7 @@ def plan(config: Config, name: str, role: Role, site: Site) -> Plan:
     sides = virtual_macs.sides(config, interfaces, names)
     settings = {**dict(sysctls(config, name, interfaces)), **_link_sysctls(links)}
     return Plan(
-        ruleset=firewall.ruleset(config, name, sides, names.mark),
+        ruleset=firewall.ruleset(config, name, sides, names.mark, leased=site.sees_frames),
         links=links,
         sysctls=tuple(sorted(settings.items())),
         routes=tuple(sorted(_routes(config, name, role, site))),

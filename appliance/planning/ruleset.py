@@ -10,20 +10,22 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
 
 
 class Hook(StrEnum):
-    """Where the kernel calls a chain: netfilter's five hooks."""
+    """Where the kernel calls a chain: netfilter's five hooks, and the two of an interface."""
 
     PREROUTING = "prerouting"
     INPUT = "input"
     FORWARD = "forward"
     OUTPUT = "output"
     POSTROUTING = "postrouting"
+    INGRESS = "ingress"
+    EGRESS = "egress"
 
 
 class ChainKind(StrEnum):
     """What a chain is for; a back end turns it into a table (iptables) or type and priority (nft).
 
     GUARD comes after source NAT and sees, as NAT does, the first packet of each flow. So does WITNESS, after destination
-    NAT, and before source NAT.
+    NAT, and before source NAT. FRAMES sees whatever crosses an interface, also ARP, which is no packet of IP.
     """
 
     RAW = "raw"
@@ -31,6 +33,7 @@ class ChainKind(StrEnum):
     NAT = "nat"
     GUARD = "guard"
     WITNESS = "witness"
+    FRAMES = "frames"
 
 
 class CtState(StrEnum):
@@ -91,7 +94,21 @@ class Dnat:
     table: tuple[tuple[str, int, Address, int], ...]
 
 
-Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat
+@dataclass(frozen=True)
+class Refresh:
+    """Start this timer anew, and go on."""
+
+    timer: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Have this timer run out at once, and go on."""
+
+    timer: str
+
+
+Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat | Refresh | Stop
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,14 @@ class Match:
     octets_at_most: int | None = None  # the packet's length, with IP's header
     way_out: tuple[str, ...] = ()  # the interfaces that the route to its destination may lead by
     vrrp_version: int | None = None  # of an advert, VRRP's only type; names no protocol
+    vrrp_farewell: bool | None = (
+        None  # its sender leaves (priority 0), or it stays; names no protocol
+    )
+    asked_for: tuple[
+        Address, ...
+    ] = ()  # an ARP request (RFC 826) for one of these, and no packet of IP
+    running: tuple[str, ...] = ()  # all of these timers run
+    run_out: tuple[str, ...] = ()  # none of these does
     ct_state: tuple[CtState, ...] = ()
     ct_redirected: bool = False  # the flow's destination was translated
     ct_translated: bool = False  # either of its ends was
@@ -157,14 +182,26 @@ class FirstPackets:
 
 
 @dataclass(frozen=True)
+class Timer:
+    """What the kernel keeps for rules that refresh it: it runs for so many seconds after the last refreshing.
+
+    Who put the rules has no part in it. With new rules none runs.
+    """
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Chain:
-    """Rules at one hook; `drop_rest` is the policy for what no rule took."""
+    """Rules at one hook; `drop_rest` is the policy for what no rule took, `interfaces` has those of FRAMES."""
 
     name: str
     hook: Hook
     kind: ChainKind
     rules: tuple[Rule, ...]
     drop_rest: bool = False
+    interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,3 +209,4 @@ class Ruleset:
     """A whole firewall, all of it ours."""
 
     chains: tuple[Chain, ...]
+    timers: tuple[Timer, ...] = ()

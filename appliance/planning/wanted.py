@@ -164,7 +164,10 @@ class Versions:
 
 @dataclass(frozen=True)
 class Site:
-    """What planning must know of this machine: its interfaces, the daemons' versions, the run directory."""
+    """What planning must know of this machine: its interfaces, the daemons' versions, the run directory.
+
+    `sees_frames`: the firewall here has chains at an interface, both ways.
+    """
 
     interfaces: Interfaces
     versions: Versions
@@ -173,6 +176,7 @@ class Site:
     config_path: Path
     # Whether the network is this node's alone and ends with it, as a container's does.
     own_network: bool = False
+    sees_frames: bool = True
     names: Names = Names()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from appliance import ApplianceError, NoConfiguration
 from appliance.config import gateway_file
 from appliance.config.model import Config
-from appliance.drivers import routes, xfrm
+from appliance.drivers import firewall, routes, xfrm
 from appliance.planning.wanted import Names, Site
 from appliance.processes import versions
 from appliance.run_dir import RunDir
@@ -63,6 +63,7 @@ def site(wanted: Config, node: str, path: Path) -> Site:
         python=Path(sys.executable),
         config_path=path.absolute(),
         own_network=xfrm.own_network(),
+        sees_frames=firewall.of(names(), run_dir()).sees_frames(),
         names=names(),
     )
 

@@ -29,34 +29,41 @@ class Behind:
             subprocess.run([*neighbour, "dev", interface, "nud", "permanent"], check=True)
         # One processor keeps frames in their order.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        self._lan, self._wan = End("eth1"), End("eth0")
+        self.lan, self.wan = End("eth1"), End("eth0")
         self._ports: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lan.link.close()
-        self._wan.link.close()
+        self.lan.link.close()
+        self.wan.link.close()
 
     def begins(
         self, protocol: int, *, ttl: int = 64, to: str = OUTSIDE, octets: int = 0
     ) -> list[str]:
         """Send the first packet of a flow; from which addresses something leaves until the gateway has dealt with it."""
         port = self._ports[protocol] = next(_PORTS)
-        return self._through(packet(protocol, MACHINE, to, port, ttl, octets), self._lan)
+        return self._through(packet(protocol, MACHINE, to, port, ttl, octets), self.lan)
 
     def gets_an_answer(self, protocol: int) -> bool:
         """Whether the answer to the flow of that protocol that began last comes through to the machine."""
         answer = packet(protocol, OUTSIDE, VIP, self._ports[protocol], back=True)
-        return OUTSIDE in self._through(answer, self._wan)
+        return OUTSIDE in self._through(answer, self.wan)
+
+    def pings(self, address: str) -> bool:
+        """Whether the gateway answers the machine's ping of one of its addresses."""
+        self.lan.sources()
+        self.lan.send(packet(ICMP, MACHINE, address, next(_PORTS)))
+        self.lan.settle()
+        return address in self.lan.sources()
 
     def _through(self, sent: bytes, end: "End") -> list[str]:
-        other = self._wan if end is self._lan else self._lan
+        other = self.wan if end is self.lan else self.lan
         other.sources()
         end.send(sent)
-        self._lan.settle()
-        self._wan.settle()
+        self.lan.settle()
+        self.wan.settle()
         return other.sources()
 
 
@@ -80,11 +87,21 @@ class End:
 
     def settle(self) -> None:
         """Wait for the answer to a question that the gateway gets after all that it has been sent."""
-        ends = _MAC + socket.inet_aton(self._own) + bytes(6) + socket.inet_aton(self._address)
+        self._ask(self._address)
+        while self._hear() != self._address:
+            pass
+
+    def answers(self, address: str, fence: str) -> bool:
+        """Whether the gateway answers ARP for an address, asked before a fence that it surely answers for."""
+        self._ask(address)
+        self._ask(fence)
+        told = iter(self._hear, fence)
+        return address in list(told)
+
+    def _ask(self, address: str) -> None:
+        ends = _MAC + socket.inet_aton(self._own) + bytes(6) + socket.inet_aton(address)
         question = struct.pack("!HHBBH", 1, _ETH_P_IP, 6, 4, 1) + ends
         self.link.send(b"\xff" * 6 + _MAC + struct.pack("!H", _ETH_P_ARP) + question)
-        while self._hear() != (_ETH_P_ARP, 2):
-            pass
 
     def sources(self) -> list[str]:
         """Who sent the packets that have come here since this was asked last."""
@@ -96,14 +113,14 @@ class End:
         found, self._heard = self._heard, []
         return found
 
-    def _hear(self) -> tuple[int, int]:
-        """The next frame's type, and of ARP what it does."""
+    def _hear(self) -> str:
+        """For whom the next frame answers ARP; empty where it does not."""
         frame, (_, kind, way, _, _) = self.link.recvfrom(65536)
         if way == socket.PACKET_OUTGOING:
-            return 0, 0
+            return ""
         if kind == _ETH_P_IP:
             self._heard.append(socket.inet_ntoa(frame[26:30]))
-        return kind, frame[21]
+        return socket.inet_ntoa(frame[28:32]) if (kind, frame[21]) == (_ETH_P_ARP, 2) else ""
 
 
 def packet(

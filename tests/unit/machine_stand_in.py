@@ -47,6 +47,11 @@ class Gateway:
         return self.nft.with_suffix(".table")
 
     @property
+    def frames(self) -> Path:
+        """Our table of frames, as nft keeps it."""
+        return self.nft.with_suffix(".netdev")
+
+    @property
     def listings(self) -> int:
         """How often nft was started to list the ruleset."""
         return self.nft.with_suffix(".log").read_text().count("--stateless")

@@ -58,7 +58,7 @@ class Nftables:
     refuses: bool = False
     """Whether nobody is told anything."""
     loaded: Path | None = None
-    """Where the program nft keeps the table that it loaded: another text there is another ruleset."""
+    """Where the program nft keeps the tables that it loaded, the other as .netdev: another text there is another ruleset."""
 
     def load(self, name: str) -> None:
         """Have what was recorded under a name, and our counters no more."""
@@ -81,8 +81,10 @@ class Nftables:
             self.tape[f"rules {nfnetlink.INET} vgw {chain}"] = [one.hex() for one in rules]
 
     def _loaded(self) -> int:
-        found = self.loaded and self.loaded.exists()
-        return zlib.crc32(self.loaded.read_bytes()) if self.loaded and found else 0
+        if self.loaded is None:
+            return 0
+        places = (self.loaded, self.loaded.with_suffix(".netdev"))
+        return sum(zlib.crc32(place.read_bytes()) for place in places if place.exists())
 
     def door(self) -> Door:
         """A socket to it."""

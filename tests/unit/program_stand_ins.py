@@ -12,10 +12,13 @@ echo "$*" >> "$0.log"
 [ -f "$0.stumbles" ] && { rm "$0.stumbles"; echo "Error: busy" >&2; exit 1; }
 [ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
 case "$1" in
--f) cat > "$0.script"; if grep -q "{" "$0.script"; then mv "$0.script" "$0.table"; else rm -f "$0.table"; fi ;;
---check) cat > "$0.checked"; [ ! -f "$0.disapproves" ] || { cat "$0.disapproves" >&2; exit 1; } ;;
+-f) cat > "$0.script"; grep -q netdev "$0.script" && kept="$0.netdev" || kept="$0.table"
+    if grep -q "{" "$0.script"; then mv "$0.script" "$kept"; else rm -f "$kept"; fi ;;
+--check) cat > "$0.checking"; grep -q netdev "$0.checking" || cp "$0.checking" "$0.checked"
+    [ ! -f "$0.disapproves" ] || { cat "$0.disapproves" >&2; exit 1; } ;;
 --json) cat "$0.json" ;;
-*) [ -f "$0.table" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$0.table" ;;
+*) [ "$4" = netdev ] && kept="$0.netdev" || kept="$0.table"
+   [ -f "$kept" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$kept" ;;
 esac
 """
 # As keepalived(8): it tells its version, refuses a broken file, and logs what it was asked.

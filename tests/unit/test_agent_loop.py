@@ -176,6 +176,19 @@ def test_it_begins_by_the_file_and_keeps_what_it_took_up(node: Living) -> None:
     assert node.run_dir.accepted.read_text() == node.file.read_text()
 
 
+def test_a_kernel_without_filters_on_the_way_out_is_told_of(
+    node: Living, log: pytest.LogCaptureFixture
+) -> None:
+    lacks = "this kernel has no filters at an interface on the way out"
+    begin(node)
+    assert lacks not in log.text
+    assert node.machine.frames.exists()
+    node.machine.refuse_check("Error: Could not process rule: Operation not supported")
+    begin(node)
+    assert lacks in log.text
+    assert not node.machine.frames.exists()
+
+
 def test_beside_a_file_with_errors_it_begins_by_what_was_taken_up_last(
     node: Living, log: pytest.LogCaptureFixture
 ) -> None:

@@ -22,7 +22,7 @@ from appliance.pair import (
     sync_path,
     voice,
 )
-from appliance.planning import virtual_macs
+from appliance.planning import lease, virtual_macs
 from appliance.status import health
 from appliance.wires import uplink
 
@@ -37,6 +37,7 @@ ROW = re.compile(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", re.MULTILINE)
 
 def test_a_beat_that_is_lost_is_not_silence() -> None:
     assert beat.BEAT_SILENCE >= 4 * beat.BEAT_INTERVAL
+    assert lease.BEATLESS >= beat.BEAT_SILENCE
     assert readiness.GRACE >= beat.BEAT_SILENCE, (
         "a peer that beats is heard before a node goes on alone"
     )

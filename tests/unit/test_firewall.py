@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance import Unsupported
-from appliance.addresses import Family
+from appliance.addresses import Address, Family
 from appliance.config import gateway_file
 from appliance.config.model import Config, Interfaces
 from appliance.drivers.nftables import counts
@@ -24,9 +24,12 @@ from appliance.planning.ruleset import (
     Mark,
     Match,
     NoTrack,
+    Refresh,
     Rule,
     Ruleset,
     Snat,
+    Stop,
+    Timer,
 )
 from appliance.planning.wanted import Names
 
@@ -122,7 +125,11 @@ def test_vrrp_and_replication_are_the_peers_alone_and_untracked(
     peer = wanted.nodes["backup"]
     arriving = chain(rules, "arriving").rules
     for protocol, address in (("vrrp", peer.lan.ip), ("udp", peer.sync.ip)):
-        found = [rule for rule in arriving if rule.match.protocol == protocol]
+        found = [
+            rule
+            for rule in arriving
+            if rule.match.protocol == protocol and not isinstance(rule.action, Refresh | Stop)
+        ]
         untracked, accepted, dropped = found
         assert isinstance(untracked.action, NoTrack)
         assert isinstance(accepted.action, Accept)
@@ -142,15 +149,22 @@ def test_an_advert_counts_only_in_the_version_of_the_file(wanted: Config, rules:
         for rule in (*arriving, *entering)
         if rule.match.protocol == "vrrp" and not isinstance(rule.action, Drop)
     ]
-    assert len(taken) == 3, "it is not tracked, accepted, and let in"
+    assert len(taken) == 5, (
+        "it is not tracked, believed as it leads or leaves, accepted, and let in"
+    )
     assert {match.vrrp_version for match in taken} == {wanted.vgw.vrrp_version}
     assert Rule(Drop(), Match(protocol="vrrp"), "VRRP from anybody else", count=True) in arriving
 
 
-def line(rule: Rule) -> str:
+TIMER = Timer("one", 0.06)
+
+
+def line(rule: Rule, kind: ChainKind = ChainKind.FILTER) -> str:
     """The rule as nft reads it."""
-    some = Chain("some", Hook.INPUT, ChainKind.FILTER, (rule,))
-    return nft_text.text(Ruleset((some,)), TABLE).splitlines()[5].strip()
+    framed = kind is ChainKind.FRAMES
+    hook, places = (Hook.INGRESS, ("eth1",)) if framed else (Hook.INPUT, ())
+    some = Chain("some", hook, kind, (rule,), interfaces=places)
+    return nft_text.text(Ruleset((some,), (TIMER,)), TABLE).splitlines()[-3].strip()
 
 
 @pytest.mark.parametrize(("version", "first"), [(2, "0x21"), (3, "0x31")])
@@ -187,19 +201,65 @@ def test_version_and_type_of_an_advert_are_one_byte(version: int, first: str) ->
             Rule(Accept()),
             "chain some: nothing of kind guard is called at input",
         ),
+        (
+            ChainKind.FILTER,
+            Rule(Refresh("one"), Match(run_out=("other",)), "some reason"),
+            "chain some: rule 1 (some reason): there is no timer other",
+        ),
+        (
+            ChainKind.FILTER,
+            Rule(Drop(), Match(asked_for=(Address("192.168.100.99"),)), "some reason"),
+            "chain some: rule 1 (some reason): no packet of IP is an ARP request",
+        ),
+        (
+            ChainKind.FRAMES,
+            Rule(NoTrack(), Match(), "some reason"),
+            "chain some: rule 1 (some reason): NoTrack is nothing that can be done with a frame",
+        ),
     ],
 )
 def test_what_nft_cannot_say_is_refused_and_never_left_out(
     kind: ChainKind, rule: Rule, sentence: str
 ) -> None:
-    rules = Ruleset((Chain("some", Hook.INPUT, kind, (rule,)),))
+    framed = kind is ChainKind.FRAMES
+    hook, places = (Hook.INGRESS, ("eth1",)) if framed else (Hook.INPUT, ())
+    rules = Ruleset((Chain("some", hook, kind, (rule,), interfaces=places),), (TIMER,))
     assert nft_text.problems(rules) == (sentence,)
     with pytest.raises(Unsupported, match="nft cannot say our ruleset"):
         nft_text.text(rules, TABLE)
 
 
+@pytest.mark.parametrize(("hook", "places"), [(Hook.INGRESS, ()), (Hook.INPUT, ("eth1",))])
+def test_only_frames_are_seen_at_an_interface(hook: Hook, places: tuple[str, ...]) -> None:
+    kind = ChainKind.FILTER if places else ChainKind.FRAMES
+    rules = Ruleset((Chain("some", hook, kind, (), interfaces=places),))
+    told = "chain some: frames are seen at an interface, and packets of IP at none"
+    assert nft_text.problems(rules) == (told,)
+
+
 def test_nft_can_say_every_configuration(rules: Ruleset) -> None:
     assert nft_text.problems(rules) == ()
+
+
+def test_a_timer_is_a_set_whose_element_each_refreshing_keeps() -> None:
+    running = Match(running=("one",), run_out=("one",))
+    assert line(Rule(Refresh("one"))) == "update @one { numgen inc mod 1 }"
+    assert line(Rule(Stop("one"))) == "delete @one { numgen inc mod 1 }"
+    assert line(Rule(Drop(), running)) == "numgen inc mod 1 @one numgen inc mod 1 != @one drop"
+    some = Chain("some", Hook.INPUT, ChainKind.FILTER, (Rule(Refresh("one")),))
+    text = nft_text.text(Ruleset((some,), (TIMER, Timer("unused", 1.0))), TABLE)
+    assert "typeof numgen inc mod 1; flags dynamic,timeout; timeout 60ms; size 64;" in text
+    assert "unused" not in text
+
+
+def test_a_frame_is_asked_for_by_what_it_is() -> None:
+    asked = Match(asked_for=(Address("192.168.100.99"), Address("203.0.113.99")))
+    both = "arp operation request arp daddr ip { 192.168.100.99, 203.0.113.99 } drop"
+    assert line(Rule(Drop(), asked), ChainKind.FRAMES) == both
+    for leaves, words in ((True, "@th,16,8 0"), (False, "@th,16,8 != 0")):
+        advert = Match(protocol="vrrp", vrrp_farewell=leaves)
+        told = line(Rule(Refresh("one"), advert), ChainKind.FRAMES)
+        assert told == f"meta l4proto 112 {words} update @one {{ numgen inc mod 1 }}"
 
 
 def test_counters_of_one_chain_and_reason_are_one() -> None:

@@ -27,6 +27,9 @@ class Paper:
     def supported(self, ruleset: Ruleset) -> tuple[str, ...]:
         return ()
 
+    def sees_frames(self) -> bool:
+        return False
+
     def text(self, ruleset: Ruleset) -> str:
         return str(ruleset)
 

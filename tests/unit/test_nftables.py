@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from appliance.config import gateway_file
 from appliance.config.model import Interfaces
 from appliance.drivers.nftables import Nftables
 from appliance.planning import firewall, virtual_macs
-from appliance.planning.ruleset import Count, Ruleset
+from appliance.planning.ruleset import ChainKind, Count, Ruleset
 from appliance.planning.wanted import Names
 
 from .kernel_stand_ins import opened
@@ -57,11 +58,14 @@ def signs(table: Nftables, wanted: Ruleset | None) -> list[str]:
 
 def test_a_table_that_was_loaded_differs_no_more_and_goes_whole(nft: Path, table: Nftables) -> None:
     wanted = ruleset()
-    assert (signs(table, None), signs(table, wanted), table.in_force()) == ([], ["+"], False)
+    assert (signs(table, None), signs(table, wanted), table.in_force()) == ([], ["+", "+"], False)
     table.apply(table.diff(wanted))
     assert (signs(table, wanted), table.in_force()) == ([], True)
-    assert signs(table, ruleset("192.168.100.98")) == ["~"]
-    assert signs(table, None) == ["-"]
+    assert signs(table, ruleset("192.168.100.98")) == ["~", "~"]
+    assert [str(change) for change in table.diff(None)] == [
+        "- table netdev vgw",
+        "- table inet vgw",
+    ], "the firewall goes last"
     table.apply(table.diff(None))
     assert (signs(table, None), table.in_force(), table.memory.exists()) == ([], False, False)
 
@@ -70,7 +74,7 @@ def test_a_table_is_tried_out_without_being_loaded(nft: Path, table: Nftables) -
     changes = table.diff(ruleset())
     table.try_out(changes)
     assert not table.in_force()
-    assert nft.with_suffix(".checked").read_text() == changes[0].payload
+    assert nft.with_suffix(".checked").read_text() == changes[0].payload.script
     nft.with_suffix(".disapproves").write_text("Error: no")
     with pytest.raises(CommandFailed, match="nft refused our table: Error: no"):
         table.try_out(changes)
@@ -95,19 +99,20 @@ def test_a_table_is_listed_again_only_where_the_ruleset_has_another_number(
 
     wanted = ruleset()
     table.apply(table.diff(wanted))
+    assert signs(table, wanted) == [], "the second table gave the ruleset another number"
     before = listings()
     assert [signs(table, wanted) for _ in range(3)] == [[], [], []]
     assert listings() == before
     kernel.generation += 1  # somebody else's table
-    assert (signs(table, wanted), listings()) == ([], before + 1)
+    assert (signs(table, wanted), listings()) == ([], before + 2)
     nft.with_suffix(".table").unlink()
     assert (signs(table, wanted), table.in_force()) == (["+"], False)
     kernel.refuses, before = True, listings()
     assert [signs(table, wanted) for _ in range(3)] == [["+"], ["+"], ["+"]]
-    assert listings() == before + 3, "where the kernel does not tell, nft is asked each time"
+    assert listings() == before + 6, "where the kernel does not tell, nft is asked each time"
 
 
-@pytest.mark.parametrize("left", [None, "", "half of {"])
+@pytest.mark.parametrize("left", [None, "", "half of {", "[1]"])
 def test_a_table_that_nobody_remembers_is_loaded_again(
     nft: Path, table: Nftables, left: str | None
 ) -> None:
@@ -115,7 +120,50 @@ def test_a_table_that_nobody_remembers_is_loaded_again(
     table.memory.unlink()
     if left is not None:
         table.memory.write_text(left)
-    assert signs(table, ruleset()) == ["~"]
+    assert signs(table, ruleset()) == ["~", "~"]
+
+
+def test_a_timer_that_runs_is_no_change_of_a_table_and_any_other_element_is(
+    nft: Path, table: Nftables, kernel: Tables
+) -> None:
+    def listed(more: str, elements: str) -> None:
+        lines = ("set leads {", "\ttypeof numgen inc mod 1", f"\tflags {more}", elements)
+        text = "".join(f"\t{line}\n" for line in lines if line)
+        nft.with_suffix(".netdev").write_text(f"table netdev vgw {{\n{text}\t}}\n}}\n")
+
+    timed, running = "dynamic,timeout\n\t\ttimeout 300ms", "\telements = { 0 }"
+    listed(timed, "")
+    still = table.listing("netdev")
+    listed(timed, running)
+    assert table.listing("netdev") == still
+    listed(timed, "\telements = { 0,\n\t\t\t     1 }")
+    assert table.listing("netdev") == still
+    listed("timeout", "")
+    other = table.listing("netdev")
+    listed("timeout", running)
+    assert table.listing("netdev") != other
+
+
+def test_a_kernel_without_chains_on_the_way_out_is_known_by_what_it_refuses(
+    nft: Path, table: Nftables
+) -> None:
+    assert table.sees_frames()
+    nft.with_suffix(".disapproves").write_text("Error: Operation not permitted")
+    assert table.sees_frames(), "who may not ask learns nothing of the kernel"
+    nft.with_suffix(".disapproves").write_text(
+        "Error: Could not process rule: Operation not supported"
+    )
+    assert not table.sees_frames()
+
+
+def test_a_ruleset_without_frames_takes_their_table_away(table: Nftables) -> None:
+    wanted = ruleset()
+    table.apply(table.diff(wanted))
+    chains = tuple(one for one in wanted.chains if one.kind is not ChainKind.FRAMES)
+    plain = replace(wanted, chains=chains)
+    assert [str(change) for change in table.diff(plain)] == ["- table netdev vgw"]
+    table.apply(table.diff(plain))
+    assert table.diff(plain) == ()
 
 
 @pytest.mark.parametrize(

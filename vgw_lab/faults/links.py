@@ -144,7 +144,7 @@ FAULTS = (
         moves=None,
         flows=0.1,
         during=lasting(_LASTING_SECONDS),
-        known={"two": _TWO_ALONE},
+        known={"two": _TWO_ALONE, "held": _TWO_ALONE},
     ),
     Fault(
         "adverts-lost",
@@ -156,7 +156,7 @@ FAULTS = (
         moves=None,
         flows=0.1,
         during=lasting(_LASTING_SECONDS),
-        known={"two": _TWO_ALONE},
+        known={"two": _TWO_ALONE, "held": _TWO_ALONE},
     ),
     Fault(
         "lan-partition",
@@ -168,6 +168,6 @@ FAULTS = (
         flows=0.1,
         during=lasting(_LASTING_SECONDS),
         lacks=_bridges_elsewhere,
-        known={"two": _TWO_COMPARE},
+        known={"two": _TWO_COMPARE, "held": _TWO_COMPARE},
     ),
 )

@@ -22,9 +22,7 @@ _MOVE_SECONDS = 10.0
 _UP_SECONDS = 6.0
 # Of the peer's flows a node must have nearly all when it says it is ready: some began meanwhile.
 _REPLICAS = 0.95
-_NO_FENCE = (
-    "the kernel of a frozen node goes on answering and forwarding: nothing takes the VGW from it"
-)
+_NOBODY_TAKES_IT = "no process runs to take the VGW off it; its kernel answers nobody for it"
 
 
 def _crash(lab: Lab, node: str) -> None:
@@ -133,7 +131,7 @@ FAULTS = (
         back=0.3,
         flows=0.1,
         during=lasting(FROZEN_SECONDS),
-        known={"two": _NO_FENCE},
+        known={"held": _NOBODY_TAKES_IT},
     ),
     Fault(
         SWITCHOVER,

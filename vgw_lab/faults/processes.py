@@ -4,7 +4,7 @@ from vgw_lab.faults.fault import Fault, nothing
 from vgw_lab.faults.node import FROZEN_SECONDS
 from vgw_lab.faults.orders import lasting, signal, supervisor
 
-_NO_FENCE = "keepalived does not run to give up the VGW, and nothing else takes it from the node"
+_NOBODY_TAKES_IT = "keepalived does not run to give up the VGW; the kernel answers nobody for it"
 
 
 FAULTS = (
@@ -45,6 +45,6 @@ FAULTS = (
         back=0.3,
         flows=0.1,
         during=lasting(FROZEN_SECONDS),
-        known={"two": _NO_FENCE},
+        known={"held": _NOBODY_TAKES_IT},
     ),
 )

@@ -30,7 +30,7 @@ class Look:
 class Violation:
     """What did not hold, in a sentence: from when, and for how long, if it is a matter of time.
 
-    `kind` of what is seen by looking: `two` (both hold the VGW, or answer for it), `differs` (a role and
+    `kind` of what is seen by looking: `two` (both answer for the VGW), `held` (both hold it), `differs` (a role and
     what its node holds), `refused`, `missing` (the standby lacks an entry of the MASTER's), `leftover` (it
     alone has one). Of what is counted: `move`, `gap`, `leak`, and `takeover` and `return` for the flows.
     """
@@ -92,7 +92,7 @@ def violations(watch: Watch, since: float, names: Mapping[str, str]) -> list[Vio
     for at, seconds in lasting(watch, lambda look: len(look.holders) > 1, TWO_SECONDS):
         both = next(look.holders for look in watch.looks if look.at == at)
         sentence = f"{' and '.join(both)} both held the VGW for {seconds:.1f} s, {_when(at, since)}"
-        found.append(Violation("two", sentence, at, seconds))
+        found.append(Violation("held", sentence, at, seconds))
     gateways = dict.fromkeys(node for look in watch.looks for node, _ in look.roles)
     for node in gateways:
         for at, seconds in lasting(watch, lambda look, n=node: _differs(look, n), DIFFER_SECONDS):  # type: ignore[misc]

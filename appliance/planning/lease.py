@@ -1,0 +1,110 @@
+"""What lets a frozen node go: timers in the kernel that its own words and its peer's refresh, and what hangs on them.
+
+A node whose programs say nothing more still holds the floating addresses, for nobody takes them away. So its right to them is a
+lease (Gray and Cheriton, "Leases", SOSP 1989), which its own adverts renew. Where that has run out and its peer is heard to lead,
+its kernel falls silent for them; a node that hears nobody never does.
+"""
+
+from dataclasses import replace
+
+from appliance.addresses import Address
+from appliance.config.model import Config
+from appliance.planning.nat import host
+from appliance.planning.ruleset import (
+    Accept,
+    Chain,
+    ChainKind,
+    CtState,
+    Drop,
+    Hook,
+    Match,
+    Refresh,
+    Rule,
+    Stop,
+    Timer,
+)
+from appliance.planning.virtual_macs import Sides
+from appliance.vrrp import DOWN_ADVERTS
+
+# Adverts of its own have left of late; adverts of its peer's have come in; beats of its own have left.
+LEADS, PEER_LEADS, LIVES = "leads", "peer-leads", "lives"
+BEATLESS = 1.5  # seconds without a beat of its own; the peer calls that silence
+_SILENT = "its programs are silent, and its peer leads"
+
+
+def timers(config: Config) -> tuple[Timer, ...]:
+    """The three timers; with new rules none runs, and a node serves.
+
+    Who takes over waits for as many adverts, and its skew on top: so a lease is over before.
+    """
+    missed = DOWN_ADVERTS * config.vgw.advert_interval
+    return Timer(LEADS, missed), Timer(PEER_LEADS, missed), Timer(LIVES, BEATLESS)
+
+
+def heard(advert: Match) -> tuple[Rule, Rule]:
+    """What an advert of the peer's says; one that says farewell ends what it said before."""
+    return (
+        Rule(Refresh(PEER_LEADS), _said(advert, farewell=False), "the peer leads"),
+        Rule(Stop(PEER_LEADS), _said(advert, farewell=True), "the peer leaves"),
+    )
+
+
+def advertised(advert: Match) -> Rule:
+    """What an advert of this node's own says when it leaves."""
+    return Rule(Refresh(LEADS), _said(advert, farewell=False), "this node leads")
+
+
+def beaten(beat: Match) -> Rule:
+    """What a beat of this node's own says when it leaves."""
+    return Rule(Refresh(LIVES), beat, "this node's agent lives")
+
+
+def answers_nobody(config: Config) -> Rule:
+    """What asks for a floating address, and is the peer's to answer; a standby does not have them."""
+    floating = tuple(prefix for one in _floating(config) for prefix in host(one))
+    match = Match(destination=floating, running=(PEER_LEADS,), run_out=(LEADS,))
+    return Rule(Drop(), match, _SILENT, count=True)
+
+
+def begins_no_flow() -> Rule:
+    """New flows, whose answers the peer would get and not know: nobody here tells it of them.
+
+    Known ones pass, for the peer has them. So does all while the agent lives: to a standby come the flows of machines
+    that have yet to hear of the MASTER.
+    """
+    match = Match(ct_state=(CtState.NEW,), running=(PEER_LEADS,), run_out=(LEADS, LIVES))
+    return Rule(Drop(), match, _SILENT, count=True)
+
+
+def frames(config: Config, advert: Match, interfaces: Sides) -> tuple[Chain, ...]:
+    """The same for ARP, which no chain of IP sees, on the interfaces that the frames come by.
+
+    Only requests are dropped: keepalived's gratuitous ARPs leave before the first advert that renews the lease.
+    """
+    asked = Rule(
+        Drop(),
+        Match(asked_for=_floating(config), running=(PEER_LEADS,), run_out=(LEADS,)),
+        _SILENT,
+        count=True,
+    )
+    # One comparison is all that other packets of IP meet; of ARP, which has no protocol above it, this says nothing.
+    others = Rule(Accept(), Match(protocol_not="vrrp"), "no advert")
+    lan, wan = interfaces.lan[:1], interfaces.wan[:1]
+    leading = advertised(Match(protocol="vrrp"))
+    return (
+        _on(lan, "lan-in", Hook.INGRESS, others, asked, *heard(replace(advert, in_interface=()))),
+        _on(lan, "lan-out", Hook.EGRESS, leading),
+        _on(wan, "wan-in", Hook.INGRESS, asked),
+    )
+
+
+def _on(interfaces: tuple[str, ...], name: str, hook: Hook, *rules: Rule) -> Chain:
+    return Chain(name, hook, ChainKind.FRAMES, rules, interfaces=interfaces)
+
+
+def _floating(config: Config) -> tuple[Address, ...]:
+    return (config.vgw.address.ip, config.wan.address.ip)
+
+
+def _said(advert: Match, *, farewell: bool) -> Match:
+    return replace(advert, vrrp_farewell=farewell)
