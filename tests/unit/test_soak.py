@@ -135,6 +135,13 @@ def test_a_cause_that_a_person_does_not_accept_breaks_it() -> None:
     assert not broken(Word(11.0, "master", "the clock is wrong"), struck=later)
 
 
+def test_beside_a_fault_that_may_be_told_anyhow_any_cause_will_do() -> None:
+    pulled, parted = Struck((9.9, 20.0), causes=("eth1",)), Struck((9.8, 20.0))
+    words = [*WELL, Word(11.0, "master", "the LAN is parted")]
+    assert [one.kind for one in silence.judge([OUTAGE], words, [pulled], 0.0)] == ["I9, cause"]
+    assert not list(silence.judge([OUTAGE], words, [pulled, parted], 0.0))
+
+
 # The least that still breaks.
 
 

@@ -5,28 +5,21 @@ import threading
 import time
 from collections.abc import Iterator
 
-from appliance import ApplianceError
 from appliance.status import status_file
 from appliance.status.health import sickness
 from vgw_lab.soak.silence import Word
 from vgw_lab.worlds.running import Lab
 
 _EVERY_SECONDS = 0.2
-_UNREADABLE = "there is no status file that can be read"
 
 
 def said(lab: Lab, node: str) -> str | None:
-    """What `vgw health` would say is wrong; empty where nothing is, None where the node cannot be asked.
+    """What `vgw health` would say is wrong; empty where nothing is, None where the node cannot be asked or only starts.
 
     The judgement is the command's own; the command itself, twice a second, would be a load of its own.
     """
-    try:
-        if not lab.node(node).on:
-            return None
-        told = lab.status(node)
-    except ApplianceError:
-        return None  # it went off this moment
-    return _UNREADABLE if told is None else sickness(told, status_file.moment()) or ""
+    told = lab.status(node)
+    return None if told is None else sickness(told, status_file.moment()) or ""
 
 
 class Healths:

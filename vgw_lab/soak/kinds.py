@@ -34,6 +34,7 @@ _DELETE_VGW = "ip -o -4 address show dev {lan} | grep -oE '[0-9.]+\\.99/[0-9]+' 
 _ORDERED_ENDS = {
     "flows": "the kernel tells of each entry that it ends, to the peer too; what the machine does not speak in stays ended"
 }
+_OLD_WORD = "what an agent that does not run told last is old, and health says how old"
 _VRRP_ALONE = "nothing takes the VGW from a node whose keepalived does not run or hear"
 
 
@@ -91,6 +92,11 @@ def _loses(sentence: str, bridge: str, rule: str = "", way: str = "ingress") -> 
     return Kind(f"{{node}}: {sentence}", loses(bridge, rule, way), lose_nothing, known=known)
 
 
+def _silent(kind: Kind) -> Kind:
+    """One that keeps the agent from telling how it is now."""
+    return replace(kind, known={**kind.known, "differs": _OLD_WORD})
+
+
 def _starved(who: str, pid: str) -> Kind:
     return Kind(f"{{node}}: {who} runs for 50 ms of 450 alone", starve(pid), feed(pid))
 
@@ -119,7 +125,9 @@ KINDS: dict[str, Kind] = {
     "power": _drill("power-off", "peer", forgets=True),
     "restart": _drill("clean-stop", "peer", forgets=True, sentence="it is stopped in order"),
     "kill all": _drill("kill-all", "peer", forgets=True),
-    "freeze all": _drill("freeze-node", "peer", "status", sentence="all its processes are frozen"),
+    "freeze all": _silent(
+        _drill("freeze-node", "peer", "status", sentence="all its processes are frozen")
+    ),
     "busy": Kind("{node}: others want its processors", busy, no_longer_busy),
     "switchover": Kind("{node}: it is asked to hand over", hand_over, hand_back),
     # A link.
@@ -164,13 +172,15 @@ KINDS: dict[str, Kind] = {
         "{node}: conntrackd is frozen", program("conntrackd", "STOP"), program("conntrackd", "CONT")
     ),
     "kill agent": Kind("{node}: the agent is killed", program("agent", "KILL")),
-    "freeze agent": Kind(
-        "{node}: the agent is frozen",
-        program("agent", "STOP"),
-        program("agent", "CONT"),
-        ("agent",),
+    "freeze agent": _silent(
+        Kind(
+            "{node}: the agent is frozen",
+            program("agent", "STOP"),
+            program("agent", "CONT"),
+            ("agent",),
+        )
     ),
-    "starve agent": _starved("its agent", AGENT),
+    "starve agent": _silent(_starved("its agent", AGENT)),
     # What is its own.
     "lan address": _own_address("lan"),
     "wan address": _own_address("wan"),

@@ -27,7 +27,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Struck:
-    """When a fault was on, the words of which one is in what is said of it, and whether the internet was away."""
+    """When a fault was on, the words of which one is in what is said of it, and whether the internet was away.
+
+    Without such words any cause will do, also for another fault at that time.
+    """
 
     span: Span
     causes: tuple[str, ...] = ()
@@ -65,18 +68,19 @@ def _judged(
             )
             yield Violation("I9, untold", sentence, begin, end - begin)
             return
-    causes = [cause for one in struck if one.span[0] < end for cause in one.causes]
+    accepted = [one.causes for one in struck if one.span[0] < end]
     said = [word.said for word in sayings(words, outage.span)]
-    if (
-        said
-        and causes
-        and not any(re.search(cause, one, re.IGNORECASE) for cause in causes for one in said)
-    ):
+    if said and accepted and all(accepted) and not _names(said, accepted):
         sentence = (
             f"{outage.what} for {end - begin:.1f} s, from {begin - since:.1f} s on, and the causes that were told "
             f"are others: {_quoted(words, outage.span)}"
         )
         yield Violation("I9, cause", sentence, begin, end - begin)
+
+
+def _names(said: Iterable[str], accepted: Iterable[Iterable[str]]) -> bool:
+    causes = [cause for one in accepted for cause in one]
+    return any(re.search(cause, one, re.IGNORECASE) for cause in causes for one in said)
 
 
 def without(span: Span, cuts: Iterable[Span]) -> list[Span]:
