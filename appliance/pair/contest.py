@@ -4,7 +4,7 @@ A MASTER that lives, and whose adverts do not come in time, is taken for dead. I
 that took over hears that it is outranked. Only then it is known to have been false, and both nodes tell it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from appliance.pair.facts import Facts
@@ -22,22 +22,43 @@ class Part(StrEnum):
     PREEMPTS = "preempts"
 
 
+RESTART = "restart it (`supervisorctl -s unix:///run/vgw/supervisor.sock restart keepalived`)"
+
+
+class Blame(StrEnum):
+    """Why two stay MASTER. The agent hears adverts by a socket of its own, also where keepalived does not run on."""
+
+    UNHEARD = (
+        "none of {peer}'s adverts comes in: the LAN is parted between them or drops VRRP (mend the switch or the "
+        "filter), or keepalived hangs on {peer}"
+    )
+    HANGS = (
+        f"{{peer}}'s adverts come in with a higher priority, and keepalived here hangs: {RESTART}"
+    )
+    UNANSWERED = (
+        "{peer}'s adverts come in, and it does not hear this node's: keepalived here hangs, and then "
+        f"{RESTART}, or the LAN drops VRRP that way"
+    )
+
+
 @dataclass(frozen=True)
 class Contest:
-    """Since when both are MASTER; `silence` was the longest time without an advert of the peer's then."""
+    """Since when both are MASTER; `silence` was the longest time without an advert of the peer's then.
+
+    `blame`: who or what is it, by the adverts that come in now.
+    """
 
     began: float
     silence: float
     part: Part
+    blame: Blame
 
     def problem(self, peer: str, now: float) -> str:
         """What to say of two holders that stay; empty where it has just begun."""
         if now - self.began <= TWO:
             return ""
-        return (
-            f"this node and {peer} have both held the VGW for more than {TWO:.0f} s: neither hears the other's adverts on "
-            "the LAN, which is parted between them or drops VRRP; mend the switch or the filter"
-        )
+        why = self.blame.format(peer=peer)
+        return f"this node and {peer} have both held the VGW for more than {TWO:.0f} s: {why}"
 
 
 def follow(
@@ -52,9 +73,10 @@ def follow(
         return None, ""  # it died
     two = facts.role is Role.MASTER and peer.role == Role.MASTER
     if contest is None:
-        return (Contest(now, facts.silence, _part(before, facts)) if two else None), ""
+        begun = Contest(now, facts.silence, _part(before, facts), _blame(facts))
+        return (begun if two else None), ""
     if two:
-        return contest, ""
+        return replace(contest, blame=_blame(facts)), ""
     lasted = now - contest.began
     # Who let go for another reason than an advert is in FAULT.
     if contest.part is Part.SECOND and facts.role is Role.BACKUP and not facts.missed:
@@ -71,6 +93,12 @@ def _part(before: Role, facts: Facts) -> Part:
     if before is Role.MASTER:
         return Part.FIRST
     return Part.SECOND if facts.outranked else Part.PREEMPTS
+
+
+def _blame(facts: Facts) -> Blame:
+    if facts.missed:
+        return Blame.UNHEARD
+    return Blame.HANGS if facts.outranked else Blame.UNANSWERED
 
 
 def _false(peer: str, contest: Contest, facts: Facts, lasted: float) -> str:

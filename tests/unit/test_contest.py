@@ -79,6 +79,44 @@ def test_two_that_stay_are_a_problem_of_both_nodes() -> None:
         assert state is None
 
 
+def lasting(facts: Facts, before: Role) -> str:
+    """What is said of two MASTERs after four seconds in which this is so."""
+    state, _ = contest.follow(None, before, facts, 10.0)
+    state, _ = contest.follow(state, Role.MASTER, facts, 14.0)
+    assert state is not None
+    return state.problem("backup", 14.0)
+
+
+def test_where_no_advert_comes_in_the_lan_or_the_peers_keepalived_is_to_blame() -> None:
+    sentence = lasting(replace(JOINED, missed=True), Role.MASTER)
+    assert (
+        "none of backup's adverts comes in: the LAN is parted between them or drops VRRP"
+        in sentence
+    )
+    assert "or keepalived hangs on backup" in sentence
+
+
+def test_where_they_come_in_and_this_node_outranks_its_own_do_not_arrive_there() -> None:
+    sentence = lasting(replace(JOINED, missed=False), Role.MASTER)
+    assert (
+        "backup's adverts come in, and it does not hear this node's: keepalived here hangs"
+        in sentence
+    )
+    assert "parted" not in sentence
+
+
+def test_where_they_come_in_and_outrank_this_node_its_keepalived_hangs() -> None:
+    sentence = lasting(replace(JOINED, missed=False, outranked=True), Role.MASTER)
+    assert "backup's adverts come in with a higher priority, and keepalived here hangs" in sentence
+
+
+def test_the_cause_of_two_that_stay_is_the_one_of_now() -> None:
+    state, _ = contest.follow(None, Role.MASTER, replace(JOINED, missed=True), 10.0)
+    state, _ = contest.follow(state, Role.MASTER, replace(JOINED, missed=False), 14.0)
+    assert state is not None
+    assert "adverts come in" in state.problem("backup", 14.0)
+
+
 def test_a_false_takeover_is_an_event_and_is_counted() -> None:
     memory = judgement.begin(None, ready=True, even=True, seconds=1, now=0.0)
     events = []
