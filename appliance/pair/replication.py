@@ -236,11 +236,13 @@ def _settle(state: Replication, facts: Facts, now: float) -> Decision:
     if not due:
         return state, ()
     asks = due[-1] is Order.REQUEST
+    # What is known to be here came in order; it is not dropped, for a takeover may come at any moment.
+    sortings = 0 if state.replicas is Replicas.PROVED else SORTINGS
     state = changed(
         _dropped(state, now),
         part=BeingTold(facts.role, due[-1]),
         # The request itself waits until the MASTER has prepared its answer.
-        fetch=state.fetch.preparing(now, SORTINGS) if asks else state.fetch.over(now),
+        fetch=state.fetch.preparing(now, sortings) if asks else state.fetch.over(now),
         preparation=Preparation(),
         clocks=changed(state.clocks, request=now),
     )

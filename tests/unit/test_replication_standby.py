@@ -129,6 +129,18 @@ def test_what_came_with_a_moved_port_before_all_was_prepared_is_dropped_and_prep
     assert story.told(12.0, peer=prepared) == [Order.REQUEST], "not for ever"
 
 
+def test_a_false_takeover_that_is_over_before_conntrackd_was_told_drops_no_replica() -> None:
+    story = standby()
+    story.at(20.0, role=MASTER)
+    assert story.state.queue.under_way is Order.DISOWN, "it is being told its part as MASTER"
+    story.at(20.1, role=BACKUP)
+    assert story.told(20.2, outcome=Outcome(Order.DISOWN)) == [Order.DISOWN]
+    prepared = replace(PEER, prepared=story.state.fetch.open)
+    assert story.told(20.5, peer=prepared) == [Order.REQUEST], (
+        "what is here came in order, one by one; without it the next takeover breaks flows"
+    )
+
+
 def test_what_a_master_could_not_prepare_for_want_of_a_sync_link_is_sorted_once_it_can() -> None:
     story = Story(None, caught_up=False, peer=None, advertised=True)
     story.told(10.0)
