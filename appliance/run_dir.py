@@ -73,7 +73,7 @@ class RunDir(NamedTuple):
 
     @property
     def events(self) -> "Path":
-        """The ledger, a JSON line an event."""
+        """The events, a JSON line each."""
         return self.path / "events.jsonl"
 
     @property

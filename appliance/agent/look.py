@@ -17,7 +17,7 @@ from appliance.drivers import routes
 from appliance.drivers.routes import Link
 from appliance.filters.crossings import Subject
 from appliance.processes import notes, programs
-from appliance.status.ledger import Event
+from appliance.status.events import Event
 from appliance.vrrp import Role
 
 _NEW_ROUTES = "the routes of a new role"

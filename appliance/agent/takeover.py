@@ -2,8 +2,8 @@
 
 from appliance.agent.doors import AgentDoors
 from appliance.run_dir import RunDir
-from appliance.status import ledger
-from appliance.status.ledger import Event
+from appliance.status import events
+from appliance.status.events import Event
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
 
@@ -49,10 +49,10 @@ class Takeover:
 
     def end(self) -> None:
         """Write the event as it is: the next change of role is there already, or the agent ends."""
-        ledger.append(self.run_dir, self.event)
+        events.append(self.run_dir, self.event)
 
     def over(self, now: float) -> bool:
-        """Whether there is no more to wait for; then the event is in the ledger."""
+        """Whether there is no more to wait for; then its event is written."""
         if self.event.now == Role.MASTER and now - self.began < FIRST_PACKET_PATIENCE:
             if self.forwarded() == self.packets:
                 return False

@@ -45,13 +45,13 @@ def tell_metrics() -> None:
 @json_option
 def tell_events(as_json: bool) -> None:
     """Tell each change of role and of the replication's health: when, why, and what it took."""
-    from appliance.status import ledger
+    from appliance.status import events
 
     if as_json:
         sys.stdout.write(system.read(_run_dir().events) or "")
         return
-    for event in ledger.read(_run_dir()):
-        _say(f"{system.time_of_day(event.at)} {ledger.row(event)}")
+    for event in events.read(_run_dir()):
+        _say(f"{system.time_of_day(event.at)} {events.row(event)}")
 
 
 @click.command("switchover")

@@ -72,7 +72,7 @@ class Inform:
 
 @dataclass(frozen=True)
 class Record:
-    """Write an event into the ledger; `flows`: how many the table held."""
+    """Write an event; `flows`: how many the table held."""
 
     was: str
     now: str

@@ -14,12 +14,12 @@ from appliance.pair.node_files import NodeFiles
 from appliance.pair.steps import Settled
 from appliance.pair.terms import WireTerms
 from appliance.run_dir import RunDir
-from appliance.status.ledger import Event
-from appliance.wires import frames
+from appliance.status.events import Event
+from appliance.wires import arp
 from appliance.wires.adverts import Advert, Adverts
-from appliance.wires.frames import Frames
+from appliance.wires.arp import Frames
 from appliance.wires.heartbeat import Heart
-from appliance.wires.lan import LanTraffic
+from appliance.wires.lan_traffic import LanTraffic
 from appliance.wires.neighbours import Neighbour
 from appliance.wires.uplink import Uplink
 
@@ -159,7 +159,7 @@ class FilesDoor(Protocol):
         """Keep that for the next agent."""
 
     def record(self, event: Event) -> None:
-        """Write an event into the ledger."""
+        """Write an event."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Announcer:
 
     def announce(self, interface: str, address: Address) -> None:
         """Send a gratuitous ARP."""
-        frames.announce(interface, address)
+        arp.announce(interface, address)
 
     def keep(self, interface: str) -> None:
         """Have the kernel go on sending to the peer's last known MAC on the LAN."""

@@ -5,8 +5,8 @@ from appliance.pair import steps
 from appliance.pair.steps import Settled
 from appliance.processes import notes
 from appliance.run_dir import RunDir
-from appliance.status import ledger
-from appliance.status.ledger import Event
+from appliance.status import events
+from appliance.status.events import Event
 
 
 class NodeFiles:
@@ -45,5 +45,5 @@ class NodeFiles:
             raise
 
     def record(self, event: Event) -> None:
-        """Write an event into the ledger."""
-        ledger.append(self.run_dir, event)
+        """Write an event."""
+        events.append(self.run_dir, event)

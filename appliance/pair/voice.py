@@ -1,4 +1,4 @@
-"""What the node says and does: beats, keepalived's files, the ledger, frames on the LAN, orders to conntrackd."""
+"""What the node says and does: beats, keepalived's files, events, ARP on the LAN, orders to conntrackd."""
 
 import logging
 import math
@@ -25,7 +25,7 @@ from appliance.pair.deeds import (
 )
 from appliance.pair.doors import ConntrackdDoor, Doors, FilesDoor, Wires
 from appliance.pair.terms import Terms
-from appliance.status.ledger import Event
+from appliance.status.events import Event
 
 CALL = 0.1  # seconds between two calls to a MASTER that is not heard
 KEEP = 1.0  # seconds between two looks of a MASTER at where its peer is

@@ -180,8 +180,8 @@ def test_a_switchover_hands_over_and_comes_back_by_request_only(lab: Lab) -> Non
         must(lab, "master", "vgw", "switchover")
     must(lab, "backup", "vgw", "switchover")
     assert eventually(lambda: at_rest(lab), AT_REST)
-    assert any("now BACKUP" in line for line in events(lab, "master"))
-    assert eventually(lambda: "now MASTER" in events(lab, "master")[-1])
+    assert any("now BACKUP" in line for line in changes(lab, "master"))
+    assert eventually(lambda: "now MASTER" in changes(lab, "master")[-1])
 
 
 def test_a_switchover_to_a_peer_that_is_not_ready_is_refused(lab: Lab) -> None:
@@ -196,35 +196,35 @@ def test_a_switchover_to_a_peer_that_is_not_ready_is_refused(lab: Lab) -> None:
 
 
 def test_a_peer_that_comes_back_costs_the_standby_nothing(lab: Lab) -> None:
-    before = len(events(lab, "backup"))
+    before = len(changes(lab, "backup"))
     lab.drilled("power-off")
     assert eventually(lambda: at_rest(lab), AT_REST)
-    said = "\n".join(ledger(lab, "master"))  # begun anew when its power came back
+    said = "\n".join(events(lab, "master"))  # begun anew when its power came back
     assert re.search(r"caught up with backup after [\d.]+ s: \d+ entries", said), said
-    assert eventually(lambda: "now BACKUP" in events(lab, "backup")[-1])
-    roles = [line.split(" now ")[1].split(":")[0] for line in events(lab, "backup")[before:]]
+    assert eventually(lambda: "now BACKUP" in changes(lab, "backup")[-1])
+    roles = [line.split(" now ")[1].split(":")[0] for line in changes(lab, "backup")[before:]]
     assert roles == ["MASTER", "BACKUP"], "it kept its replicas, and was ready all the time"
 
 
 def test_an_agent_that_is_killed_changes_nothing(lab: Lab) -> None:
     for node in ("master", "backup"):
         before = told(lab, node)
-        lines = len(events(lab, node))
+        lines = len(changes(lab, node))
         kill(lab, node, "agent")
         assert eventually(partial(wrote_since, lab, node, before["written"]))
         assert eventually(lambda: at_rest(lab), AT_REST)
-        assert eventually(lambda node=node, at=lines: len(events(lab, node)) > at)  # type: ignore[misc]
-        roles = [line.split()[3] for line in events(lab, node)[lines:]]
+        assert eventually(lambda node=node, at=lines: len(changes(lab, node)) > at)  # type: ignore[misc]
+        roles = [line.split()[3] for line in changes(lab, node)[lines:]]
         assert roles == [before["role"] + ":"], "it found its role, and had no other in between"
 
 
-def events(lab: Lab, node: str) -> list[str]:
+def changes(lab: Lab, node: str) -> list[str]:
     """A node's changes of role, as people read them."""
-    return [line for line in ledger(lab, node) if " now " in line]
+    return [line for line in events(lab, node) if " now " in line]
 
 
-def ledger(lab: Lab, node: str) -> list[str]:
-    """A node's event ledger."""
+def events(lab: Lab, node: str) -> list[str]:
+    """A node's events."""
     return must(lab, node, "vgw", "events").splitlines()
 
 
@@ -258,7 +258,7 @@ def test_replication_that_dies_silently_is_found_and_the_roles_stay(lab: Lab, bo
         assert "vgw_replication_degraded 1.0" in must(lab, "backup", "vgw", "metrics")
         assert "degraded" in must(lab, "backup", "vgw", "status")
     assert eventually(lambda: at_rest(lab), AT_REST)
-    said = "\n".join(ledger(lab, "backup"))
+    said = "\n".join(events(lab, "backup"))
     assert "replication is degraded: no flow from master has arrived" in said
     assert "replication works again" in said
 

@@ -20,8 +20,8 @@ from appliance.planning.wanted import Names
 from appliance.processes.programs import Program
 from appliance.run_dir import RunDir
 from appliance.site import accepted
-from appliance.status import ledger, status_file
-from appliance.status.ledger import Event
+from appliance.status import events, status_file
+from appliance.status.events import Event
 from appliance.status.node_status import Snapshot
 from appliance.vrrp import Role
 
@@ -232,8 +232,8 @@ class Living:
         return status_file.read(self.run_dir)
 
     def changes(self) -> list[Event]:
-        """The changes of role in the ledger."""
-        return [event for event in ledger.read(self.run_dir) if event.kind == "role"]
+        """The changes of role that were written down."""
+        return [event for event in events.read(self.run_dir) if event.kind == "role"]
 
     def sources_of(self, table: int) -> list[str | None]:
         """The addresses that a routing table gives to packets."""

@@ -37,7 +37,7 @@ HANDS = (
     "system",
     "processes.programs",
     "processes.notes",
-    "status.ledger",
+    "status.events",
     "wires.neighbours",
     "site.accepted",
     "site.locate",

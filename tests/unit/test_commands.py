@@ -11,8 +11,8 @@ import pytest
 from appliance import system
 from appliance.commands.lab_door import LAB_COMMANDS
 from appliance.run_dir import RunDir
-from appliance.status import ledger, node_status
-from appliance.status.ledger import Event
+from appliance.status import events, node_status
+from appliance.status.events import Event
 from tests.unit.command_line import Vgw, command_line
 from tests.unit.snapshots import STANDBY, written
 
@@ -136,7 +136,7 @@ def test_events_one_a_line(vgw: Vgw, run_dir: RunDir) -> None:
     told = Event(
         1000.0, "master", "role", "BACKUP", "MASTER", "found by looking", "now MASTER", flows=3
     )
-    ledger.append(run_dir, told)
+    events.append(run_dir, told)
     code, out, _ = vgw("events")
     assert code == 0
     assert out.endswith(" now MASTER [3 entries in the table]\n")

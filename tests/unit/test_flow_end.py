@@ -9,7 +9,7 @@ from appliance.agent.loop import END_STEP
 from appliance.conntrack import permissions
 from appliance.conntrack.ending import Ended
 from appliance.control.words import ApplyAnswer, ApplyRequest
-from appliance.status import ledger
+from appliance.status import events
 
 from .agent_stand_in import PORT, Living, Operator, asking, edit
 
@@ -40,7 +40,7 @@ def test_flows_that_the_file_no_longer_allows_end_and_are_told_in_every_place(
     assert answer == ApplyAnswer(changes=("~ table inet vgw",), told=(TOLD,))
     assert node.ends.begun == [(before, now)]
     assert TOLD in caplog.messages
-    event = ledger.read(node.run_dir)[-1]
+    event = events.read(node.run_dir)[-1]
     assert (event.kind, event.now, event.sentence) == ("flows", "ended", TOLD)
 
 
@@ -85,4 +85,4 @@ def test_where_they_cannot_be_ended_that_is_told_and_the_file_is_in_force(node: 
     answer = node.apply()
     assert (answer.code, answer.changes) == (0, ("~ table inet vgw",))
     assert answer.told == (f"flows that the file no longer allows may go on: {node.ends.refuses}",)
-    assert ledger.read(node.run_dir)[-1].now == "unknown"
+    assert events.read(node.run_dir)[-1].now == "unknown"

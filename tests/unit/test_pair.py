@@ -15,7 +15,7 @@ from appliance.pair.mac_frames import MAC_PATIENCE
 from appliance.pair.readiness import GRACE
 from appliance.pair.side import WATCH
 from appliance.processes import notes
-from appliance.status import ledger
+from appliance.status import events
 from appliance.vrrp import Role
 
 from .node_doors import Node, config, connected
@@ -71,9 +71,9 @@ def test_a_standby_takes_in_the_table_before_it_is_ready(node: Node) -> None:
     assert node.run_dir.settled.read_text() == "BACKUP 7\n"
     told = pair_status.of(node.pair)
     assert (told.canary % 2, told.degraded, told.uplink) == (0, "", True)
-    events = ledger.read(node.run_dir)
-    assert [event.now for event in events] == ["caught up"]
-    assert events[0].flows == MASTER.entries
+    found = events.read(node.run_dir)
+    assert [event.now for event in found] == ["caught up"]
+    assert found[0].flows == MASTER.entries
 
 
 def test_status_can_be_told_at_each_moment_of_the_catching_up(node: Node) -> None:
@@ -176,20 +176,20 @@ def test_a_dead_replication_is_told_of_and_conntrackd_is_started_anew(
     number = node.pair.memory.replication.canaries.number
     say(node, replace(MASTER, role="BACKUP", seen=number))
     assert node.serve(), "that is news"
-    assert [event.now for event in ledger.read(node.run_dir)] == ["degraded", "works"]
+    assert [event.now for event in events.read(node.run_dir)] == ["degraded", "works"]
     assert "replication works again, it was degraded: no flow to backup" in caplog.text
 
 
 def test_a_peer_whose_power_is_cut_leaves_no_word_of_replication_behind(node: Node) -> None:
     caught_up(node)
-    before = len(ledger.read(node.run_dir))
+    before = len(events.read(node.run_dir))
     node.serve(0.2)
     node.heard(100)  # its last advert, a moment after its last beat
     for _ in range(40):
         node.serve(0.1)
         node.look()
     assert node.pair.memory.degraded == ""
-    assert len(ledger.read(node.run_dir)) == before
+    assert len(events.read(node.run_dir)) == before
 
 
 def test_a_peer_that_is_gone_has_not_mended_its_replication(node: Node) -> None:
@@ -202,9 +202,9 @@ def test_a_peer_that_is_gone_has_not_mended_its_replication(node: Node) -> None:
     for _ in range(40):
         node.serve(0.1)
         node.look()
-    events = ledger.read(node.run_dir)
-    assert [event.now for event in events] == ["caught up", "degraded", "alone"]
-    assert events[-1].sentence.startswith("the peer is gone; replication was degraded: the peer is")
+    found = events.read(node.run_dir)
+    assert [event.now for event in found] == ["caught up", "degraded", "alone"]
+    assert found[-1].sentence.startswith("the peer is gone; replication was degraded: the peer is")
 
 
 def test_what_conntrackd_refuses_is_told_once_and_tried_again(

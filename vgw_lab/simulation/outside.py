@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from appliance.addresses import Address
 from appliance.pair.steps import Settled
-from appliance.status.ledger import Event
+from appliance.status.events import Event
 from appliance.wires.adverts import Advert
 from appliance.wires.uplink import SAMPLE_INTERVAL
 from vgw_lab.simulation.connections import Connections
@@ -51,7 +51,7 @@ class Files:
         self.part = settled
 
     def record(self, event: Event) -> None:
-        """Nobody reads the ledger here."""
+        """Nobody reads events here."""
 
     def clear(self) -> None:
         """Be as `vgw start` leaves them."""

@@ -1,4 +1,4 @@
-"""The event ledger: a JSON line for each change of role or of the replication's health."""
+"""Events: a JSON line for each change of role or of the replication's health."""
 
 import json
 from typing import NamedTuple

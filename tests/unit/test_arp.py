@@ -8,8 +8,8 @@ from typing import Self
 import pytest
 
 from appliance import rtnetlink
-from appliance.wires import frames
-from appliance.wires.frames import Frames
+from appliance.wires import arp
+from appliance.wires.arp import Frames
 from appliance.wires.neighbours import Neighbour
 
 from .kernel_stand_ins import opened
@@ -94,7 +94,7 @@ def test_of_an_interface_that_is_gone_nothing_is_heard(link: Link) -> None:
 
 
 def test_a_gratuitous_arp_says_who_has_the_address_to_everybody(link: Link) -> None:
-    frames.announce("lo", IPv4Address("192.168.100.99"))
+    arp.announce("lo", IPv4Address("192.168.100.99"))
     own, address = "02005e000133", "c0a86463"
     assert [frame.hex() for frame in link.sent] == [
         f"ffffffffffff{own}0806" + f"0001080006040001{own}{address}000000000000{address}"
@@ -103,7 +103,7 @@ def test_a_gratuitous_arp_says_who_has_the_address_to_everybody(link: Link) -> N
 
 def test_where_the_link_is_down_nobody_is_told(link: Link) -> None:
     link.down = True
-    frames.announce("lo", IPv4Address("192.168.100.99"))
+    arp.announce("lo", IPv4Address("192.168.100.99"))
     assert link.sent == []
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.wires import lan
+from appliance.wires import lan_traffic
 
 LISTING = """\
 Inter-|   Receive                                                |  Transmit
@@ -15,21 +15,21 @@ Inter-|   Receive                                                |  Transmit
 
 
 def test_the_packets_of_an_interface() -> None:
-    assert lan.packets("eth1", LISTING) == 412_871
-    assert lan.packets("lo", LISTING) == 16
-    assert lan.packets("eth", LISTING) is None
-    assert lan.packets("", LISTING) is None
+    assert lan_traffic.packets("eth1", LISTING) == 412_871
+    assert lan_traffic.packets("lo", LISTING) == 16
+    assert lan_traffic.packets("eth", LISTING) is None
+    assert lan_traffic.packets("", LISTING) is None
 
 
 def test_the_lan_is_still_since_the_count_last_rose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lan, "_COUNTS", tmp_path / "dev")
+    monkeypatch.setattr(lan_traffic, "_COUNTS", tmp_path / "dev")
 
     def count(packets: int) -> None:
         (tmp_path / "dev").write_text(f"head\nhead\n  eth1: 99 {packets} 0 0\n")
 
-    traffic = lan.LanTraffic()
+    traffic = lan_traffic.LanTraffic()
     count(5)
     assert [traffic.still("eth1", now) for now in (11.0, 12.5)] == [0.0, 1.5]
     count(6)

@@ -1,4 +1,4 @@
-"""The frames of a virtual MAC: when the last one came in, and one of our own to send (packet(7))."""
+"""ARP of a virtual MAC: when it came in last, and a gratuitous one of our own to send (packet(7))."""
 
 import contextlib
 import socket
