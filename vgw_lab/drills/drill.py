@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from appliance import CommandFailed
+from appliance import ApplianceError, CommandFailed
 from vgw_lab import faults
 from vgw_lab.drills import verdict
 from vgw_lab.drills.verdict import Record, Seen, Verdict
@@ -135,11 +135,17 @@ def drill(
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Puts Ctrl-C off until the block has ended: half a fault could not be put right."""
+    """Puts Ctrl-C off until the block has ended: half a fault could not be put right.
+
+    A terminal tells the programs of the block too; that it ended one of them is Ctrl-C and no error.
+    """
     came: list[int] = []
     former = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
+    except ApplianceError:
+        if not came:
+            raise
     finally:
         signal.signal(signal.SIGINT, former)
     if came:
