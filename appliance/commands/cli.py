@@ -9,7 +9,6 @@ import click
 
 from appliance import ApplianceError, InTheWay, NotConverged, __version__, system
 from appliance.commands import lab_door, operate
-from appliance.config import gateway_file
 from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 
@@ -142,7 +141,9 @@ def validate(file: Path) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    _say(json.dumps(gateway_file.schema(), indent=2))
+    from appliance.config import schema as of_file
+
+    _say(json.dumps(of_file.schema(), indent=2))
 
 
 @app.command("plan")
