@@ -30,7 +30,8 @@ class Compartment:
     """A block of which no error gets out: `told` hears of it by a sentence for an operator, `well` of there being none.
 
     What asks the process to end (KeyboardInterrupt, SystemExit) goes through. A class, for a judgement goes
-    through some thirty of these, and a generator for each takes three times as long.
+    through some thirty of these, and a generator for each takes three times as long. It remembers nothing, so one
+    may be entered again and again, and within itself.
     """
 
     __slots__ = ("step", "told", "well")
@@ -51,10 +52,8 @@ class Compartment:
     ) -> bool:
         if error is None:
             self.well(self.step)
-        elif isinstance(error, ApplianceError):
-            self.told(self.step, error)
         elif isinstance(error, Exception):
-            self.told(self.step, _unforeseen(self.step, error))
+            self.told(self.step, _told(self.step, error))
         else:
             return False
         return error is not None
@@ -76,16 +75,23 @@ class Bulkheads:
         self.stopped = 0
         """How many errors have been kept from going further."""
         self._problems: dict[str, tuple[str, float]] = {}
+        self._steps: dict[str, Compartment] = {}
 
     def step(self, name: str) -> Compartment:
         """A block of which no error gets out; `name` is what it does, as a noun."""
-        return Compartment(name, self._take, self._end)
+        if name not in self._steps:
+            self._steps[name] = Compartment(name, self._take, self._end)
+        return self._steps[name]
 
     def ask(self, name: str, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
         """The answer, or `otherwise` where there is none."""
-        with self.step(name):
-            return question()
-        return otherwise
+        try:
+            answer = question()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the step is told and the rest goes on
+            self._take(name, _told(name, error))
+            return otherwise
+        self._end(name)
+        return answer
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -114,8 +120,10 @@ class Bulkheads:
         return tuple(dict.fromkeys(sentence for sentence, _ in self._problems.values()))
 
 
-def _unforeseen(step: str, error: Exception) -> ApplianceError:
-    """The error as a sentence; its traceback goes to the log, once for each kind and place."""
+def _told(step: str, error: Exception) -> ApplianceError:
+    """The error as a sentence; of one that nobody expected the traceback goes to the log, once for each kind and place."""
+    if isinstance(error, ApplianceError):
+        return error
     place, kind = _place(error.__traceback__), type(error).__name__
     if (step, kind, place) not in _traced:
         _traced.add((step, kind, place))

@@ -1,6 +1,7 @@
 """The run directory: the name of every file that a node keeps there. Nobody else spells one. Pure."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ class RunDir(NamedTuple):
     @property
     def path(self) -> "Path":
         """The directory itself."""
-        from pathlib import Path
-
-        return Path(self.place)
+        return _path(self.place)
 
     # What the agent tells: for keepalived, for commands, for its successor.
 
@@ -176,3 +175,10 @@ class RunDir(NamedTuple):
     def supervisor_socket(self) -> "Path":
         """Where supervisord answers."""
         return self.path / "supervisor.sock"
+
+
+@cache
+def _path(place: "str | Path") -> "Path":
+    from pathlib import Path
+
+    return Path(place)

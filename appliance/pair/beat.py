@@ -137,10 +137,11 @@ def unpack(datagram: bytes) -> Beat | None:
     Words that this version does not know are passed over.
     """
     try:
-        words = json.loads(datagram[:_MOST_BYTES])
+        words = json.loads(datagram[:_MOST_BYTES].decode())
         found = {name: words[name] for name in _BOUNDS if name in words or name in _IN_EVERY_BEAT}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not all(_BOUNDS[name].admit(value) for name, value in found.items()):
-        return None
+    for name, value in found.items():
+        if not _BOUNDS[name].admit(value):
+            return None
     return Beat(**found)

@@ -56,7 +56,7 @@ class Canaries:
         Numbers go beyond it: it may have been planted by an agent whose clock was ahead.
         """
         number = seen if self.number < seen < MOST_SEEN else self.number
-        if not any(planted <= seen for planted in self.planted):
+        if min(self.planted, default=math.inf) > seen:
             return changed(self, number=number)
         left = {planted: then for planted, then in self.planted.items() if planted > seen}
         return changed(self, number=number, planted=left)
@@ -71,9 +71,9 @@ class Canaries:
         recent = {n: then for n, then in self.planted.items() if n > number - _KEPT * CANARY_STEP}
         return changed(self, number=number, last=now, planted={**recent, number: now})
 
-    def looked_for(self, peer: Beat | None, role: Role) -> tuple[int, ...]:
-        """Those of the peer's to look for in the table now, the oldest first."""
-        return tuple(sorted({*self._expected(peer, role, 0.0), *self.staying}))
+    def looked_for(self, peer: Beat | None, role: Role) -> frozenset[int]:
+        """Those of the peer's to look for in the table now."""
+        return self.staying.union(self._expected(peer, role, 0.0))
 
     @property
     def staying(self) -> frozenset[int]:
@@ -82,8 +82,10 @@ class Canaries:
 
     def emptied(self, arrived: AbstractSet[int], now: float) -> bool:
         """Whether one that had arrived is gone before its time, as all that came before it is."""
-        fresh = self.witness is not None and now - self.witness[1] < STAYS
-        return fresh and not self.staying <= arrived
+        if self.witness is None:
+            return False
+        number, since = self.witness
+        return now - since < STAYS and number not in arrived
 
     def look_out(
         self, peer: Beat | None, role: Role, arrived: AbstractSet[int], now: float
@@ -120,10 +122,11 @@ class Canaries:
         """Without those that are on their way, or should be here."""
         return changed(self, planted={}, awaited={}, witness=None)
 
-    def _expected(self, peer: Beat | None, role: Role, now: float) -> dict[int, float]:
+    def _expected(self, peer: Beat | None, role: Role, now: float) -> _Times:
         """The peer's that have not arrived, with the one that it announces now."""
         if peer is None:
-            return dict(self.awaited)
+            return self.awaited
         if peer.role != Role.MASTER or role is Role.MASTER:
             return {}
-        return ({peer.canary: now} if peer.canary > self.seen else {}) | dict(self.awaited)
+        new = peer.canary > self.seen and peer.canary not in self.awaited
+        return {**self.awaited, peer.canary: now} if new else self.awaited

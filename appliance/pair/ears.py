@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from appliance.bulkhead import Bulkheads
 from appliance.config.model import Failback
 from appliance.conntrack.orders import Order, Outcome
 from appliance.pair import beat, readiness
+from appliance.pair.changed import changed
 from appliance.pair.doors import ConntrackdDoor, Doors, Wires
 from appliance.pair.facts import Facts
 from appliance.pair.judgement import Memory
@@ -55,11 +56,11 @@ class Own:
         # Without its address it heard no more than without its cable.
         deaf = not self.carries or self.lost
         back = now if carries and not lost and deaf else self.back
-        return replace(self, carries=carries, lan=lan, lost=lost, back=back)
+        return changed(self, carries=carries, lan=lan, lost=lost, back=back)
 
     def in_role(self, role: Role, now: float) -> "Own":
         """With a new role."""
-        return replace(self, role=role, became=now)
+        return changed(self, role=role, became=now)
 
 
 class Ears:
@@ -101,14 +102,12 @@ class Ears:
         return (self.wires.beats.fileno(), *([pings.fileno()] if pings else []))
 
     def hear(self, now: float) -> bool:
-        """Take in beats and answers; whether the peer has said that it is no MASTER any more, but in FAULT."""
-        left = False
+        """Take in beats, ask the way out and take in its answers; whether a beat came."""
+        heard = False
         nothing: Sequence[bytes] = ()
         for datagram in self.bulkheads.ask("the peer's beats", self.wires.beats.receive, nothing):
-            was_master = self.peer.is_master
             with self.bulkheads.step("a beat"):
-                if self.peer.take(datagram, now):
-                    left = left or (was_master and self.peer.in_fault)
+                heard = self.peer.take(datagram, now) or heard
         self.peer.fell_silent(now)
         if pings := self.wires.pings:
             with self.bulkheads.step("the answers from the way out"):
@@ -117,7 +116,7 @@ class Ears:
                 self.sampled = now
                 with self.bulkheads.step("the question to the way out"):
                     pings.sample(now)
-        return left
+        return heard
 
     def next_sample(self) -> float:
         """When the way out is to be asked again."""
@@ -161,7 +160,9 @@ class Ears:
             outranked=bool(self.advert and self.advert.priority > terms.priority),
             silence=max(self.advert.silence, passed) if self.advert else 0.0,
             patience=terms.patience,
-            macs=ask("the virtual MACs' frames", lambda: _frames(wires, now), ()),
+            macs=ask("the virtual MACs' frames", lambda: _frames(wires, now), ())
+            if wires.macs
+            else (),
             parted=peer.parted(own.role, own.became, last, terms.patience),
             peer=peer.beat,
             peers_quiet=peer.quiet(now),
@@ -217,7 +218,7 @@ class Ears:
         planted = self.doors.table.planted
         return self.bulkheads.ask(
             "the look for canaries",
-            lambda: frozenset(number for number in awaited if planted(number)),
+            lambda: frozenset(filter(planted, awaited)),
             canaries.staying,  # nobody can tell, so nothing has changed
         )
 

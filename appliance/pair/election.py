@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from appliance.pair.beat import Beat
+from appliance.pair.changed import changed
 from appliance.vrrp import Role
 
 MARGIN = 3.0  # seconds beyond VRRP's own by which a takeover on a busy machine may be late
@@ -92,32 +93,32 @@ class Judgement:
 def judge(state: Election, sight: ElectionSight, now: float) -> Judgement:
     """What to remember, what to tell, and what keepalived needs."""
     state = _vacancy(_hearing(_noted(state, sight), sight, now), sight, now)
-    state = replace(state, process=sight.process, advert=sight.advert, looked=now)
+    state = changed(state, process=sight.process, advert=sight.advert, looked=now)
     condition, problem = _condition(state, sight, now)
     order, why = _order(state, sight, condition, now)
     if order is KeepalivedOrder.RELOAD:
-        state = replace(state, anew=frozenset(), reloaded=now)
+        state = changed(state, anew=frozenset(), reloaded=now)
     if order is KeepalivedOrder.RESTART:
-        state = replace(state, anew=frozenset(), restarted=now)
+        state = changed(state, anew=frozenset(), restarted=now)
     return Judgement(state, condition, problem, order, why)
 
 
 def _noted(state: Election, sight: ElectionSight) -> Election:
     """Take note of interfaces that were made anew: the kernel gives each another index (if_nametoindex(3))."""
     known = state.interfaces
-    changed = {name for name, index in sight.interfaces.items() if known.get(name, index) != index}
-    anew = state.anew | changed
+    moved = {name for name, index in sight.interfaces.items() if known.get(name, index) != index}
+    anew = state.anew | moved
     if sight.process != state.process:
         # It was started since, and has looked for itself.
         anew = frozenset()
-    return replace(state, interfaces={**known, **sight.interfaces}, anew=anew)
+    return changed(state, interfaces={**known, **sight.interfaces}, anew=anew)
 
 
 def _hearing(state: Election, sight: ElectionSight, now: float) -> Election:
     if not (sight.process and sight.usable and sight.sockets == 0):
-        return replace(state, deaf=None)
+        return changed(state, deaf=None)
     same = state.deaf is not None and sight.process == state.process
-    return replace(state, deaf=state.deaf if same else now)
+    return changed(state, deaf=state.deaf if same else now)
 
 
 def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
@@ -125,14 +126,14 @@ def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
     advertised = bool(sight.advert and sight.advert[1] and sight.advert != state.advert)
     led = sight.peer is not None and sight.peer.role == Role.MASTER
     if sight.role is not Role.BACKUP or led or advertised:
-        return replace(state, open=None, vacant=False)
+        return changed(state, open=None, vacant=False)
     if state.vacant:
         return state  # a new start that mends nothing must not look like a cure
     if not sight.process:
-        return replace(state, open=None)
+        return changed(state, open=None)
     fresh = sight.process != state.process or now - state.looked > GAP
     since = now if state.open is None or fresh else state.open
-    return replace(state, open=since, vacant=now - since > sight.promise + MARGIN)
+    return changed(state, open=since, vacant=now - since > sight.promise + MARGIN)
 
 
 def _condition(state: Election, sight: ElectionSight, now: float) -> tuple[Condition, str]:

@@ -1,7 +1,7 @@
 """What is known at one moment: the one record by which readiness, degraded and replication judge. Pure."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from appliance.conntrack.orders import Outcome, Queues
 from appliance.pair.beat import Beat
@@ -9,9 +9,11 @@ from appliance.pair.mac_frames import MacHeard
 from appliance.vrrp import Role
 
 
-@dataclass(frozen=True)
-class Facts:
-    """Seen, heard or read; nothing here is concluded from what was before. Times in seconds."""
+class Facts(NamedTuple):
+    """Seen, heard or read; nothing here is concluded from what was before. Times in seconds.
+
+    A tuple, for one is made at each moment, and a frozen dataclass of so many fields takes four times as long.
+    """
 
     # The terms of the pair, by the file.
     # VRRP preempts by itself, and no tracked file holds it back.

@@ -1,6 +1,6 @@
 """What follows of what is known: readiness, degraded and replication by one pure function."""
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from appliance import __version__
 from appliance.pair import contest as contests
@@ -24,8 +24,7 @@ from appliance.pair.terms import Terms
 from appliance.vrrp import Role
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """What is remembered from one moment to the next, and what was concluded last."""
 
     readiness: readiness.Readiness
@@ -143,7 +142,7 @@ def _heeded(memory: Memory, facts: Facts) -> tuple[Facts, tuple[Deed, ...]]:
     returned = facts.role is Role.MASTER and memory.role is not Role.MASTER
     if not facts.asked or not (given or returned):
         return facts, ()
-    return replace(facts, asked=False), (WithdrawNote(),)
+    return facts._replace(asked=False), (WithdrawNote(),)
 
 
 def _is_master(peer: Beat | None) -> bool:

@@ -1,6 +1,7 @@
 """May this node become MASTER, and should it let its peer be? Pure judgements of what is known."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from appliance.pair.changed import changed
 from appliance.pair.facts import Facts
@@ -44,8 +45,7 @@ class Readiness:
     dark: float = -RETURN
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`ready`: may be MASTER. `aside`: lets the peer be MASTER while it lives. `reason`: a sentence."""
 
     ready: bool

@@ -12,6 +12,7 @@ What the fields of State are for:
 import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from appliance.conntrack.orders import Order
 from appliance.pair.canaries import CANARY_STEP, Canaries
@@ -144,8 +145,7 @@ class Replication:
     clocks: Clocks = field(default_factory=Clocks)
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far the replication is, for the other judgements.
 
     `fresh`: what the peer had when it was asked is here. `waited`: seconds for which no flow has passed between two

@@ -7,6 +7,7 @@ from appliance.bulkhead import Bulkheads
 from appliance.config import digests
 from appliance.config.model import Config
 from appliance.pair import judgement, turn
+from appliance.pair.changed import changed
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.ears import Ears, Own
 from appliance.pair.facts import Facts
@@ -120,8 +121,7 @@ class Pair:
     def wait(self, now: float) -> float:
         """Seconds until there is something to do."""
         ends = [self.voice.next_beat()]
-        known = self.memory.replication
-        if known.canaries.imminent(now) or known.queue.busy:
+        if self._watches(now):
             ends.append(now + WATCH)
         if self.ears.wires.pings:
             ends.append(self.ears.next_sample())
@@ -154,12 +154,19 @@ class Pair:
         return self.ears.wires.adverts.read()
 
     def serve(self, now: float) -> bool:
-        """Hear the peer, ask the way out, and judge; True where that brought news for the agent."""
-        before = self.memory.news()
+        """Hear the peer, ask the way out, and judge; True where that brought news for the agent.
+
+        The way out alone is no reason to judge: a beat is said soon, and by then its answers are there.
+        """
+        before, heard = self.memory.news(), False
         with self.bulkheads.step("hearing the peer"):
-            left = self.ears.hear(now)
+            led = self.ears.peer.is_master
+            heard = self.ears.hear(now)
+            left = led and self.ears.peer.in_fault
             if left and self.own.role is Role.BACKUP and self.memory.verdict.ready:
                 self.voice.claim()
+        if not (heard or self._watches(now) or now >= self.voice.next_beat()):
+            return False
         facts = self._judge(now, leisure=True)
         if self.told != self._told() or now >= self.voice.next_beat():
             self._say(facts, now)
@@ -183,7 +190,7 @@ class Pair:
 
     def guard(self, now: float, *, ruleset: bool) -> None:
         """Take note of whether a ruleset of ours is in force; where that changed, judge by it at once."""
-        was, self.own = self.own, replace(self.own, ruleset=ruleset)
+        was, self.own = self.own, changed(self.own, ruleset=ruleset)
         if self.own != was:
             self._judge(now)
 
@@ -193,7 +200,7 @@ class Pair:
         `electable`: keepalived runs. `generation` is conntrackd's process id or 0. `stolen`: why the kernel would
         not send packets from inside to the upstream router, as a sentence.
         """
-        self.own = replace(self.own, electable=electable, generation=generation, stolen=stolen)
+        self.own = changed(self.own, electable=electable, generation=generation, stolen=stolen)
         self._judge(now, leisure=True, looking=True)
 
     def _judge(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts | None:
@@ -213,7 +220,7 @@ class Pair:
             self.own, self.memory, now, asked=self.asked, leisure=leisure, looking=looking
         )
         if leisure and self.voice.ungiven:
-            facts, self.voice.ungiven = replace(facts, outcome=self.voice.ungiven), None
+            facts, self.voice.ungiven = facts._replace(outcome=self.voice.ungiven), None
         return facts
 
     def _complain(self, facts: Facts) -> None:
@@ -231,7 +238,12 @@ class Pair:
                 self.voice.say(words, now)
                 if self.tries.due(now):
                     self.tries = self.tries.after(now, self.voice.stretch(words))
-                    self.own = replace(self.own, wide=self.tries.wide)
+                    self.own = changed(self.own, wide=self.tries.wide)
+
+    def _watches(self, now: float) -> bool:
+        """Whether it looks out for a canary, or for the end of an order."""
+        known = self.memory.replication
+        return known.canaries.imminent(now) or known.queue.busy
 
     def _told(self) -> tuple[int, ...]:
         return self.memory.told_at_once(self.ears.peer.beat)

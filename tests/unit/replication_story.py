@@ -27,7 +27,7 @@ class Story:
 
     def __init__(self, settled: Settled | None, caught_up: bool = True, **facts: Any) -> None:
         self.state = replication_state.begin(settled, 1000, 0.0, even=True)
-        self.facts, self.caught_up = replace(FACTS, **facts), caught_up
+        self.facts, self.caught_up = FACTS._replace(**facts), caught_up
         # Somebody empties the table all the time.
         self.emptied = False
         # The counters are asked for in between; what is told here is of other things.
@@ -39,14 +39,14 @@ class Story:
 
     def at(self, now: float, **changed: Any) -> tuple[Deed, ...]:
         """What is done at this moment; what has changed by then stays so, but for what comes once."""
-        self.facts = replace(self.facts, **changed)
+        self.facts = self.facts._replace(**changed)
         if not self.emptied:
             arrived = self.facts.arrived | self.state.canaries.staying
-            self.facts = replace(self.facts, arrived=arrived)
+            self.facts = self.facts._replace(arrived=arrived)
         self.state, deeds = replication.decide(
             self.state, self.facts, now, caught_up=self.caught_up
         )
-        self.facts = replace(self.facts, outcome=None, arrived=frozenset())
+        self.facts = self.facts._replace(outcome=None, arrived=frozenset())
         return deeds
 
     def told(self, now: float, **changed: Any) -> list[Order]:

@@ -46,8 +46,8 @@ def datagram(**changed: object) -> bytes:
 def read_everywhere(peer: Beat) -> None:
     """Have all that reads a beat read this one."""
     for role in Role:
-        facts = replace(FACTS, role=role, peer=peer, peers_quiet=peer.quiet)
-        facts = replace(facts, peers_still=peer.still, parted=True)
+        facts = FACTS._replace(role=role, peer=peer, peers_quiet=peer.quiet)
+        facts = facts._replace(peers_still=peer.still, parted=True)
         for fresh, now in product((True, False), (1.0, readiness.REPLICAS_PATIENCE + 1)):
             before = readiness.Readiness(0.0)
             state, _ = readiness.judge(before, facts, now, fresh=fresh)

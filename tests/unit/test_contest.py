@@ -14,12 +14,12 @@ from appliance.wires.adverts import RECENT, Advert
 from .facts import FACTS
 from .snapshots import PEER
 
-LED = replace(FACTS, role=Role.BACKUP, peer=replace(PEER, role="MASTER"), outranked=True)
-TOOK_OVER = replace(LED, role=Role.MASTER, silence=0.392, patience=0.365)
-STARVED_HERE = replace(TOOK_OVER, silence=0.11)
-HEARD_AGAIN = replace(TOOK_OVER, role=Role.BACKUP, silence=0.1)
-LEADS = replace(LED, role=Role.MASTER, peer=replace(PEER, role="BACKUP"), outranked=False)
-JOINED = replace(LEADS, peer=replace(PEER, role="MASTER"))
+LED = FACTS._replace(role=Role.BACKUP, peer=replace(PEER, role="MASTER"), outranked=True)
+TOOK_OVER = LED._replace(role=Role.MASTER, silence=0.392, patience=0.365)
+STARVED_HERE = TOOK_OVER._replace(silence=0.11)
+HEARD_AGAIN = TOOK_OVER._replace(role=Role.BACKUP, silence=0.1)
+LEADS = LED._replace(role=Role.MASTER, peer=replace(PEER, role="BACKUP"), outranked=False)
+JOINED = LEADS._replace(peer=replace(PEER, role="MASTER"))
 
 
 def told(*moments: Facts, before: Role = Role.BACKUP) -> list[str]:
@@ -55,13 +55,13 @@ def test_the_master_that_lived_tells_it_too() -> None:
 @pytest.mark.parametrize(
     "moments",
     [
-        (LED, TOOK_OVER, replace(TOOK_OVER, peer=None)),
-        (LED, TOOK_OVER, replace(TOOK_OVER, peer=replace(PEER, role="BACKUP"))),
-        (LED, TOOK_OVER, replace(HEARD_AGAIN, missed=True)),
-        (LED, TOOK_OVER, replace(TOOK_OVER, role=Role.FAULT)),
-        (LED, replace(TOOK_OVER, outranked=False), HEARD_AGAIN),
-        (LEADS, JOINED, replace(JOINED, role=Role.BACKUP)),
-        (LEADS, JOINED, replace(JOINED, peer=replace(PEER, role="FAULT"))),
+        (LED, TOOK_OVER, TOOK_OVER._replace(peer=None)),
+        (LED, TOOK_OVER, TOOK_OVER._replace(peer=replace(PEER, role="BACKUP"))),
+        (LED, TOOK_OVER, HEARD_AGAIN._replace(missed=True)),
+        (LED, TOOK_OVER, TOOK_OVER._replace(role=Role.FAULT)),
+        (LED, TOOK_OVER._replace(outranked=False), HEARD_AGAIN),
+        (LEADS, JOINED, JOINED._replace(role=Role.BACKUP)),
+        (LEADS, JOINED, JOINED._replace(peer=replace(PEER, role="FAULT"))),
     ],
     ids=["it died", "it let go", "unheard", "in FAULT", "a preempt", "preempted", "not ready"],
 )
@@ -75,7 +75,7 @@ def test_two_that_stay_are_a_problem_of_both_nodes() -> None:
         assert state is not None
         assert state.problem("master", 12.9) == ""
         assert "this node and master have both held the VGW" in state.problem("master", 13.1)
-        state, _ = contest.follow(state, Role.MASTER, replace(HEARD_AGAIN, missed=True), 15.0)
+        state, _ = contest.follow(state, Role.MASTER, HEARD_AGAIN._replace(missed=True), 15.0)
         assert state is None
 
 
@@ -88,7 +88,7 @@ def lasting(facts: Facts, before: Role) -> str:
 
 
 def test_where_no_advert_comes_in_the_lan_or_the_peers_keepalived_is_to_blame() -> None:
-    sentence = lasting(replace(JOINED, missed=True), Role.MASTER)
+    sentence = lasting(JOINED._replace(missed=True), Role.MASTER)
     assert (
         "none of backup's adverts comes in: the LAN is parted between them or drops VRRP"
         in sentence
@@ -97,7 +97,7 @@ def test_where_no_advert_comes_in_the_lan_or_the_peers_keepalived_is_to_blame() 
 
 
 def test_where_they_come_in_and_this_node_outranks_its_own_do_not_arrive_there() -> None:
-    sentence = lasting(replace(JOINED, missed=False), Role.MASTER)
+    sentence = lasting(JOINED._replace(missed=False), Role.MASTER)
     assert (
         "backup's adverts come in, and it does not hear this node's: keepalived here hangs"
         in sentence
@@ -106,13 +106,13 @@ def test_where_they_come_in_and_this_node_outranks_its_own_do_not_arrive_there()
 
 
 def test_where_they_come_in_and_outrank_this_node_its_keepalived_hangs() -> None:
-    sentence = lasting(replace(JOINED, missed=False, outranked=True), Role.MASTER)
+    sentence = lasting(JOINED._replace(missed=False, outranked=True), Role.MASTER)
     assert "backup's adverts come in with a higher priority, and keepalived here hangs" in sentence
 
 
 def test_the_cause_of_two_that_stay_is_the_one_of_now() -> None:
-    state, _ = contest.follow(None, Role.MASTER, replace(JOINED, missed=True), 10.0)
-    state, _ = contest.follow(state, Role.MASTER, replace(JOINED, missed=False), 14.0)
+    state, _ = contest.follow(None, Role.MASTER, JOINED._replace(missed=True), 10.0)
+    state, _ = contest.follow(state, Role.MASTER, JOINED._replace(missed=False), 14.0)
     assert state is not None
     assert "adverts come in" in state.problem("backup", 14.0)
 

@@ -1,6 +1,6 @@
 """What could lose flows is told in the order in which an operator should mend it."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from appliance.pair import degraded
@@ -17,10 +17,10 @@ MASTER = Role.MASTER
 
 def known(changed: dict[str, Any]) -> tuple[Facts, Progress]:
     """A standby that has its replicas, but for what is changed."""
-    names = {field.name for field in fields(Progress)}
+    names = Progress._fields
     progress = {name: value for name, value in changed.items() if name in names}
     facts = {name: value for name, value in changed.items() if name not in names}
-    return replace(FACTS, **facts), replace(PROGRESS, **progress)
+    return FACTS._replace(**facts), PROGRESS._replace(**progress)
 
 
 def why(late: str = "", **changed: Any) -> str:

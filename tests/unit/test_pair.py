@@ -9,7 +9,7 @@ import pytest
 
 from appliance.conntrack.orders import Order
 from appliance.pair import beat, pair_status, terms
-from appliance.pair.beat import Beat
+from appliance.pair.beat import BEAT_INTERVAL, Beat
 from appliance.pair.canaries import CANARY_STEP
 from appliance.pair.mac_frames import MAC_PATIENCE
 from appliance.pair.readiness import GRACE
@@ -307,7 +307,7 @@ def test_a_switchovers_note_goes_when_it_has_done_its_work(node: Node) -> None:
     node.serve()
     assert notes.is_asked_aside(node.run_dir), "the peer's adverts are of the lower rank still"
     node.heard(101)
-    node.serve()
+    node.serve(BEAT_INTERVAL)
     assert not notes.is_asked_aside(node.run_dir)
     notes.ask_aside(node.run_dir, asked=True)
     node.look(Role.MASTER)

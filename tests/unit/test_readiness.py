@@ -15,7 +15,7 @@ from appliance.vrrp import Role
 from .facts import FACTS, FACTS_OF_ANY_KIND
 from .snapshots import PEER
 
-ALONE = replace(FACTS, peer=None, advertised=False, entries=0)
+ALONE = FACTS._replace(peer=None, advertised=False, entries=0)
 
 
 def judge(
@@ -36,8 +36,8 @@ def verdicts(facts: Facts, *times: float, fresh: bool = True) -> list[Verdict]:
 
 
 def test_without_a_ruleset_no_node_is_ready() -> None:
-    for facts in (FACTS, ALONE, replace(FACTS, plain=True), replace(FACTS, role=Role.MASTER)):
-        verdict = verdicts(replace(facts, ruleset=False), 100.0)[0]
+    for facts in (FACTS, ALONE, FACTS._replace(plain=True), FACTS._replace(role=Role.MASTER)):
+        verdict = verdicts(facts._replace(ruleset=False), 100.0)[0]
         assert verdict == Verdict(False, False, "no ruleset is in force")
 
 
@@ -46,12 +46,12 @@ def test_a_node_alone_is_ready_when_it_has_listened_for_a_while() -> None:
 
 
 def test_a_peer_that_starts_too_is_not_waited_for() -> None:
-    starting = replace(FACTS, peer=replace(PEER, role="FAULT", ready=False), advertised=False)
+    starting = FACTS._replace(peer=replace(PEER, role="FAULT", ready=False), advertised=False)
     assert verdicts(starting, 0.1)[0] == Verdict(True, False, "all is well")
 
 
 def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
-    coming = replace(FACTS, entries=200)
+    coming = FACTS._replace(entries=200)
     assert verdicts(coming, 1.0)[0] == Verdict(
         False, True, "catching up with the peer: 200 of the peer's 1000 entries are here"
     )
@@ -64,7 +64,7 @@ def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:
 
 
 def test_a_node_tells_once_how_long_it_took_to_catch_up() -> None:
-    few, all_of_them = replace(FACTS, entries=10), replace(FACTS, entries=998)
+    few, all_of_them = FACTS._replace(entries=10), FACTS._replace(entries=998)
     told, state = [], Readiness(2.0)
     for now, facts in ((3.0, few), (6.5, all_of_them), (7.0, all_of_them)):
         former, (state, _) = state, judge(state, facts, now)
@@ -77,7 +77,7 @@ def test_a_node_tells_once_how_long_it_took_to_catch_up() -> None:
 
 
 def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
-    coming = replace(FACTS, entries=200)
+    coming = FACTS._replace(entries=200)
     before, after = verdicts(
         coming, readiness.REPLICAS_PATIENCE - 1, readiness.REPLICAS_PATIENCE + 1
     )
@@ -88,26 +88,26 @@ def test_the_wait_for_the_table_is_bounded_and_its_end_is_told() -> None:
 
 
 def test_what_was_late_may_still_come() -> None:
-    state, verdict = judge(Readiness(0.0), replace(FACTS, entries=200), 61.0)
+    state, verdict = judge(Readiness(0.0), FACTS._replace(entries=200), 61.0)
     assert verdict.degraded
     _, verdict = judge(state, FACTS, 62.0)
     assert verdict == Verdict(True, True, "takes over again in 2 s")
 
 
 def test_without_keepalived_nobody_can_take_over() -> None:
-    assert verdicts(replace(FACTS, electable=False), 9.0)[0] == Verdict(
+    assert verdicts(FACTS._replace(electable=False), 9.0)[0] == Verdict(
         False, True, "keepalived does not run here"
     )
 
 
 def test_plain_is_always_ready_and_knows_whether_it_caught_up() -> None:
-    state, verdict = judge(Readiness(0.0), replace(FACTS, plain=True), 1.0)
+    state, verdict = judge(Readiness(0.0), FACTS._replace(plain=True), 1.0)
     assert verdict == Verdict(True, False, "the ruleset is in force")
     assert state.caught_up
 
 
 def test_a_peer_that_advertises_but_is_silent_is_waited_for_too() -> None:
-    silent = replace(FACTS, peer=None)
+    silent = FACTS._replace(peer=None)
     before, after = verdicts(silent, 2.0, readiness.REPLICAS_PATIENCE + 1)
     assert not before.ready
     assert before.reason == "the peer advertises, and is silent on the sync link"
@@ -131,7 +131,7 @@ def test_a_failback_waits_for_what_was_missed_and_not_for_ever() -> None:
 
 
 def test_a_failback_waits_from_when_the_cable_is_back() -> None:
-    cut = replace(FACTS, carries=False, role=Role.FAULT)
+    cut = FACTS._replace(carries=False, role=Role.FAULT)
     state, verdict = judge(Readiness(0.0, caught_up=True, well_since=0.0), cut, 10.0)
     assert verdict == Verdict(False, True, "an interface of the gateway is down")
     state, verdict = judge(state, FACTS, 20.0)
@@ -140,21 +140,21 @@ def test_a_failback_waits_from_when_the_cable_is_back() -> None:
 
 
 def test_a_node_whose_cable_is_back_waits_for_the_masters_adverts() -> None:
-    back = replace(FACTS, role=Role.FAULT, deaf=0.0)
+    back = FACTS._replace(role=Role.FAULT, deaf=0.0)
     words = "its cable is back; the MASTER's adverts have not come in yet"
     assert verdicts(back, 10.0)[0] == Verdict(False, True, words)
-    assert verdicts(replace(back, deaf=3.1), 10.0)[0].ready, "not for ever"
+    assert verdicts(back._replace(deaf=3.1), 10.0)[0].ready, "not for ever"
     state = Readiness(0.0, caught_up=True)
     for nobody in (replace(PEER, role="FAULT"), None):
-        assert judge(state, replace(back, peer=nobody), 10.0)[1].ready, "nobody sends any"
-    assert verdicts(replace(back, role=Role.MASTER), 10.0)[0].ready
+        assert judge(state, back._replace(peer=nobody), 10.0)[1].ready, "nobody sends any"
+    assert verdicts(back._replace(role=Role.MASTER), 10.0)[0].ready
 
 
 def test_a_node_whose_cable_is_out_may_lead_while_nobody_does() -> None:
-    cut = replace(FACTS, carries=False, peer=replace(PEER, role="FAULT"))
+    cut = FACTS._replace(carries=False, peer=replace(PEER, role="FAULT"))
     state = Readiness(0.0, caught_up=True)
     assert judge(state, cut, 10.0)[1].ready
-    assert judge(state, replace(cut, role=Role.MASTER, peer=PEER), 10.0)[1].ready
+    assert judge(state, cut._replace(role=Role.MASTER, peer=PEER), 10.0)[1].ready
 
 
 LOST = "eth1 has lost this node's address 192.168.100.2/24"
@@ -163,26 +163,26 @@ LOST = "eth1 has lost this node's address 192.168.100.2/24"
 @pytest.mark.parametrize("plain", [False, True])
 def test_who_lost_an_address_of_its_own_lets_go_of_what_a_peer_can_take(*, plain: bool) -> None:
     # keepalived does not notice: as BACKUP it would hear nobody, and be a second MASTER.
-    lost = replace(FACTS, unfit=LOST, plain=plain)
-    master = replace(lost, role=Role.MASTER, peer=replace(PEER, role="BACKUP", ready=True))
-    for facts in (lost, replace(lost, peer=None, advertised=False), master):
+    lost = FACTS._replace(unfit=LOST, plain=plain)
+    master = lost._replace(role=Role.MASTER, peer=replace(PEER, role="BACKUP", ready=True))
+    for facts in (lost, lost._replace(peer=None, advertised=False), master):
         assert verdicts(facts, 10.0) == [Verdict(False, True, LOST)]
 
 
 @pytest.mark.parametrize("peer", [None, replace(PEER, role="FAULT", ready=False)])
 def test_a_master_that_lost_an_address_leads_on_where_nobody_else_can(peer: Beat | None) -> None:
-    alone = replace(FACTS, unfit=LOST, role=Role.MASTER, peer=peer)
+    alone = FACTS._replace(unfit=LOST, role=Role.MASTER, peer=peer)
     assert judge(Readiness(0.0, caught_up=True), alone, 10.0)[1].ready
 
 
 def test_the_lower_priority_never_stands_aside_for_a_failback() -> None:
-    assert not verdicts(replace(FACTS, outranks=False), 1.0)[0].aside
+    assert not verdicts(FACTS._replace(outranks=False), 1.0)[0].aside
 
 
 def test_standing_aside_ends_when_the_peer_does() -> None:
     state, verdict = judge(Readiness(0.0), FACTS, 1.0)
     assert verdict.aside
-    _, verdict = judge(state, replace(FACTS, peer=None, advertised=False), 1.5)
+    _, verdict = judge(state, FACTS._replace(peer=None, advertised=False), 1.5)
     assert verdict == Verdict(True, False, "all is well")
 
 
@@ -198,65 +198,65 @@ def test_a_series_of_takeovers_doubles_the_hold_and_no_more_than_five_minutes() 
 
 
 def test_a_dead_way_out_costs_the_readiness_only_where_the_peer_has_a_better_one() -> None:
-    dead = replace(FACTS, quiet=0.9)
+    dead = FACTS._replace(quiet=0.9)
     assert verdicts(dead, 1.0)[0].reason == "the way out is dead here and works for the peer"
-    both = replace(dead, peers_quiet=0.6)
-    unknown = replace(dead, peers_quiet=None)
-    assert verdicts(replace(dead, quiet=0.7), 1.0)[0].ready, "two lost samples are no proof"
-    for facts in (both, unknown, replace(dead, peer=None, peers_quiet=None, advertised=False)):
+    both = dead._replace(peers_quiet=0.6)
+    unknown = dead._replace(peers_quiet=None)
+    assert verdicts(dead._replace(quiet=0.7), 1.0)[0].ready, "two lost samples are no proof"
+    for facts in (both, unknown, dead._replace(peer=None, peers_quiet=None, advertised=False)):
         assert verdicts(facts, 5.0)[0].ready
-    master = replace(dead, role=Role.MASTER, peer=replace(PEER, role="BACKUP"))
+    master = dead._replace(role=Role.MASTER, peer=replace(PEER, role="BACKUP"))
     assert not verdicts(master, 1.0)[0].ready
-    unready = replace(master, peer=replace(PEER, role="FAULT", ready=False))
+    unready = master._replace(peer=replace(PEER, role="FAULT", ready=False))
     assert verdicts(unready, 1.0)[0].ready, "the last one stays"
 
 
 def test_a_switchover_stands_aside_for_as_long_as_the_peer_is_ready() -> None:
-    asked = replace(FACTS, role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP"))
+    asked = FACTS._replace(role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP"))
     assert verdicts(asked, 1.0)[0] == Verdict(True, True, readiness.GIVEN)
-    given = replace(FACTS, asked=True)
+    given = FACTS._replace(asked=True)
     assert verdicts(given, 1.0, 100.0)[1].aside, "it lasts until it is given back"
-    assert not verdicts(replace(given, peer=replace(PEER, ready=False)), 1.0)[0].aside
-    assert not verdicts(replace(given, peer=None, advertised=False), 5.0)[0].aside
+    assert not verdicts(given._replace(peer=replace(PEER, ready=False)), 1.0)[0].aside
+    assert not verdicts(given._replace(peer=None, advertised=False), 5.0)[0].aside
 
 
 def test_the_first_answer_after_an_outage_of_both_moves_nobody() -> None:
-    both = replace(FACTS, role=Role.MASTER, peer=replace(PEER, role="BACKUP"), quiet=5.0)
-    state, _ = judge(Readiness(0.0), replace(both, peers_quiet=5.0), 10.0)
-    first = replace(both, quiet=5.2, peers_quiet=0.1)
+    both = FACTS._replace(role=Role.MASTER, peer=replace(PEER, role="BACKUP"), quiet=5.0)
+    state, _ = judge(Readiness(0.0), both._replace(peers_quiet=5.0), 10.0)
+    first = both._replace(quiet=5.2, peers_quiet=0.1)
     assert judge(state, first, 10.2)[1].ready, "its own answer may be on the way"
     assert not judge(state, first, 10.0 + readiness.RETURN)[1].ready, "it did not come"
 
 
 def test_of_two_masters_the_one_whose_lan_is_silent_lets_go() -> None:
-    master = replace(FACTS, role=Role.MASTER, parted=True)
-    alone = replace(master, still=1.6, peers_still=0.1)
+    master = FACTS._replace(role=Role.MASTER, parted=True)
+    alone = master._replace(still=1.6, peers_still=0.1)
     assert verdicts(alone, 9.0)[0] == Verdict(
         False, True, "the peer is MASTER too, and only there is the LAN heard"
     )
     for facts in (
-        replace(alone, parted=False),
-        replace(alone, peers_still=1.4),
-        replace(alone, still=0.9),
-        replace(alone, still=None),
-        replace(alone, peers_still=None),
+        alone._replace(parted=False),
+        alone._replace(peers_still=1.4),
+        alone._replace(still=0.9),
+        alone._replace(still=None),
+        alone._replace(peers_still=None),
     ):
         assert verdicts(facts, 9.0)[0].ready
 
 
 def test_who_hears_no_adverts_of_a_master_comes_only_where_the_lan_is_heard() -> None:
-    deaf = replace(FACTS, parted=True, still=0.2, peers_still=0.1)
+    deaf = FACTS._replace(parted=True, still=0.2, peers_still=0.1)
     assert not verdicts(deaf, 9.0)[0].ready
-    assert not verdicts(replace(deaf, still=3.0, peers_still=3.0), 9.0)[0].ready
-    assert verdicts(replace(deaf, peers_still=1.2), 9.0)[0].ready
+    assert not verdicts(deaf._replace(still=3.0, peers_still=3.0), 9.0)[0].ready
+    assert verdicts(deaf._replace(peers_still=1.2), 9.0)[0].ready
 
 
 def test_who_never_fails_back_lets_go_by_not_being_ready() -> None:
-    asked = replace(
-        FACTS, never=True, role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP")
+    asked = FACTS._replace(
+        never=True, role=Role.MASTER, asked=True, peer=replace(PEER, role="BACKUP")
     )
     assert not verdicts(asked, 1.0)[0].ready
-    assert verdicts(replace(asked, role=Role.FAULT, peer=PEER), 1.0)[0].ready
+    assert verdicts(asked._replace(role=Role.FAULT, peer=PEER), 1.0)[0].ready
 
 
 def test_a_new_conntrackd_means_catching_up_again() -> None:

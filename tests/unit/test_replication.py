@@ -73,7 +73,7 @@ def test_nothing_is_waited_for_where_nothing_can_pass() -> None:
         {"peer": replace(PEER, generation=0)},
     )
     for changed in nothing:
-        facts = replace(story.facts, **changed)
+        facts = story.facts._replace(**changed)
         assert replication.progress(story.state, facts, 9.0, caught_up=True).waited == 0.0
 
 
@@ -193,11 +193,11 @@ def test_whatever_was_under_way_a_new_role_is_not_kept_waiting_and_its_orders_co
 ) -> None:
     before = STATES[name]
     role = BACKUP if before.role is MASTER else MASTER
-    facts = replace(FACTS, role=role, leisure=False)
+    facts = FACTS._replace(role=role, leisure=False)
     state, deeds = replication.decide(before, facts, 1.0, caught_up=True)
     assert deeds == (), "routes, rules and the peer come first"
     assert state.queue.waiting == ()
-    facts = replace(facts, leisure=True, outcome=outcome_of(state))
+    facts = facts._replace(leisure=True, outcome=outcome_of(state))
     state, deeds = replication.decide(state, facts, 1.0, caught_up=True)
     given = orders(deeds)
     kept = isinstance(before.part, Told) and before.part.settled.role is role

@@ -66,7 +66,7 @@ def test_a_standby_whose_kernel_lost_its_replicas_asks_for_them_and_says_so() ->
     assert story.state.fetch.open, "canaries come all the same, and entries do not"
     progress = replication.progress(story.state, story.facts, 24.0, caught_up=True)
     assert progress.missed
-    assert "yet to fetch" in degraded.behind(story.facts, replace(progress, waited=0.0))
+    assert "yet to fetch" in degraded.behind(story.facts, progress._replace(waited=0.0))
     story.told(24.5, peer=replace(PEER, prepared=story.state.fetch.open))
     story.comes(11, 24.6 + REQUEST_SPARE)
     assert not missed(story.state), "a canary of after the request is here"
@@ -179,7 +179,7 @@ def test_replicas_are_here_once_conntrackd_has_nothing_to_take_in() -> None:
         (None, False, False),
         (Queues(0, BACKLOG + 1, 0), True, True),
     ):
-        facts = replace(FACTS, queues=queues)
+        facts = FACTS._replace(queues=queues)
         progress = replication.progress(story.state, facts, 1.0, caught_up=caught_up)
         assert progress.fresh is fresh
 

@@ -46,7 +46,7 @@ class World:
         self.now += passed
         before = self.agent
         self.agent, deeds = replication.decide(before, self.facts, self.now, caught_up=True)
-        self.facts = replace(self.facts, outcome=None, arrived=frozenset(), leisure=True)
+        self.facts = self.facts._replace(outcome=None, arrived=frozenset(), leisure=True)
         for deed in deeds:
             self.carry_out(deed)
         return deeds
@@ -75,17 +75,17 @@ class World:
         if self.facts.generation:
             self.owns = BELIEF.get(order, self.owns)
         problem = "" if well and self.facts.generation else "refused"
-        self.facts = replace(self.facts, outcome=Outcome(order, problem))
+        self.facts = self.facts._replace(outcome=Outcome(order, problem))
 
     def process(self, generation: int) -> None:
         """conntrackd is another process, or none; a new one takes the table for its own."""
         if generation != self.facts.generation:
             self.owns = True
-        self.facts = replace(self.facts, generation=generation)
+        self.facts = self.facts._replace(generation=generation)
 
     def peer(self, peer: Beat | None) -> None:
         """The peer says something, or nothing any more."""
-        before, self.facts = self.facts.peer, replace(self.facts, peer=peer)
+        before, self.facts = self.facts.peer, self.facts._replace(peer=peer)
         if peer and (before is None or before.generation != peer.generation):
             self.proved_since_the_peers_start = False
 
@@ -93,21 +93,21 @@ class World:
         """The peer plants another canary, and it arrives."""
         peer = self.facts.peer
         if peer and peer.role == Role.MASTER:
-            self.facts = replace(self.facts, peer=replace(peer, canary=peer.canary + 2))
-            self.facts = replace(self.facts, arrived=frozenset({peer.canary + 2}))
+            self.facts = self.facts._replace(peer=replace(peer, canary=peer.canary + 2))
+            self.facts = self.facts._replace(arrived=frozenset({peer.canary + 2}))
             self.proved_since_the_peers_start = True
 
     def agent_dies(self) -> None:
         """Another agent starts; an order under way is carried out, and nobody hears how it ended."""
         self.end(well=True)
-        self.facts = replace(self.facts, outcome=None)
+        self.facts = self.facts._replace(outcome=None)
         self.agent = replication_state.begin(self.remembered, int(self.now), self.now, even=True)
 
     def happens(self, event: str) -> None:
         """One event by its name."""
         match event.split():
             case ["role", name]:
-                self.facts = replace(self.facts, role=Role(name), leisure=False)
+                self.facts = self.facts._replace(role=Role(name), leisure=False)
             case ["process", number]:
                 self.process(int(number))
             case ["peer", "silent"]:
@@ -121,10 +121,10 @@ class World:
                 self.peer(replace(self.facts.peer, prepared=self.agent.fetch.open))
             case ["events", "lost"]:
                 dropped = (self.facts.queues or QUIET).dropped + 1
-                self.facts = replace(self.facts, queues=Queues(0, 0, dropped))
+                self.facts = self.facts._replace(queues=Queues(0, 0, dropped))
             case ["backlog"]:
                 dropped = (self.facts.queues or QUIET).dropped
-                self.facts = replace(self.facts, queues=Queues(0, BACKLOG + 1, dropped))
+                self.facts = self.facts._replace(queues=Queues(0, BACKLOG + 1, dropped))
             case ["ends", how]:
                 self.end(well=how == "well")
             case ["arrives"]:
@@ -155,7 +155,7 @@ STORY = st.lists(st.tuples(EVENTS, st.sampled_from([0.01, 0.3, 1.1, 11.0])), max
 def world() -> World:
     """A node that has just started, beside a MASTER."""
     return World(
-        replication_state.begin(None, 1000, 1000.0, even=True), replace(FACTS, generation=7)
+        replication_state.begin(None, 1000, 1000.0, even=True), FACTS._replace(generation=7)
     )
 
 
@@ -223,7 +223,7 @@ def test_no_facts_are_too_strange(story: list[tuple[Facts, float]]) -> None:
     for facts, passed in story:
         now += passed
         under_way = state.queue.under_way
-        told = replace(facts, outcome=Outcome(under_way) if under_way else None)
+        told = facts._replace(outcome=Outcome(under_way) if under_way else None)
         state, deeds = replication.decide(state, told, now, caught_up=facts.ruleset)
         assert facts.leisure or not deeds
         progress = replication.progress(state, told, now, caught_up=facts.ruleset)

@@ -73,7 +73,7 @@ def no_ruleset_is_no_reason(patch: pytest.MonkeyPatch) -> None:
     judge = readiness.judge
 
     def blind(state: readiness.Readiness, facts: Facts, now: float, **words: bool) -> Any:
-        return judge(state, replace(facts, ruleset=True), now, **words)
+        return judge(state, facts._replace(ruleset=True), now, **words)
 
     patch.setattr(readiness, "judge", blind)
 

@@ -4,20 +4,19 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from appliance.config.model import Failback
 from appliance.pair.replication_state import Account
-from vgw_lab.simulation import pairs
 from vgw_lab.simulation.node import Node
 from vgw_lab.simulation.truths import (
     NEWEST,
     could_serve,
-    decides,
     hear_each_other,
+    is_plain,
     lacks,
     leading,
     names_it,
     promise,
     tells_of_lack,
+    would_serve,
 )
 from vgw_lab.simulation.world import World
 
@@ -29,7 +28,7 @@ ALONE = 6.0  # seconds after which a node whose peer is dead is ready
 TOLD = 6.0  # seconds after which replicas that lack are told of
 FLAPS, FLAP_SECONDS = 6, 4.0  # a tracked file changes at most so often in so many seconds
 UNFORESEEN = "a fault of VGW"  # what a bulkhead says of an error that nobody foresaw
-LOOK_AGAIN = 0.25  # seconds between two looks while nothing happens
+LOOK_AGAIN = 0.5  # seconds between two looks while nothing happens
 
 
 @dataclass
@@ -77,10 +76,11 @@ class Invariants:
     def _all(self, now: float) -> Iterator[tuple[str, str]]:
         yield from self._two_holders(now)
         yield from self._nobody(now)
-        yield from self._silent_outage(now)
+        served = any(map(self.world.serves, self.world.nodes))
+        yield from self._silent_outage(now, served=served)
         yield from self._replicas(now)
         for node in self.world.nodes:
-            yield from self._unserved(node, now)
+            yield from self._unserved(node, now, served=served)
             yield from self._alone(node, now)
             yield from self._flapping(node, now)
             yield from self._sane(node)
@@ -108,17 +108,11 @@ class Invariants:
                     ),
                 )
 
-    def _unserved(self, node: Node, now: float) -> Iterator[tuple[str, str]]:
+    def _unserved(self, node: Node, now: float, *, served: bool) -> Iterator[tuple[str, str]]:
         """Nobody serves, and a node that is ready and has all it needs would, were it let."""
-        world, networks = self.world, self.world.networks
-        free = networks.lan.whole and networks.sync.whole and all(map(decides, world.nodes))
-        has = networks.answers[node.index] and networks.machines[node.index]
-        able = free and has and could_serve(node) and node.files.ready and not node.keepalived.deaf
-        seconds = self.unserved[node.index].seconds(
-            able and not any(map(world.serves, world.nodes)), now
-        )
-        plain = pairs.config(world.kind).vgw.failback is Failback.PLAIN
-        if seconds > promise(world.kind) + NOTICED and not plain:
+        world = self.world
+        seconds = self.unserved[node.index].seconds(not served and would_serve(world, node), now)
+        if seconds > promise(world.kind) + NOTICED and not is_plain(world.kind):
             yield (
                 "nobody serves",
                 f"nobody serves, though {node.name} could for {seconds:.1f} s and is ready",
@@ -135,10 +129,10 @@ class Invariants:
                 f"{node.name} is whole and alone, and not ready for {seconds:.1f} s",
             )
 
-    def _silent_outage(self, now: float) -> Iterator[tuple[str, str]]:
+    def _silent_outage(self, now: float, *, served: bool) -> Iterator[tuple[str, str]]:
         """I9: whenever machines get no answer while the internet answers, a node says so and why."""
         world, networks = self.world, self.world.networks
-        out = not any(map(world.serves, world.nodes)) and any(
+        out = not served and any(
             node.powered and networks.answers[node.index] and networks.machines[node.index]
             for node in world.nodes
         )
@@ -153,23 +147,16 @@ class Invariants:
     def _replicas(self, now: float) -> Iterator[tuple[str, str]]:
         world = self.world
         master, standby = leading(world)
-        plain = pairs.config(world.kind).vgw.failback is Failback.PLAIN
-        if master is None or standby is None or plain:
+        if master is None or standby is None or is_plain(world.kind):
             self.lacking.seconds(False, now)
             self.ready = [node.files.ready for node in world.nodes]
             return
         was, self.ready = self.ready, [node.files.ready for node in world.nodes]
         emptied = now - world.emptied[standby.index] < NEWEST + TOLD
         lack = lacks(master, standby, now, emptied=emptied)
-        told = tells_of_lack(master, standby)
-        seconds = self.lacking.seconds(bool(lack) and not told, now)
-        if (
-            lack
-            and not told
-            and not emptied
-            and self.ready[standby.index]
-            and not was[standby.index]
-        ):
+        untold = bool(lack) and not tells_of_lack(master, standby)
+        seconds = self.lacking.seconds(untold, now)
+        if untold and not emptied and self.ready[standby.index] and not was[standby.index]:
             yield (
                 "ready without replicas",
                 (
@@ -226,14 +213,13 @@ class Invariants:
         for problem in pair.bulkheads.problems:
             if UNFORESEEN in problem:
                 yield "no exception", f"{node.name}: {problem}"
-        memory, now = pair.memory, node.clock.monotonic()
-        lag = memory.replication.canaries.lag_ms or 0.0
-        ages = {
-            "waited": memory.waited,
-            "lag_ms": lag,
-            "peer's quiet": pair.ears.peer.quiet(now) or 0.0,
-            "peer's still": pair.ears.peer.still(now) or 0.0,
-        }
-        for name, age in ages.items():
-            if age < 0:
+        memory, peer, now = pair.memory, pair.ears.peer, node.clock.monotonic()
+        ages = (
+            ("waited", memory.waited),
+            ("lag_ms", memory.replication.canaries.lag_ms),
+            ("peer's quiet", peer.quiet(now)),
+            ("peer's still", peer.still(now)),
+        )
+        for name, age in ages:
+            if age and age < 0:
                 yield "negative age", f"{node.name} believes in {name} of {age:.3f}"

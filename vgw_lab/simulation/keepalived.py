@@ -121,7 +121,7 @@ class Keepalived:
         if self.process and not self.frozen:
             self.deaf = False
             if self.state is VrrpState.BACKUP:
-                self._until(3 * self.terms.interval + self._skew())
+                self._until(self._patience(self.priority))
             self.outside.notify()
             self.look()
 
@@ -150,11 +150,11 @@ class Keepalived:
         if not self.takes_part:
             self.backlog = priority if self.process else None
         elif self.state is VrrpState.BACKUP:
-            never = self.terms.failback is Failback.NEVER
+            mine, never = self.priority, self.terms.failback is Failback.NEVER
             if priority == FAREWELL:
-                self._until(self._skew())
-            elif never or priority >= self.priority:
-                self._until(3 * self.terms.interval + self._skew())
+                self._until(self._skew(mine))
+            elif never or priority >= mine:
+                self._until(self._patience(mine))
         elif self.state is VrrpState.MASTER:
             if priority > self.priority:
                 self.outside.hold(False)
@@ -163,13 +163,16 @@ class Keepalived:
                 # vrrp_higher_prio_send_advert
                 self.outside.advertise(self.priority)
 
-    def _skew(self) -> float:
-        return vrrp.skew_time(self.terms.version, self.priority, self.terms.interval)
+    def _skew(self, priority: int) -> float:
+        return vrrp.skew_time(self.terms.version, priority, self.terms.interval)
+
+    def _patience(self, priority: int) -> float:
+        return vrrp.master_down_interval(self.terms.version, priority, self.terms.interval)
 
     def _wait(self, state: VrrpState) -> None:
         """Be a BACKUP that has just heard a MASTER."""
         self.state, self.row = state, self.row + 1
-        self._until(3 * self.terms.interval + self._skew())
+        self._until(self._patience(self.priority))
         self.outside.notify()
 
     def _until(self, seconds: float) -> None:

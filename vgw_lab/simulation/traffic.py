@@ -28,7 +28,7 @@ class Traffic:
     def begin(self) -> None:
         """Have the machines speak from now on."""
         for _ in range(CROWDS):
-            self._wait(2.5, lambda: self._open(CROWD, 1000.0))
+            self._wait(2.5, self._gather)
         self.timeline.after(2.0, self._next)
         self.timeline.after(TOUCHED, self._touch)
 
@@ -47,6 +47,13 @@ class Traffic:
             node.conntrackd.begun(flow, chosen)
             if chosen != port:
                 del self.live[flow]
+
+    def _gather(self) -> None:
+        """A crowd begins as soon as somebody serves."""
+        if self.server():
+            self._open(CROWD, 1000.0)
+        else:
+            self._wait(0.5, self._gather)
 
     def _next(self) -> None:
         self._open(1, LIFE)

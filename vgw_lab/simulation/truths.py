@@ -1,5 +1,7 @@
 """What is so in a simulated world, as no node may know it: who could serve, who hears whom, what lacks where."""
 
+from functools import cache
+
 from appliance import vrrp
 from appliance.config.model import Failback
 from appliance.pair.readiness import ENOUGH, SPARE
@@ -18,10 +20,17 @@ YOUNG = 4.0  # flows that began in the last few seconds may lack before that cou
 NEWEST, ENOUGH_TO_TELL = 16.0, 4  # of those that are younger than this, so many lack together
 
 
+@cache
 def promise(kind: str) -> float:
     """The longest takeover of VRRP's formula, and a little."""
     vgw = pairs.config(kind).vgw
     return vrrp.master_down_interval(vgw.vrrp_version, 1, vgw.advert_interval) + SPARE_TIME
+
+
+@cache
+def is_plain(kind: str) -> bool:
+    """Whether VRRP alone decides there."""
+    return pairs.config(kind).vgw.failback is Failback.PLAIN
 
 
 def could_serve(node: Node) -> bool:
@@ -37,6 +46,14 @@ def decides(node: Node) -> bool:
     return not node.powered or (node.life.runs and not node.keepalived.frozen)
 
 
+def would_serve(world: World, node: Node) -> bool:
+    """Whether a node that is ready has all it needs, and the two can settle who is MASTER."""
+    networks = world.networks
+    free = networks.lan.whole and networks.sync.whole and all(map(decides, world.nodes))
+    has = networks.answers[node.index] and networks.machines[node.index]
+    return free and has and could_serve(node) and node.files.ready and not node.keepalived.deaf
+
+
 def hear_each_other(world: World) -> bool:
     """Whether the two nodes can settle who is MASTER.
 
@@ -48,11 +65,15 @@ def hear_each_other(world: World) -> bool:
     lan = networks.lan.whole and all(hearing)
     if lan:
         return True
-    plain = pairs.config(world.kind).vgw.failback is Failback.PLAIN
     agents = all(node.life.runs and node.kernel.carries[SYNC] for node in nodes)
     one_deaf = networks.machines.count(True) == 1 and not any(way.open for way in networks.lan.ways)
     unfit = [node for node in nodes if not node.keepalived.process or node.kernel.lost]
-    return networks.sync.whole and agents and not plain and (one_deaf or len(unfit) == 1)
+    return (
+        networks.sync.whole
+        and agents
+        and not is_plain(world.kind)
+        and (one_deaf or len(unfit) == 1)
+    )
 
 
 def names_it(node: Node) -> bool:
