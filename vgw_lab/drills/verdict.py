@@ -118,7 +118,7 @@ def judge(lab: Lab, fault: Fault, seen: Seen) -> Verdict:
         *_broken(fault, seen, bar, turns),
         *(Violation(phase, sentence) for phase, sentence in load.broken(seen.flows)),
         *invariants.judge(lab, seen.watch, seen.fault_at),
-        *(_difference(one, lab.other(seen.masters[0])) for one in seen.unequal),
+        *(difference(one, lab.other(seen.masters[0])) for one in seen.unequal),
     ]
     until = seen.mended_at + 2 * lab.topology.vgw.advert_interval + _LOOKS_SECONDS
     limits = [one for one in violations if is_known(fault, one, until)]
@@ -163,8 +163,8 @@ def _timeline(lab: Lab, seen: Seen) -> Timeline:
     return timeline.of(seen.fault_at, seen.mended_at, trains, seen.watch, adverts)
 
 
-def _difference(found: Difference, standby: str) -> Violation:
-    """A flow that the standby does not know breaks at a takeover; one that is over keeps a port."""
+def difference(found: Difference, standby: str) -> Violation:
+    """What is wrong with it: a flow that the standby does not know breaks at a takeover; one that is over keeps a port."""
     kind = "leftover" if found.here == standby else "missing"
     return Violation(kind, f"{found}, {tables.QUIET_SECONDS:g} s after the traffic")
 

@@ -1,7 +1,5 @@
 """What a soak does to a node beside what drills do: others take what is its own, its disks fill, its file changes."""
 
-from typing import Literal
-
 from appliance import CommandFailed
 from appliance.run_dir import RunDir
 from vgw_lab.faults.fault import Order
@@ -72,17 +70,30 @@ def _has(lab: Lab, node: str, bridge: str) -> bool:
     return lab.node(node).run(["ip", "link", "show", lab.interface(node, bridge)]).returncode == 0
 
 
-def address(bridge: str, verb: Literal["add", "del"]) -> Order:
-    """The order that takes a node's own address on a network from it, or gives it back."""
+def address_lost(bridge: str) -> Order:
+    """The order that takes a node's own address on a network from it; a note on the node says where it was."""
 
     def order(lab: Lab, node: str) -> None:
-        own = next(w.address for w in lab.topology.node(node).wires if w.bridge == bridge)
-        name, want = lab.interface(node, bridge), "" if verb == "add" else "! "
-        # What is as it should be already, such as after a power cut, is left alone.
-        has = f"ip -o -4 address show dev {name} | grep -qF ' {own} '"
-        shell(lab, node, f"{has} {'||' if not want else '&&'} ip address {verb} {own} dev {name}")
+        own, name = _own(lab, node, bridge), lab.interface(node, bridge)
+        shell(lab, node, f"ip address del {own} dev {name}; echo {name} >/run/lost-{bridge}")
 
     return order
+
+
+def address_back(bridge: str) -> Order:
+    """The order that gives it back; a node that was off meanwhile has it."""
+
+    def order(lab: Lab, node: str) -> None:
+        own, note = _own(lab, node, bridge), f"/run/lost-{bridge}"
+        has = f"[ ! -s {note} ] || ip -o -4 address | grep -qF ' {own} '"
+        shell(lab, node, f"{has} || ip address add {own} dev $(cat {note}); rm -f {note}")
+
+    return order
+
+
+def _own(lab: Lab, node: str, bridge: str) -> str:
+    wires = lab.topology.node(node).wires
+    return next(str(wire.address) for wire in wires if wire.bridge == bridge)
 
 
 def starve(pid: str) -> Order:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from appliance import ApplianceError, NotConverged
-from vgw_lab.drills import drill
+from vgw_lab.drills import drill, verdict
 from vgw_lab.instruments.probe import Tally
 from vgw_lab.measures import invariants, load, tables
 from vgw_lab.measures.invariants import Violation, Watch
@@ -31,9 +31,10 @@ Say = Callable[[str], None]
 
 @dataclass
 class Course:
-    """How a round went: when each fault was on, in what state the pair came back, and what was counted."""
+    """How a round went: when each fault was on, in what state the pair came back, who is MASTER, and what was counted."""
 
     began: float
+    master: str = ""
     struck: dict[Fault, tuple[float, float]] = field(default_factory=dict)
     unsettled: list[Violation] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -67,7 +68,7 @@ def live(lab: Lab, one: Round, say: Say) -> list[Violation]:
         *course.unsettled,
         *invariants.judge(lab, lookers.watch, course.began),
         *(Violation("flows", sentence) for _, sentence in load.broken(flows.phases)),
-        *(Violation("tables", f"{difference}") for difference in unequal),
+        *(verdict.difference(lack, lab.other(course.master)) for lack in unequal),
         *_silences(course, lookers.watch, healths),
         *_more(lab, seen),
     ]
@@ -122,7 +123,7 @@ def _settle(
         _start_ended(lab, kinds, course, say)
         lookers.begin()
         try:
-            lab.wait_healthy(max(end - time.monotonic(), 0.0))
+            course.master = lab.wait_healthy(max(end - time.monotonic(), 0.0))
         except NotConverged as error:
             problem = str(error)
             _mend_again(lab, one)
