@@ -121,8 +121,10 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     if facts.peer:
         state = changed(state, canaries=state.canaries.acknowledged(facts.peer.seen))
     if heard and not state.peer_heard:
-        # It cannot have seen what was planted before.
-        state = changed(state, canaries=changed(state.canaries, planted={}))
+        # It cannot have seen what was planted before, nor may its conntrackd have heard what this one's asked for.
+        vain = state.fetch.stage is FetchStage.ASKED
+        canaries = changed(state.canaries, planted={})
+        state = changed(state, canaries=canaries, gap=state.gap or vain)
     if state.peer_heard and not heard:
         state = changed(state, gap=True, canaries=state.canaries.forgotten())
     return changed(state, role=facts.role, peer_heard=heard)

@@ -46,6 +46,15 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive() -> None:
     assert story.told(4.0) == [], "one at a time"
 
 
+def test_what_was_asked_of_a_peer_that_was_not_heard_yet_is_asked_again() -> None:
+    story = Story(None, role=BACKUP, peer=None, advertised=False)
+    assert story.told(1.0) == [Order.DISOWN]
+    assert story.told(1.1 + ALONE) == [Order.REQUEST], "nobody prepares an answer"
+    story.told(20.0, peer=PEER)
+    assert missed(story.state), "it was asked for in vain"
+    assert story.state.fetch.open
+
+
 def test_who_was_cut_off_from_the_peer_asks_once_for_what_it_missed() -> None:
     story = standby()
     story.at(20.0)

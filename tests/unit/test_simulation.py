@@ -150,7 +150,7 @@ BITES: list[tuple[Patch, str, History]] = [
     (
         what_was_missed_is_forgotten,
         "planned move breaks flows",
-        history((8.0, "sync cable", 0, 12.0), (24.0, "switchover", 0, 0.0)),
+        history((8.0, "sync cable", 1, 18.0), (28.0, "switchover", 0, 0.0)),
     ),
     (
         canaries_begin_by_the_clock,

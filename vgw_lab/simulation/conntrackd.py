@@ -1,7 +1,8 @@
 """conntrackd 1.4.7 in FTFW mode without an external cache, as far as the judgement feels it; and the door to it.
 
 What the kernel reports of a flow is told to the peer, whose kernel takes it in at once. Who believes to own an entry tells of its
-end. Messages arrive in order; they wait while a wire is parted, and are lost where a cable is out or nobody runs at the other end.
+end. Messages arrive in order; they wait while a wire is parted or a cable is out, as long as there is room, and are lost where nobody runs
+at the other end.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from vgw_lab.simulation.timeline import Timeline
 
 CANARY_SECONDS = 15.0  # after which a canary leaves the table
 ORDER_SECONDS = 30.0  # after which the driver gives an order up
-TRY_AGAIN = 0.3  # between two attempts to get over a wire that is parted
+ALIVE = 1.0  # between two words that it is alive, by which the other end finds what it lacks and asks for it
+ROOM = 30  # messages that wait for a wire at most: ResendQueueSize, for few flows
 COUNTERS = {"messages_lost": 0, "messages_unsent": 0, "entries_refused": 0}
 
 
@@ -43,7 +45,7 @@ class Message:
 class Surroundings:
     """What it has to do with: the kernel's table, whether the VGW is here, the wire, and who counts its dead.
 
-    `passes`: whether the wire lets a message through now, None where it swallows it. `takes`: has the peer's take messages in;
+    `passes`: whether the wire lets a message through now, None where nobody is there to take it. `takes`: has the peer's take messages in;
     False where none runs there. `ended`: a flow was ended by the peer's word. `die`: supervisord starts another.
     """
 
@@ -160,8 +162,8 @@ class Conntrackd:
         unsent, self.books.unsent = self.books.unsent, []
         passes = self.around.passes()
         if passes is False or (self.frozen and self.process):
-            self.books.unsent = unsent
-            self._flush_in(TRY_AGAIN)
+            self.books.unsent = unsent[-ROOM:]
+            self._flush_in(ALIVE)
         elif passes and unsent:
             self.around.takes(unsent)
 

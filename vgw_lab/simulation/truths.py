@@ -12,7 +12,7 @@ from vgw_lab.simulation import pairs
 from vgw_lab.simulation.agent import BOOT
 from vgw_lab.simulation.connections import Flow
 from vgw_lab.simulation.node import Node
-from vgw_lab.simulation.wires import SYNC
+from vgw_lab.simulation.wires import LAN, SYNC
 from vgw_lab.simulation.world import World
 
 SPARE_TIME = 1.0  # seconds by which a takeover may be later than VRRP's formula
@@ -46,10 +46,24 @@ def decides(node: Node) -> bool:
     return not node.powered or (node.life.runs and not node.keepalived.frozen)
 
 
+def connected(world: World) -> bool:
+    """Whether the sync wire carries all that the two nodes say to each other."""
+    return world.networks.sync.whole and all(node.kernel.carries[SYNC] for node in world.nodes)
+
+
+def hears_of(world: World, node: Node) -> bool:
+    """Whether a node can know that its peer leads: by beats or by adverts."""
+    return any(
+        wire.ways[node.peer.index].open
+        and all(one.kernel.carries[interface] for one in world.nodes)
+        for wire, interface in ((world.networks.sync, SYNC), (world.networks.lan, LAN))
+    )
+
+
 def would_serve(world: World, node: Node) -> bool:
     """Whether a node that is ready has all it needs, and the two can settle who is MASTER."""
     networks = world.networks
-    free = networks.lan.whole and networks.sync.whole and all(map(decides, world.nodes))
+    free = networks.lan.whole and connected(world) and all(map(decides, world.nodes))
     has = networks.answers[node.index] and networks.machines[node.index]
     return free and has and could_serve(node) and node.files.ready and not node.keepalived.deaf
 
@@ -65,14 +79,11 @@ def hear_each_other(world: World) -> bool:
     lan = networks.lan.whole and all(hearing)
     if lan:
         return True
-    agents = all(node.life.runs and node.kernel.carries[SYNC] for node in nodes)
+    agents = all(node.life.runs for node in nodes)
     one_deaf = networks.machines.count(True) == 1 and not any(way.open for way in networks.lan.ways)
     unfit = [node for node in nodes if not node.keepalived.process or node.kernel.lost]
     return (
-        networks.sync.whole
-        and agents
-        and not is_plain(world.kind)
-        and (one_deaf or len(unfit) == 1)
+        connected(world) and agents and not is_plain(world.kind) and (one_deaf or len(unfit) == 1)
     )
 
 
@@ -87,11 +98,11 @@ def names_it(node: Node) -> bool:
 
 
 def leading(world: World) -> tuple[Node | None, Node | None]:
-    """The MASTER and its standby, where both live, have agents that run, and are connected by the sync wire."""
+    """The MASTER and its standby, where both live, have agents that run, and the standby can know of the other."""
     nodes = world.nodes
     holders = [node for node in nodes if node.holds]
     alive = all(node.powered and node.life.runs for node in nodes)
-    if len(holders) != 1 or not alive:
+    if len(holders) != 1 or not alive or not hears_of(world, holders[0].peer):
         return None, None
     roles = [node.life.agent.state.role if node.life.agent else None for node in nodes]
     if roles[holders[0].index] is not Role.MASTER or Role.MASTER is roles[holders[0].peer.index]:
