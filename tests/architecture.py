@@ -121,6 +121,7 @@ PURE = (
     "appliance.pair.replication",
     "appliance.pair.replication_state",
     "appliance.pair.resync",
+    "appliance.pair.standstill",
     "appliance.pair.steps",
     "appliance.pair.sync_path",
     "appliance.pair.terms",

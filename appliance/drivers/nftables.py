@@ -155,9 +155,14 @@ class Nftables:
         raise _explained(result.output)
 
     def counters(self) -> tuple[Count, ...]:
-        """The rules of our table that drop and count, in its order; those of one chain and comment are one."""
-        result = system.attempt(["nft", "--json", "list", "table", "inet", self.table])
-        return counts(result.stdout) if result.returncode == 0 else ()
+        """The rules of our tables that drop and count, in their order; those of one chain and comment are one."""
+        listings = (
+            system.attempt(["nft", "--json", "list", "table", family, self.table])
+            for family in nft_text.FAMILIES
+        )
+        return tuple(
+            found for one in listings if one.returncode == 0 for found in counts(one.stdout)
+        )
 
     def first_packets(self) -> FirstPackets | None:
         """What our two chains that see each flow's first packet have counted; asks the kernel without a program."""

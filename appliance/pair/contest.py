@@ -15,11 +15,12 @@ REMEDY = "vgw.realtime_priority or a longer vgw.advert_interval helps where a ma
 
 
 class Part(StrEnum):
-    """How this node came to be one of two MASTERs: it took over, it was there, or it preempts."""
+    """How this node came to be one of two MASTERs: it took over, it was there, it preempts, or one of the two stood still."""
 
     SECOND = "second"
     FIRST = "first"
     PREEMPTS = "preempts"
+    THAWED = "thawed"
 
 
 RESTART = "restart it (`supervisorctl -s unix:///run/vgw/supervisor.sock restart keepalived`)"
@@ -62,18 +63,20 @@ class Contest:
 
 
 def follow(
-    contest: Contest | None, before: Role, facts: Facts, now: float
+    contest: Contest | None, before: Role, facts: Facts, now: float, *, stood: bool = False
 ) -> tuple[Contest | None, str]:
     """What to remember, and the sentence to tell of a false takeover; empty where there was none.
 
-    `before` is the role at the moment before this one.
+    `before` is the role at the moment before this one. `stood`: one of the two has just gone on that stood still, so the
+    takeover was no false one.
     """
     peer = facts.peer
     if peer is None:
         return None, ""  # it died
     two = facts.role is Role.MASTER and peer.role == Role.MASTER
     if contest is None:
-        begun = Contest(now, facts.silence, _part(before, facts), _blame(facts))
+        part = Part.THAWED if stood else _part(before, facts)
+        begun = Contest(now, facts.silence, part, _blame(facts))
         return (begun if two else None), ""
     if two:
         return replace(contest, blame=_blame(facts)), ""

@@ -4,7 +4,14 @@ from typing import NamedTuple
 
 from appliance import __version__
 from appliance.pair import contest as contests
-from appliance.pair import degraded, mac_frames, readiness, replication, replication_state
+from appliance.pair import (
+    degraded,
+    mac_frames,
+    readiness,
+    replication,
+    replication_state,
+    standstill,
+)
 from appliance.pair.beat import SCHEMA, Beat
 from appliance.pair.contest import Contest
 from appliance.pair.deeds import (
@@ -19,6 +26,7 @@ from appliance.pair.deeds import (
 from appliance.pair.facts import Facts
 from appliance.pair.readiness import Verdict
 from appliance.pair.replication_state import missed
+from appliance.pair.standstill import Standstill
 from appliance.pair.steps import Settled
 from appliance.pair.terms import Terms
 from appliance.vrrp import Role
@@ -30,6 +38,7 @@ class Memory(NamedTuple):
     readiness: readiness.Readiness
     replication: replication_state.Replication
     verdict: Verdict
+    standstill: Standstill
     role: Role = Role.BACKUP
     # Since when frames of the virtual MACs should come in; None where they need not.
     listening: float | None = None
@@ -43,6 +52,8 @@ class Memory(NamedTuple):
     # How it came that this node and its peer both say that they are MASTER; and how often a takeover was for nothing.
     contest: Contest | None = None
     false_takeovers: int = 0
+    # How often this node or its peer stood still as MASTER.
+    standstills: int = 0
 
     @property
     def contested(self) -> bool:
@@ -71,6 +82,7 @@ def begin(settled: Settled | None, *, ready: bool, even: bool, seconds: int, now
         readiness.Readiness(now, caught_up=ready),
         replication_state.begin(settled, seconds, now, even=even),
         Verdict(ready, False, "just started"),
+        Standstill(now),
     )
 
 
@@ -88,12 +100,14 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
     fresh, lacks = progress.fresh, progress.missed
     state, verdict = readiness.judge(state, facts, now, fresh=fresh, missed=lacks)
     led = _led(facts)
-    contest, false = contests.follow(memory.contest, memory.role, facts, now)
+    still, stood = standstill.follow(memory.standstill, memory.role, facts, now)
+    contest, false = contests.follow(memory.contest, memory.role, facts, now, stood=bool(stood))
     listening = (now if memory.listening is None else memory.listening) if led else None
     after = Memory(
         readiness=state,
         replication=known,
         verdict=verdict,
+        standstill=still,
         role=facts.role,
         listening=listening,
         unheard=mac_frames.unheard(facts.macs, listening, now),
@@ -102,11 +116,12 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
         waited=progress.waited,
         contest=contest,
         false_takeovers=memory.false_takeovers + bool(false),
+        standstills=memory.standstills + bool(stood),
     )
     keepalived = TellKeepalived(verdict.ready, verdict.aside)
     learned = _learned(readiness.learned(former, state, facts, now), facts)
     health = _health(memory.degraded, after.degraded, alone=facts.peer is None)
-    told = _false_takeover(false)
+    told = (*_stood_still(stood), *_false_takeover(false))
     return after, (*note, keepalived, *learned, *told, *health, *_presence(facts, led=led), *orders)
 
 
@@ -158,6 +173,13 @@ def _learned(sentence: str, facts: Facts) -> tuple[Deed, ...]:
         return ()
     record = Record("catching up", "caught up", sentence, facts.entries)
     return (Inform(sentence, grave=False), record)
+
+
+def _stood_still(sentence: str) -> tuple[Deed, ...]:
+    if not sentence:
+        return ()
+    record = Record("stood still", "goes on", sentence, kind="standstill")
+    return (Inform(sentence), record)
 
 
 def _false_takeover(sentence: str) -> tuple[Deed, ...]:

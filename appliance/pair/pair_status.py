@@ -27,6 +27,7 @@ def of(pair: Pair) -> PairStatus:
         counters=Counters(**ears.counters),
         peer=peer(said) if said else None,
         false_takeovers=memory.false_takeovers,
+        standstills=memory.standstills,
     )
 
 

@@ -67,6 +67,7 @@ def _pair(pair: PairStatus, registry: CollectorRegistry) -> None:
         "peer_entries": ("Entries in the peer's connection table", peer and peer.entries),
         "uplink_up": ("Whether the way out answers", pair.uplink),
         "false_takeovers": ("Takeovers beside a MASTER that lived", pair.false_takeovers),
+        "standstills": ("MASTERs that stood still for a while and went on", pair.standstills),
         "replication_degraded": ("Whether a takeover could lose flows", bool(pair.degraded)),
         "replication_lag_seconds": (
             "How long the last canary took, once announced",

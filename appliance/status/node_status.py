@@ -85,6 +85,8 @@ class PairStatus(NamedTuple):
     """None when it has fallen silent."""
     false_takeovers: int = 0
     """How often one took over beside a MASTER that lived, since the agent started."""
+    standstills: int = 0
+    """How often a MASTER stood still and went on, since the agent started."""
 
 
 class Dropped(NamedTuple):

@@ -16,7 +16,7 @@ case "$1" in
     if grep -q "{" "$0.script"; then mv "$0.script" "$kept"; else rm -f "$kept"; fi ;;
 --check) cat > "$0.checking"; grep -q netdev "$0.checking" || cp "$0.checking" "$0.checked"
     [ ! -f "$0.disapproves" ] || { cat "$0.disapproves" >&2; exit 1; } ;;
---json) cat "$0.json" ;;
+--json) [ "$4" = netdev ] && kept="$0.netdev.json" || kept="$0.json"; cat "$kept" ;;
 *) [ "$4" = netdev ] && kept="$0.netdev" || kept="$0.table"
    [ -f "$kept" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$kept" ;;
 esac

@@ -19,6 +19,7 @@ from appliance.pair import (
     replication,
     resync,
     side,
+    standstill,
     sync_path,
     voice,
 )
@@ -38,6 +39,7 @@ ROW = re.compile(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", re.MULTILINE)
 def test_a_beat_that_is_lost_is_not_silence() -> None:
     assert beat.BEAT_SILENCE >= 4 * beat.BEAT_INTERVAL
     assert lease.BEATLESS >= beat.BEAT_SILENCE
+    assert max(beat.BEAT_SILENCE, loop.TICK) <= standstill.STANDSTILL
     assert readiness.GRACE >= beat.BEAT_SILENCE, (
         "a peer that beats is heard before a node goes on alone"
     )

@@ -204,3 +204,9 @@ def test_the_counters_are_those_that_nft_lists(nft: Path, table: Nftables) -> No
         json.dumps({"nftables": [{"metainfo": {}}, {"rule": rule}]})
     )
     assert table.counters() == (Count("input", "the rest", 2, 99),)
+    frames = {**rule, "chain": "lan-in", "comment": "asked"}
+    nft.with_suffix(".netdev.json").write_text(json.dumps({"nftables": [{"rule": frames}]}))
+    assert table.counters() == (
+        Count("input", "the rest", 2, 99),
+        Count("lan-in", "asked", 2, 99),
+    )

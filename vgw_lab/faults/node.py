@@ -9,14 +9,15 @@ from appliance import CommandFailed, NotConverged
 from appliance.config.model import Failback
 from vgw_lab.faults.fault import Fault
 from vgw_lab.faults.orders import begin_storm, lasting, power_off, power_on
-from vgw_lab.measures import tables
+from vgw_lab.measures import newcomers, tables
 from vgw_lab.measures.checks import Findings
 from vgw_lab.worlds.running import HEALTHY_SECONDS, Lab
 from vgw_lab.worlds.world import wait_until
 
 SWITCHOVER = "switchover"
-# How long it goes on once the standby has taken over.
-FROZEN_SECONDS = 3.0
+# How long it goes on once the standby has taken over, and how long newcomers come after it.
+FROZEN_SECONDS = 20.0
+_THAWED_SECONDS = 10.0
 _AWAY_SECONDS = 10.0
 _MOVE_SECONDS = 10.0
 _UP_SECONDS = 6.0
@@ -39,6 +40,14 @@ def _freeze(lab: Lab, node: str) -> None:
 
 def _thaw(lab: Lab, node: str) -> None:
     lab.node(node).thaw()
+
+
+def _newcomers(lab: Lab, node: str, found: Findings) -> None:
+    newcomers.check(lab, found, FROZEN_SECONDS, "while it was frozen")
+
+
+def _newcomers_after(lab: Lab, node: str, found: Findings) -> None:
+    newcomers.check(lab, found, _THAWED_SECONDS, "after the thaw")
 
 
 def _hand_over(lab: Lab, node: str) -> None:
@@ -130,7 +139,8 @@ FAULTS = (
         (5, 6),
         back=0.3,
         flows=0.1,
-        during=lasting(FROZEN_SECONDS),
+        during=_newcomers,
+        after=_newcomers_after,
         known={"held": _NOBODY_TAKES_IT},
     ),
     Fault(

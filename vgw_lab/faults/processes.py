@@ -1,9 +1,9 @@
 """Faults of VRRP's processes: stopped, killed, or kept from running for a while."""
 
 from vgw_lab.faults.fault import Fault, nothing
-from vgw_lab.faults.node import FROZEN_SECONDS
 from vgw_lab.faults.orders import lasting, signal, supervisor
 
+FROZEN_SECONDS = 3.0
 _NOBODY_TAKES_IT = "keepalived does not run to give up the VGW; the kernel answers nobody for it"
 
 

@@ -1,0 +1,95 @@
+"""A MASTER that stood still and goes on: what it tells, what its peer tells, and when nobody tells anything."""
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.pair import contest, judgement, standstill
+from appliance.pair.deeds import Inform, Record
+from appliance.pair.facts import Facts
+from appliance.pair.standstill import STANDSTILL, Standstill
+from appliance.vrrp import Role
+
+from .facts import FACTS
+from .snapshots import PEER
+
+LEADS = replace(
+    FACTS, role=Role.MASTER, peer=replace(PEER, role="BACKUP", generation=7), advertised=False
+)
+TWO = replace(LEADS, peer=replace(PEER, role="MASTER", generation=7), advertised=True)
+ALONE = replace(LEADS, peer=None)
+FOLLOWS = replace(TWO, role=Role.BACKUP)
+
+
+def told(*moments: tuple[float, Facts], before: Role = Role.MASTER) -> list[str]:
+    """What is told at these moments."""
+    state, sentences = Standstill(0.0), []
+    for now, facts in moments:
+        state, sentence = standstill.follow(state, before, facts, now)
+        before = facts.role
+        sentences += [sentence] if sentence else []
+    return sentences
+
+
+@pytest.mark.parametrize("thawed", [TWO, replace(TWO, peer=None), replace(TWO, advertised=False)])
+def test_a_master_tells_for_how_long_it_stood_still_and_that_its_peer_took_over(
+    thawed: Facts,
+) -> None:
+    (sentence,) = told((0.2, LEADS), (20.5, thawed), (20.7, thawed))
+    assert sentence.startswith("this MASTER stood still for 20.3 s")
+    assert sentence.endswith("its peer took over meanwhile")
+
+
+def test_one_whose_peer_did_not_take_over_tells_that() -> None:
+    (sentence,) = told((0.2, LEADS), (2.0, LEADS))
+    assert sentence.endswith("nobody took over meanwhile")
+
+
+def test_who_was_late_for_less_or_is_no_master_tells_nothing() -> None:
+    assert told((STANDSTILL, LEADS), (2 * STANDSTILL, LEADS)) == []
+    assert told((0.2, FOLLOWS), (20.0, FOLLOWS), before=Role.BACKUP) == []
+
+
+def test_its_peer_tells_of_who_comes_back_with_the_same_programs() -> None:
+    (sentence,) = told(
+        (0.2, FOLLOWS), (1.2, ALONE), (2.2, ALONE), (3.2, TWO), (3.4, FOLLOWS), before=Role.BACKUP
+    )
+    assert sentence.startswith(f"{PEER.node} is back and took itself for MASTER still")
+    assert "for about 3.5 s, in which this node led" in sentence
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        replace(TWO, peer=replace(PEER, role="MASTER", generation=8)),
+        replace(TWO, peer=replace(PEER, role="MASTER", generation=0)),
+        LEADS,
+    ],
+    ids=["started anew", "has yet to start", "is no MASTER"],
+)
+def test_who_comes_back_as_another_did_not_stand_still(back: Facts) -> None:
+    assert told((0.2, FOLLOWS), (1.2, ALONE), (2.2, back), before=Role.BACKUP) == []
+
+
+def test_a_peer_beside_which_this_node_did_not_lead_was_only_cut_off() -> None:
+    silent = replace(FOLLOWS, peer=None)
+    assert told((0.2, FOLLOWS), (1.2, silent), (2.2, FOLLOWS), before=Role.BACKUP) == []
+
+
+@pytest.mark.parametrize("stood", [True, False])
+def test_a_takeover_from_who_stood_still_was_not_false(stood: bool) -> None:
+    state, _ = contest.follow(None, Role.MASTER, TWO, 1.0, stood=stood)
+    assert bool(contest.follow(state, Role.MASTER, LEADS, 2.0)[1]) is not stood
+
+
+def test_a_standstill_is_an_event_is_in_the_log_and_is_counted() -> None:
+    memory = judgement.begin(None, ready=True, even=True, seconds=1, now=0.0)
+    deeds: list[object] = []
+    for now, facts in ((0.2, LEADS), (20.0, TWO), (20.2, LEADS)):
+        memory, more = judgement.follow(memory, facts, now)
+        deeds += more
+    (event,) = [one for one in deeds if isinstance(one, Record) and one.kind == "standstill"]
+    assert (event.was, event.now) == ("stood still", "goes on")
+    assert event.sentence in [one.sentence for one in deeds if isinstance(one, Inform)]
+    assert memory.standstills == 1
+    assert memory.false_takeovers == 0
