@@ -25,7 +25,7 @@ END_STEP = 0.02  # seconds between two looks whether flows have ended that a new
 HEARING_RETRY = 0.01  # seconds that pass at least between two attempts to hear, where one failed
 
 _NO_LEASE = (
-    "this kernel has no filters at an interface on the way out (Linux 5.16 has): if all programs of this node are frozen "
+    "this kernel has no filters for what comes in by an interface: if all programs of this node are frozen "
     "it goes on answering for the floating addresses beside its peer"
 )
 _BESIDE_ERRORS = "%s cannot be used, so the node goes on by what it took up last, %s:\n%s"

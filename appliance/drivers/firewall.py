@@ -33,7 +33,7 @@ class Firewall(Protocol):
         """What it cannot say of the ruleset, a sentence each; nothing means that it can say all."""
 
     def sees_frames(self) -> bool:
-        """Whether it has chains at an interface here, both ways. A ruleset without them is whole but for what they do."""
+        """Whether it has chains here for what comes in by an interface. A ruleset without them is whole but for what they do."""
 
     def text(self, ruleset: Ruleset) -> str:
         """The whole ruleset in its own words. Raises Unsupported rather than leave out a condition."""

@@ -25,9 +25,14 @@ _RULES_GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
 _RUNNING = re.compile(
     r"(\tflags dynamic,timeout\n(?:\t\ttimeout \w+\n)?)\t\telements = \{[^}]*\}\n"
 )
-_AT_AN_INTERFACE = """table netdev vgw {
+_AT_AN_INTERFACE = """table ip vgw {
+	chain out {
+		type filter hook output priority 300
+		meta l4proto 112 dup to 127.0.0.1 device "lo"
+	}
+}
+table netdev vgw {
 	chain in { type filter hook ingress device "lo" priority filter; }
-	chain out { type filter hook egress device "lo" priority filter; }
 }
 """
 _UNSUPPORTED = ("Operation not supported", "Protocol not supported", "Unable to initialize Netlink")
@@ -71,7 +76,7 @@ class Nftables:
         return nft_text.problems(ruleset)
 
     def sees_frames(self) -> bool:
-        """Whether the kernel has chains at an interface both ways; Linux has those of the way out since 5.16."""
+        """Whether the kernel has chains for what comes in by an interface, and makes copies."""
         return not any(
             phrase in system.attempt(["nft", "--check", "-f", "-"], _AT_AN_INTERFACE).output
             for phrase in _UNSUPPORTED

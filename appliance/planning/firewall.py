@@ -46,7 +46,8 @@ def ruleset(config: Config, name: str, sides: Sides, mark: int, *, leased: bool 
     by a node that does not know a flow yet would end a flow that its peer carries.
     """
     node, peer = config.nodes[name], config.nodes[config.peer_of(name)]
-    frames = lease.frames(config, _advert(config, peer, sides), sides) if leased else ()
+    advert = _advert(config, peer, sides)
+    frames = (lease.shown(sides), *lease.frames(config, advert, sides)) if leased else ()
     return Ruleset(
         (
             _arriving(config, peer, sides, mark),

@@ -20,6 +20,7 @@ from appliance.planning.ruleset import (
     Match,
     Refresh,
     Rule,
+    Show,
     Stop,
     Timer,
 )
@@ -76,10 +77,17 @@ def begins_no_flow() -> Rule:
     return Rule(Drop(), match, _SILENT, count=True)
 
 
+def shown(interfaces: Sides) -> Chain:
+    """Own adverts, on their way out, for `frames`: a chain at the LAN's way out would meet each packet that is forwarded there."""
+    leading = _said(Match(out_interface=interfaces.lan, protocol="vrrp"), farewell=False)
+    rule = Rule(Show(), leading, "this node leads")
+    return Chain("shown", Hook.OUTPUT, ChainKind.LAST, (rule,))
+
+
 def frames(config: Config, advert: Match, interfaces: Sides) -> tuple[Chain, ...]:
     """The same for ARP, which no chain of IP sees, on the interfaces that the frames come by.
 
-    Only requests are dropped: keepalived's gratuitous ARPs leave before the first advert that renews the lease.
+    Only requests are dropped: a new MASTER's gratuitous ARPs may leave before the first advert that renews its lease.
     """
     asked = Rule(
         Drop(),
@@ -90,16 +98,16 @@ def frames(config: Config, advert: Match, interfaces: Sides) -> tuple[Chain, ...
     # One comparison is all that other packets of IP meet; of ARP, which has no protocol above it, this says nothing.
     others = Rule(Accept(), Match(protocol_not="vrrp"), "no advert")
     lan, wan = interfaces.lan[:1], interfaces.wan[:1]
-    leading = advertised(Match(protocol="vrrp"))
+    own = Match(protocol="vrrp")
     return (
-        _on(lan, "lan-in", Hook.INGRESS, others, asked, *heard(replace(advert, in_interface=()))),
-        _on(lan, "lan-out", Hook.EGRESS, leading),
-        _on(wan, "wan-in", Hook.INGRESS, asked),
+        _on(lan, "lan-in", others, asked, *heard(replace(advert, in_interface=()))),
+        _on(("lo",), "lo-in", advertised(own), Rule(Drop(), own, "has been seen")),
+        _on(wan, "wan-in", asked),
     )
 
 
-def _on(interfaces: tuple[str, ...], name: str, hook: Hook, *rules: Rule) -> Chain:
-    return Chain(name, hook, ChainKind.FRAMES, rules, interfaces=interfaces)
+def _on(interfaces: tuple[str, ...], name: str, *rules: Rule) -> Chain:
+    return Chain(name, Hook.INGRESS, ChainKind.FRAMES, rules, interfaces=interfaces)
 
 
 def _floating(config: Config) -> tuple[Address, ...]:

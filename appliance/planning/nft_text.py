@@ -23,6 +23,7 @@ from appliance.planning.ruleset import (
     Refresh,
     Rule,
     Ruleset,
+    Show,
     Snat,
     Stop,
     Timer,
@@ -42,11 +43,14 @@ _PLACE = {
     (ChainKind.WITNESS, Hook.PREROUTING): ("nat", "dstnat + 20"),
     (ChainKind.WITNESS, Hook.POSTROUTING): ("nat", "srcnat - 10"),
     (ChainKind.FRAMES, Hook.INGRESS): ("filter", "filter"),
-    (ChainKind.FRAMES, Hook.EGRESS): ("filter", "filter"),
+    (ChainKind.LAST, Hook.OUTPUT): ("filter", "300"),
 }
 # The families of our tables, by what they see; what is missing of the first leaves the machine without its firewall.
-IP, FRAMES = "inet", "netdev"
-FAMILIES = (IP, FRAMES)
+IP, COPIES, FRAMES = "inet", "ip", "netdev"
+FAMILIES = (IP, COPIES, FRAMES)
+# A family other than the first has one kind of chain alone.
+_OWN_FAMILY = {ChainKind.LAST: COPIES, ChainKind.FRAMES: FRAMES}
+_LOOPBACK = "127.0.0.1", "lo"
 # A timer is a set with one element that expires, and this the element: the same number for each packet. A set takes nothing
 # that is written in the rule, and what is read from the packet differs between IP and ARP.
 _ELEMENT = "numgen inc mod 1"
@@ -99,7 +103,7 @@ def scripts(ruleset: Ruleset, table: str) -> dict[str, str]:
 
 
 def _family(chain: Chain) -> str:
-    return FRAMES if chain.kind is ChainKind.FRAMES else IP
+    return _OWN_FAMILY.get(chain.kind, IP)
 
 
 def _script(family: str, table: str, timers: Sequence[Timer], chains: Sequence[Chain]) -> str:
@@ -160,8 +164,10 @@ def _rule_problems(rule: Rule) -> Iterator[str]:
 
 
 def _frame_problems(chain: Chain, rule: Rule) -> Iterator[str]:
-    """A chain of IP sees no ARP, and one of frames has no connection tracking, no route and no NAT."""
+    """A chain of IP sees no ARP, and one of frames has no connection tracking, no route and no NAT; one alone makes copies."""
     frames = chain.kind is ChainKind.FRAMES
+    if isinstance(rule.action, Show) and chain.kind is not ChainKind.LAST:
+        yield "only what has passed all filters is shown"
     if rule.match.asked_for and not frames:
         yield "no packet of IP is an ARP request"
     if frames and not isinstance(rule.action, Accept | Drop | Refresh | Stop):
@@ -321,6 +327,9 @@ def _action(action: Action, header: str) -> str:
             return f"update @{timer} {{ {_ELEMENT} }}"
         case Stop(timer):
             return f"delete @{timer} {{ {_ELEMENT} }}"
+        case Show():
+            address, interface = _LOOPBACK
+            return f'dup to {address} device "{interface}"'
         case Snat(to, ports):
             ports_bind = "meta l4proto { 6, 17 } " if ports else ""
             return f"{ports_bind}snat {header} to {to}" + (f":{_span(ports)}" if ports else "")

@@ -10,7 +10,7 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "vrrp": 112}
 
 
 class Hook(StrEnum):
-    """Where the kernel calls a chain: netfilter's five hooks, and the two of an interface."""
+    """Where the kernel calls a chain: netfilter's five hooks, and an interface's for what comes in by it."""
 
     PREROUTING = "prerouting"
     INPUT = "input"
@@ -18,14 +18,14 @@ class Hook(StrEnum):
     OUTPUT = "output"
     POSTROUTING = "postrouting"
     INGRESS = "ingress"
-    EGRESS = "egress"
 
 
 class ChainKind(StrEnum):
     """What a chain is for; a back end turns it into a table (iptables) or type and priority (nft).
 
     GUARD comes after source NAT and sees, as NAT does, the first packet of each flow. So does WITNESS, after destination
-    NAT, and before source NAT. FRAMES sees whatever crosses an interface, also ARP, which is no packet of IP.
+    NAT, and before source NAT. LAST comes after all filters. FRAMES sees whatever comes in by an interface, also ARP, which
+    is no packet of IP.
     """
 
     RAW = "raw"
@@ -33,6 +33,7 @@ class ChainKind(StrEnum):
     NAT = "nat"
     GUARD = "guard"
     WITNESS = "witness"
+    LAST = "last"
     FRAMES = "frames"
 
 
@@ -108,7 +109,12 @@ class Stop:
     timer: str
 
 
-Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat | Refresh | Stop
+@dataclass(frozen=True)
+class Show:
+    """Have a copy of the packet come in by the loopback interface, for chains of FRAMES there, and go on."""
+
+
+Action = Accept | Drop | NoTrack | Mark | Admit | ClampMss | Snat | Dnat | Refresh | Stop | Show
 
 
 @dataclass(frozen=True)

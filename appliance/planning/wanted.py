@@ -166,7 +166,7 @@ class Versions:
 class Site:
     """What planning must know of this machine: its interfaces, the daemons' versions, the run directory.
 
-    `sees_frames`: the firewall here has chains at an interface, both ways.
+    `sees_frames`: the firewall here has chains for what comes in by an interface.
     """
 
     interfaces: Interfaces

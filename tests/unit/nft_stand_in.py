@@ -58,7 +58,7 @@ class Nftables:
     refuses: bool = False
     """Whether nobody is told anything."""
     loaded: Path | None = None
-    """Where the program nft keeps the tables that it loaded, the other as .netdev: another text there is another ruleset."""
+    """Where the program nft keeps the tables that it loaded, the others as .ip and .netdev: another text there is another ruleset."""
 
     def load(self, name: str) -> None:
         """Have what was recorded under a name, and our counters no more."""
@@ -83,7 +83,7 @@ class Nftables:
     def _loaded(self) -> int:
         if self.loaded is None:
             return 0
-        places = (self.loaded, self.loaded.with_suffix(".netdev"))
+        places = (self.loaded, self.loaded.with_suffix(".ip"), self.loaded.with_suffix(".netdev"))
         return sum(zlib.crc32(place.read_bytes()) for place in places if place.exists())
 
     def door(self) -> Door:

@@ -12,12 +12,12 @@ echo "$*" >> "$0.log"
 [ -f "$0.stumbles" ] && { rm "$0.stumbles"; echo "Error: busy" >&2; exit 1; }
 [ -f "$0.refuses" ] && { cat "$0.refuses" >&2; exit 1; }
 case "$1" in
--f) cat > "$0.script"; grep -q netdev "$0.script" && kept="$0.netdev" || kept="$0.table"
+-f) cat > "$0.script"; read -r _ family _ < "$0.script"; kept="$0.$family"; [ "$family" = inet ] && kept="$0.table"
     if grep -q "{" "$0.script"; then mv "$0.script" "$kept"; else rm -f "$kept"; fi ;;
---check) cat > "$0.checking"; grep -q netdev "$0.checking" || cp "$0.checking" "$0.checked"
+--check) cat > "$0.checking"; read -r _ family _ < "$0.checking"; [ "$family" != inet ] || cp "$0.checking" "$0.checked"
     [ ! -f "$0.disapproves" ] || { cat "$0.disapproves" >&2; exit 1; } ;;
---json) [ "$4" = netdev ] && kept="$0.netdev.json" || kept="$0.json"; cat "$kept" ;;
-*) [ "$4" = netdev ] && kept="$0.netdev" || kept="$0.table"
+--json) [ "$4" = inet ] && kept="$0.json" || kept="$0.$4.json"; cat "$kept" ;;
+*) [ "$4" = inet ] && kept="$0.table" || kept="$0.$4"
    [ -f "$kept" ] || { echo "Error: No such file or directory" >&2; exit 1; }; cat "$kept" ;;
 esac
 """

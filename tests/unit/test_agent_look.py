@@ -71,12 +71,10 @@ def test_where_nobody_has_changed_a_rule_the_ruleset_is_not_looked_at_again(node
     assert node.machine.listings == before
     node.machine.tables.generation += 1
     assert node.look().ready
-    assert node.machine.listings == before + 2, "both tables of ours"
+    assert node.machine.listings == before + 3, "each table of ours"
     node.machine.table.unlink()
     node.look()
-    assert node.machine.listings == before + 5, (
-        "found gone, and both listed once it was there again"
-    )
+    assert node.machine.listings == before + 7, "found gone, and all listed once it was there again"
 
 
 def test_what_has_drifted_is_repaired_counted_and_told(

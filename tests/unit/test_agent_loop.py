@@ -179,7 +179,7 @@ def test_it_begins_by_the_file_and_keeps_what_it_took_up(node: Living) -> None:
 def test_a_kernel_without_filters_on_the_way_out_is_told_of(
     node: Living, log: pytest.LogCaptureFixture
 ) -> None:
-    lacks = "this kernel has no filters at an interface on the way out"
+    lacks = "this kernel has no filters for what comes in by an interface"
     begin(node)
     assert lacks not in log.text
     assert node.machine.frames.exists()

@@ -27,6 +27,7 @@ from appliance.planning.ruleset import (
     Refresh,
     Rule,
     Ruleset,
+    Show,
     Snat,
     Stop,
     Timer,
@@ -216,6 +217,11 @@ def test_version_and_type_of_an_advert_are_one_byte(version: int, first: str) ->
             Rule(NoTrack(), Match(), "some reason"),
             "chain some: rule 1 (some reason): NoTrack is nothing that can be done with a frame",
         ),
+        (
+            ChainKind.FILTER,
+            Rule(Show(), Match(), "some reason"),
+            "chain some: rule 1 (some reason): only what has passed all filters is shown",
+        ),
     ],
 )
 def test_what_nft_cannot_say_is_refused_and_never_left_out(
@@ -250,6 +256,15 @@ def test_a_timer_is_a_set_whose_element_each_refreshing_keeps() -> None:
     text = nft_text.text(Ruleset((some,), (TIMER, Timer("unused", 1.0))), TABLE)
     assert "typeof numgen inc mod 1; flags dynamic,timeout; timeout 60ms; size 64;" in text
     assert "unused" not in text
+
+
+def test_what_is_shown_is_copied_to_the_loopback_interface_in_a_table_of_its_own() -> None:
+    rule = Rule(Show(), Match(out_interface=("eth1",), protocol="vrrp"))
+    some = Chain("some", Hook.OUTPUT, ChainKind.LAST, (rule,))
+    (family, script), *others = nft_text.scripts(Ruleset((some,)), TABLE).items()
+    assert (family, others) == ("ip", [])
+    words = 'oifname "eth1" meta l4proto 112 dup to 127.0.0.1 device "lo"'
+    assert script.splitlines()[-3].strip() == words
 
 
 def test_a_frame_is_asked_for_by_what_it_is() -> None:
