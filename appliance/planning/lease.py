@@ -30,6 +30,7 @@ from appliance.vrrp import DOWN_ADVERTS
 # Adverts of its own have left of late; adverts of its peer's have come in; beats of its own have left.
 LEADS, PEER_LEADS, LIVES = "leads", "peer-leads", "lives"
 BEATLESS = 1.5  # seconds without a beat of its own; the peer calls that silence
+_PEERS = "the peer's to answer"
 _SILENT = "its programs are silent, and its peer leads"
 
 
@@ -64,7 +65,7 @@ def answers_nobody(config: Config) -> Rule:
     """What asks for a floating address, and is the peer's to answer; a standby does not have them."""
     floating = tuple(prefix for one in _floating(config) for prefix in host(one))
     match = Match(destination=floating, running=(PEER_LEADS,), run_out=(LEADS,))
-    return Rule(Drop(), match, _SILENT, count=True)
+    return Rule(Drop(), match, _PEERS, count=True)
 
 
 def begins_no_flow() -> Rule:
@@ -92,7 +93,7 @@ def frames(config: Config, advert: Match, interfaces: Sides) -> tuple[Chain, ...
     asked = Rule(
         Drop(),
         Match(asked_for=_floating(config), running=(PEER_LEADS,), run_out=(LEADS,)),
-        _SILENT,
+        _PEERS,
         count=True,
     )
     # One comparison is all that other packets of IP meet; of ARP, which has no protocol above it, this says nothing.

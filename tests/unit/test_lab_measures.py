@@ -6,9 +6,11 @@ from collections.abc import Mapping
 import pytest
 
 from vgw_lab.drills.verdict import summary
-from vgw_lab.instruments import witness
+from vgw_lab.instruments import newcomer, witness
 from vgw_lab.instruments.probe import tally
 from vgw_lab.instruments.witness import Sight
+from vgw_lab.measures import newcomers
+from vgw_lab.measures.checks import Findings
 from vgw_lab.worlds import capture
 
 
@@ -142,3 +144,20 @@ def test_a_capture_is_read_from_what_nft_prints() -> None:
 def test_figures_of_several_drills_are_summed_up() -> None:
     assert summary([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
     assert summary([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("opened", "failed", "broken"),
+    [(200, [3.1, 3.2], 0), (200, [3.1, 3.2, 3.3], 1), (0, [], 1)],
+    ids=["two of 200", "three", "nobody came"],
+)
+def test_of_new_connections_nearly_all_must_work_at_once(
+    opened: int, failed: list[float], broken: int
+) -> None:
+    found = Findings()
+    newcomers.note(found, newcomer.Tally(opened, failed), "then")
+    assert len(found.broken) == broken
+    share = round(100 * (1 - len(failed) / opened), 1) if opened else 0.0
+    assert found.figures == {"new connections that worked at once then, %": share}
+    if failed and broken:
+        assert "those begun after 3.1, 3.2, 3.3 s" in found.broken[0]

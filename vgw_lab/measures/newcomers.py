@@ -12,7 +12,11 @@ ENOUGH = 0.99
 
 def check(lab: Lab, found: Findings, seconds: float, when: str) -> None:
     """Have the last machine open connections for so many seconds; nearly all must work at once."""
-    tally = count(lab, seconds)
+    note(found, count(lab, seconds), when)
+
+
+def note(found: Findings, tally: Tally, when: str) -> None:
+    """Note how many worked at once, and that it were too few."""
     found.figures[f"new connections that worked at once {when}, %"] = round(100 * tally.share, 1)
     found.require(
         tally.share >= ENOUGH,
