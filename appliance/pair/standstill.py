@@ -1,7 +1,8 @@
 """A MASTER that stood still: it cannot tell meanwhile, so it and its peer tell it afterwards. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from appliance.pair.changed import changed
 from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
@@ -27,20 +28,18 @@ def follow(state: Standstill, before: Role, facts: Facts, now: float) -> tuple[S
 
     `before` is the role at the moment before this one.
     """
-    after = _peer(replace(state, last=now), facts, now)
+    after = _after(state, facts, now)
     stood = now - state.last
     if stood > STANDSTILL:
         return after, _own(stood, facts) if before is Role.MASTER else ""
     return after, _peers(state, facts, now)
 
 
-def _peer(state: Standstill, facts: Facts, now: float) -> Standstill:
+def _after(state: Standstill, facts: Facts, now: float) -> Standstill:
     if facts.peer is not None:
-        return replace(state, silent=None, generation=facts.peer.generation, led=False)
-    led = facts.role is Role.MASTER
-    return replace(
-        state, silent=now if state.silent is None else state.silent, led=state.led or led
-    )
+        return changed(state, last=now, silent=None, generation=facts.peer.generation, led=False)
+    silent = now if state.silent is None else state.silent
+    return changed(state, last=now, silent=silent, led=state.led or facts.role is Role.MASTER)
 
 
 def _own(stood: float, facts: Facts) -> str:

@@ -13,12 +13,12 @@ from appliance.vrrp import Role
 from .facts import FACTS
 from .snapshots import PEER
 
-LEADS = replace(
-    FACTS, role=Role.MASTER, peer=replace(PEER, role="BACKUP", generation=7), advertised=False
+LEADS = FACTS._replace(
+    role=Role.MASTER, peer=replace(PEER, role="BACKUP", generation=7), advertised=False
 )
-TWO = replace(LEADS, peer=replace(PEER, role="MASTER", generation=7), advertised=True)
-ALONE = replace(LEADS, peer=None)
-FOLLOWS = replace(TWO, role=Role.BACKUP)
+TWO = LEADS._replace(peer=replace(PEER, role="MASTER", generation=7), advertised=True)
+ALONE = LEADS._replace(peer=None)
+FOLLOWS = TWO._replace(role=Role.BACKUP)
 
 
 def told(*moments: tuple[float, Facts], before: Role = Role.MASTER) -> list[str]:
@@ -31,7 +31,7 @@ def told(*moments: tuple[float, Facts], before: Role = Role.MASTER) -> list[str]
     return sentences
 
 
-@pytest.mark.parametrize("thawed", [TWO, replace(TWO, peer=None), replace(TWO, advertised=False)])
+@pytest.mark.parametrize("thawed", [TWO, TWO._replace(peer=None), TWO._replace(advertised=False)])
 def test_a_master_tells_for_how_long_it_stood_still_and_that_its_peer_took_over(
     thawed: Facts,
 ) -> None:
@@ -61,8 +61,8 @@ def test_its_peer_tells_of_who_comes_back_with_the_same_programs() -> None:
 @pytest.mark.parametrize(
     "back",
     [
-        replace(TWO, peer=replace(PEER, role="MASTER", generation=8)),
-        replace(TWO, peer=replace(PEER, role="MASTER", generation=0)),
+        TWO._replace(peer=replace(PEER, role="MASTER", generation=8)),
+        TWO._replace(peer=replace(PEER, role="MASTER", generation=0)),
         LEADS,
     ],
     ids=["started anew", "has yet to start", "is no MASTER"],
@@ -72,7 +72,7 @@ def test_who_comes_back_as_another_did_not_stand_still(back: Facts) -> None:
 
 
 def test_a_peer_beside_which_this_node_did_not_lead_was_only_cut_off() -> None:
-    silent = replace(FOLLOWS, peer=None)
+    silent = FOLLOWS._replace(peer=None)
     assert told((0.2, FOLLOWS), (1.2, silent), (2.2, FOLLOWS), before=Role.BACKUP) == []
 
 
