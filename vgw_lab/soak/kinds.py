@@ -40,7 +40,10 @@ _ECHOES = {
     "their ends stays until its timer"
 }
 _OLD_WORD = "what an agent that does not run told last is old, and health says how old"
-_VRRP_ALONE = "nothing takes the VGW from a node whose keepalived does not run or hear"
+_VRRP_ALONE = dict.fromkeys(
+    ("two", "held"),
+    "who hears no adverts in time takes over, and the other goes on: VRRP alone decides the role",
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def _anew(bridge: str) -> Kind:
 
 
 def _loses(sentence: str, bridge: str, rule: str = "", way: str = "ingress") -> Kind:
-    known = {"two": _VRRP_ALONE} if bridge == "lan" else {}
+    known = _VRRP_ALONE if bridge == "lan" else {}
     return Kind(f"{{node}}: {sentence}", loses(bridge, rule, way), lose_nothing, known=known)
 
 
@@ -169,9 +172,7 @@ KINDS: dict[str, Kind] = {
     "freeze keepalived": _drill(
         "freeze-vrrp", "keepalived", sentence="keepalived's VRRP process is frozen"
     ),
-    "starve keepalived": replace(
-        _starved("keepalived's VRRP process", VRRP), known={"two": _VRRP_ALONE}
-    ),
+    "starve keepalived": replace(_starved("keepalived's VRRP process", VRRP), known=_VRRP_ALONE),
     "kill conntrackd": Kind("{node}: conntrackd is killed", program("conntrackd", "KILL")),
     "freeze conntrackd": Kind(
         "{node}: conntrackd is frozen", program("conntrackd", "STOP"), program("conntrackd", "CONT")
