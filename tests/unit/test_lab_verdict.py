@@ -142,6 +142,38 @@ def test_lookouts_on_two_nodes_become_one_view() -> None:
     assert {node: len(said) for node, said in watch.refusals.items()} == {"master": 0, "backup": 1}
 
 
+def seen_by_two(heard_of_master: list[str], until: float = 5.0) -> Watch:
+    """Both hold the VGW from 1.5 s on, and each says so; what the backup hears of the master, and until when that one looks."""
+    holds = {"holds": True, "mac": "m", "answering": ["m", "b"]}
+    took_over = {"holds": True, "mac": "b", "answering": ["b", *heard_of_master]}
+    times = [1.0 + step / 10 for step in range(41)]
+    watch = Watch()
+    invariants.merge(
+        watch,
+        [
+            (1.0, "master", {**holds, "answering": ["m"]}),
+            *((at, "master", holds if at >= 1.5 else {}) for at in times if at <= until),
+            *((at, "backup", took_over) for at in times if at >= 1.5),
+        ],
+    )
+    return watch
+
+
+@pytest.mark.parametrize("until", [5.0, 1.4], ids=["keepalived is frozen", "all is frozen"])
+def test_who_holds_the_vgw_and_is_not_heard_by_the_other_does_not_answer(until: float) -> None:
+    watch = seen_by_two([], until)
+    assert not invariants.lasting(watch, lambda look: len(look.answering) > 1, 0.0)
+    assert watch.looks[-1].answering == ("b",)
+    assert watch.looks[-1].holders == ("backup", "master")
+
+
+@pytest.mark.parametrize("until", [5.0, 1.4], ids=["keepalived is frozen", "all is frozen"])
+def test_who_is_heard_answers_whatever_it_says(until: float) -> None:
+    watch = seen_by_two(["m"], until)
+    ((_, seconds),) = invariants.lasting(watch, lambda look: len(look.answering) > 1, 2.0)
+    assert seconds > 2.4
+
+
 def test_lookouts_whose_clocks_differ_are_read_by_ours() -> None:
     topology = from_yaml(gateway_yaml("standard", True))
     now = time.monotonic()

@@ -14,6 +14,8 @@ from vgw_lab.worlds.running import Lab
 # Two nodes may answer, and a role and the addresses differ, for no longer; in seconds.
 TWO_SECONDS = 0.6
 DIFFER_SECONDS = 1.5
+# Who has not looked for so long is frozen with its node, and what it said is old; in seconds.
+STILL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,8 @@ def merge(watch: Watch, events: Iterable[Event]) -> None:
             watch.refusals.setdefault(node, []).extend([said] * more)
             if "mac" in news:
                 watch.names[news["mac"]] = node
-            state |= news
-        answering = {mac for state in now.values() for mac in state.get("answering", ())}
+            state |= {**news, "seen": at}
+        answering = _answering(now, at)
         # A network without processes is one that is being taken down: nobody's answer.
         answering -= {mac for mac, owner in watch.names.items() if owner not in now}
         holders = tuple(name for name, state in sorted(now.items()) if state.get("holds"))
@@ -224,6 +226,21 @@ def merge(watch: Watch, events: Iterable[Event]) -> None:
         look = Look(at, tuple(sorted(answering)), holders, roles)
         if not watch.looks or replace(look, at=watch.looks[-1].at) != watch.looks[-1]:
             watch.looks.append(look)
+
+
+def _answering(now: Mapping[str, Mapping[str, Any]], at: float) -> set[str]:
+    """Who answers: whom another hears, and by its own word who holds the VGW where no other looks.
+
+    A kernel may hold it and not answer (0053).
+    """
+    looking = [state for state in now.values() if at - state["seen"] <= STILL_SECONDS]
+    alone = len(looking) == 1
+    return {
+        mac
+        for state in looking
+        for mac in state.get("answering", ())
+        if alone or mac != state.get("mac")
+    }
 
 
 def _take(watch: Watch, found: Mapping[str, Any]) -> None:
