@@ -67,7 +67,8 @@ def soak(  # noqa: PLR0917 -- each is a word of the command line
         for broken in first_of_each(outcome.broken):
             typer.echo(f"\n{story.written(lab, bounded.shortest(broken, tries))}\n")
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted; nothing of lab '{name}' is left. Seed: {seed}", err=True)
+        again = "" if seed is None else f"; its seed was {seed}"
+        typer.echo(f"Interrupted; nothing of lab '{name}' is left{again}.", err=True)
         raise typer.Exit(130) from None
     for line in story.summary(outcome, seed, system.monotonic() - began):
         typer.echo(line)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vgw_lab import faults
 from vgw_lab.faults.fault import Order, nothing, possible
@@ -39,6 +40,9 @@ _ECHOES = {
     "leftover": "where the roles change meanwhile, half a million entries are told back and forth, and what is lost of "
     "their ends stays until its timer"
 }
+_UNTIL_IT_RUNS = {
+    "held": "until keepalived runs again nobody takes the VGW off its node, and a busy machine takes its time"
+}
 _OLD_WORD = "what an agent that does not run told last is old, and health says how old"
 _VRRP_ALONE = dict.fromkeys(
     ("two", "held"),
@@ -52,6 +56,7 @@ class Kind:
 
     `causes`: expressions, one of which is in what a health says of an outage that it makes; none where any
     will do. `cuts`: the internet is away meanwhile. `forgets`: the node loses its connection table.
+    `fenced`: it goes on to hold the VGW, and its kernel no longer answers for it, so nobody behind meets two.
     `known`: what it is known to break, by the kind of violation, with the reason. `ends`: the node may
     end itself, for whoever runs it to start it anew. `lacks`: why a lab cannot have it. `healthy`: how
     many seconds the pair may take to be well again.
@@ -63,14 +68,15 @@ class Kind:
     causes: tuple[str, ...] = ()
     cuts: bool = False
     forgets: bool = False
+    fenced: bool = False
     known: Mapping[str, str] = field(default_factory=dict)
     ends: bool = False
     lacks: Callable[[Lab], str | None] = possible
     healthy: float = HEALTHY_SECONDS
 
 
-def _drill(name: str, *causes: str, sentence: str = "", forgets: bool = False) -> Kind:
-    """What a drill does to the MASTER, to either node."""
+def _drill(name: str, *causes: str, sentence: str = "", **words: Any) -> Kind:
+    """What a drill does to the MASTER, to either node; `words`: what else Kind has to be told."""
     drill = faults.fault(name)
     return Kind(
         f"{{node}}: {sentence or drill.what}",
@@ -78,10 +84,10 @@ def _drill(name: str, *causes: str, sentence: str = "", forgets: bool = False) -
         None if drill.mend is nothing else drill.mend,
         causes,
         cuts=drill.cuts,
-        forgets=forgets,
-        known=drill.known,
+        known={**drill.known, **words.pop("known", {})},
         lacks=drill.lacks,
         healthy=drill.healthy,
+        **words,
     )
 
 
@@ -134,7 +140,9 @@ KINDS: dict[str, Kind] = {
     "restart": _drill("clean-stop", "peer", forgets=True, sentence="it is stopped in order"),
     "kill all": _drill("kill-all", "peer", forgets=True),
     "freeze all": _silent(
-        _drill("freeze-node", "peer", "status", sentence="all its processes are frozen")
+        _drill(
+            "freeze-node", "peer", "status", sentence="all its processes are frozen", fenced=True
+        )
     ),
     "busy": Kind("{node}: others want its processors", busy, no_longer_busy),
     "switchover": Kind("{node}: it is asked to hand over", hand_over, hand_back),
@@ -167,10 +175,10 @@ KINDS: dict[str, Kind] = {
     "internet dead": _drill("internet-dead"),
     # A program.
     "stop keepalived": _drill("stop-keepalived", "keepalived"),
-    "kill keepalived": _drill("kill-keepalived", "keepalived"),
-    "kill vrrp": _drill("kill-vrrp", "keepalived"),
+    "kill keepalived": _drill("kill-keepalived", "keepalived", known=_UNTIL_IT_RUNS),
+    "kill vrrp": _drill("kill-vrrp", "keepalived", known=_UNTIL_IT_RUNS),
     "freeze keepalived": _drill(
-        "freeze-vrrp", "keepalived", sentence="keepalived's VRRP process is frozen"
+        "freeze-vrrp", "keepalived", sentence="keepalived's VRRP process is frozen", fenced=True
     ),
     "starve keepalived": replace(_starved("keepalived's VRRP process", VRRP), known=_VRRP_ALONE),
     "kill conntrackd": Kind("{node}: conntrackd is killed", program("conntrackd", "KILL")),

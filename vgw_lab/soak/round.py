@@ -177,13 +177,15 @@ def _silences(course: Course, watch: Watch, healths: Healths) -> Iterator[Violat
         for machine, tally in course.tallies.items()
         for begin, end in tally.silences
     ]
-    outages += [
-        Outage((at, at + seconds), "both nodes held the VGW")
-        for at, seconds in invariants.lasting(
-            watch, lambda look: len(look.holders) > 1, silence.SILENT_SECONDS
-        )
-    ]
+    outages += _two(watch, "both nodes answered for the VGW", lambda look: len(look.answering) > 1)
+    if not any(KINDS[fault.kind].fenced for fault in course.struck):
+        outages += _two(watch, "both nodes held the VGW", lambda look: len(look.holders) > 1)
     return silence.judge(outages, healths.words, struck, course.began)
+
+
+def _two(watch: Watch, what: str, condition: Callable[[invariants.Look], bool]) -> list[Outage]:
+    spans = invariants.lasting(watch, condition, silence.SILENT_SECONDS)
+    return [Outage((at, at + seconds), what) for at, seconds in spans]
 
 
 @dataclass(frozen=True)
