@@ -2,7 +2,7 @@
 
 from appliance.addresses import Prefix
 from appliance.config.model import Config, ForwardRule, Node
-from appliance.planning import lease
+from appliance.planning import lease, services
 from appliance.planning.nat import (
     host,
     inside,
@@ -110,6 +110,7 @@ def _arriving(config: Config, peer: Node, interfaces: Sides, mark: int) -> Chain
                 "state replication from anybody else",
                 count=True,
             ),
+            *services.addressless(config, interfaces),
             Rule(
                 Drop(),
                 Match(in_interface=interfaces.lan, source_not=lan_sources),
@@ -195,19 +196,6 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
 
 
 def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
-    services = tuple(
-        Rule(
-            Accept(),
-            Match(
-                source=(rule.from_,),
-                protocol=rule.protocol,
-                ports=rule.ports,
-                ct_state=(CtState.NEW,),
-            ),
-            "opened under input",
-        )
-        for rule in config.input
-    )
     return Chain(
         "input",
         Hook.INPUT,
@@ -226,7 +214,7 @@ def _input(config: Config, peer: Node, interfaces: Sides) -> Chain:
                 "ping",
             ),
             Rule(Accept(), Match(protocol="ipv6-icmp"), "IPv6 cannot work without (RFC 4890)"),
-            *services,
+            *services.opened(config, interfaces),
             Rule(Drop(), Match(), "everything else", count=True),
         ),
         drop_rest=True,

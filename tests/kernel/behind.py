@@ -132,10 +132,11 @@ def packet(
     octets: int = 0,
     *,
     back: bool = False,
+    service: int = 53,
 ) -> bytes:
-    """A SYN to port 443, a datagram to 53, or a ping, with so many octets behind, or the answer; may not be fragmented."""
+    """A SYN to port 443, a datagram to a service, or a ping, with so many octets behind, or the answer; may not be fragmented."""
     ends = socket.inet_aton(source) + socket.inet_aton(to)
-    tcp, udp = ((443, port), (53, port)) if back else ((port, 443), (port, 53))
+    tcp, udp = ((443, port), (service, port)) if back else ((port, 443), (port, service))
     flags, echo = (0x12, 0) if back else (0x02, 8)
     body = {
         ICMP: struct.pack("!BBHHH", echo, 0, 0, port, 1),

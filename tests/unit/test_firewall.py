@@ -36,6 +36,7 @@ from appliance.planning.wanted import Names
 
 CASES = sorted((Path(__file__).parents[1] / "golden").glob("[0-9][0-9]-*/gateway.yaml"))
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
+NOWHERE = (IPv4Network("0.0.0.0/32"),)
 TABLE, MARK = Names().table, Names().mark
 
 
@@ -65,6 +66,32 @@ def test_input_and_forward_drop_what_nothing_names(rules: Ruleset) -> None:
             assert found.drop_rest
             assert isinstance(found.rules[-1].action, Drop)
             assert found.rules[-1].count
+
+
+@pytest.mark.parametrize(
+    ("opened", "hears"),
+    [
+        ("", False),
+        ("{from: 192.168.100.0/24, protocol: udp, ports: [67]}", True),
+        ("{from: 0.0.0.0/0, protocol: udp, ports: [53, 60-70]}", True),
+        ("{from: 192.168.100.0/24, protocol: tcp, ports: [67]}", False),
+        ("{from: 192.168.100.0/24, protocol: udp, ports: [53]}", False),
+        ("{from: 10.0.0.0/8, protocol: udp, ports: [67]}", False),
+    ],
+)
+def test_who_asks_for_an_address_is_heard_where_input_opens_dhcp_to_the_lan(
+    opened: str, *, hears: bool
+) -> None:
+    text = CASES[0].read_text() + f"\ninput: [{opened}]\n"
+    rules = ruleset(gateway_file.parse(text.encode()))
+    asks = {"source": NOWHERE, "protocol": "udp", "ports": ((67, 67),)}
+    found = [
+        one.name
+        for one in rules.chains
+        for rule in one.rules
+        if asks.items() <= vars(rule.match).items() and rule.action == Accept()
+    ]
+    assert found == (["arriving", "input"] if hears else [])
 
 
 def test_nothing_is_ever_rejected_or_masqueraded(rules: Ruleset) -> None:
