@@ -5,7 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
-from appliance import ApplianceError, NoConfiguration
+from appliance import ApplianceError, NoConfiguration, system
 from appliance.config import gateway_file
 from appliance.config.model import Config
 from appliance.drivers import firewall, routes, xfrm
@@ -16,6 +16,8 @@ from appliance.site import locate
 from appliance.vrrp import Role
 
 CONFIG_PATH = Path("/etc/vgw/gateway.yaml")
+_MOUNTS = Path("/proc/self/mountinfo")  # proc_pid_mountinfo(5)
+_GONE = "//deleted"  # how the kernel marks a mounted file that has no name any more
 
 
 def run_dir() -> RunDir:
@@ -32,14 +34,30 @@ def read(path: Path) -> tuple[Config, str]:
     """The same, and its text as it was given."""
     try:
         text = path.read_bytes()
+    except PermissionError:
+        raise NoConfiguration(
+            f"{path}: Permission denied; root without CAP_DAC_OVERRIDE, as in a container, reads what everybody "
+            "may read: `chmod a+r` the file, and `chmod a+rx` its folder"
+        ) from None
     except OSError as error:
         raise NoConfiguration(
             f"{path}: {error.strerror}; name the file as argument, or in VGW_CONFIG"
         ) from None
+    if _is_replaced(path):
+        raise NoConfiguration(
+            f"{path}: another file has taken its place since it was mounted here, as most editors and git do, and only "
+            "the former one can be seen; start the container anew, and mount the folder in place of the file"
+        )
     wanted, warnings = gateway_file.parse_with_warnings(text, str(path))
     for warning in warnings:
         sys.stderr.write(f"{warning}\n")
     return wanted, text.decode()
+
+
+def _is_replaced(path: Path) -> bool:
+    """Whether it is a mount of a file that lost its name outside, so that no change of the file comes in here."""
+    mounts = (line.split() for line in (system.read(_MOUNTS) or "").splitlines())
+    return any(root.endswith(_GONE) and at == str(path) for _, _, _, root, at, *_ in mounts)
 
 
 def node_name(wanted: Config, name: str | None = None) -> str:

@@ -149,7 +149,7 @@ def site(url: str, place: Path) -> Iterator[Site]:
 
     The image comes from the engine at `url`. Raises Unavailable.
     """
-    plan = topology.from_yaml((COMPOSE / "gateway.yaml").read_text(encoding="utf-8"))
+    plan = topology.from_yaml((COMPOSE / "etc" / "gateway.yaml").read_text(encoding="utf-8"))
     name = f"t{os.getpid()}-hosts"
     bare = tuple(
         replace(spec, kind="machine") if spec.kind == "gateway" else spec for spec in plan.nodes
@@ -192,7 +192,7 @@ def _settings(name: str, place: Path) -> Path:
     file = place / f"{name}.env"
     text = (COMPOSE / "host.env.example").read_text(encoding="utf-8")
     text = re.sub("^VGW_NODE=.*$", f"VGW_NODE={name}", text, flags=re.MULTILINE)
-    text = re.sub("^VGW_FILE=.*$", f"VGW_FILE={COMPOSE / 'gateway.yaml'}", text, flags=re.MULTILINE)
+    text = re.sub("^VGW_FOLDER=.*$", f"VGW_FOLDER={COMPOSE / 'etc'}", text, flags=re.MULTILINE)
     file.write_text(text, encoding="utf-8")
     return file
 

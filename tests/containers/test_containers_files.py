@@ -80,7 +80,7 @@ def test_compose_sets_what_the_gateway_asks_for(compose: dict[str, str], profile
     # Until its rules are in force a node must pass nothing on; then it does, by netlink.
     wanted["net.ipv4.ip_forward"] = "0"
     services = resolved(compose, "lab")["services"]
-    laid_over = lab_compose.overlay(text, Path("gateway.yaml"))["services"]
+    laid_over = lab_compose.overlay(text, Path("etc"))["services"]
     for node in ("master", "backup"):
         given = services[node]["sysctls"] | laid_over[node].get("sysctls", {})
         assert {key: str(value) for key, value in given.items()} == wanted

@@ -146,9 +146,11 @@ def test_the_project_gets_its_gateway_yaml_by_an_overlay_and_loses_it_in_the_end
     services = yaml.safe_load(overlay.read_text())["services"]
     assert set(services) == {"master", "backup"}
     source, target, mode = services["master"]["volumes"][0].split(":")
-    assert "profile: fast" in Path(source).read_text()
-    assert Path(source).stat().st_mode & 0o777 == 0o644, "the gateway's root reads it as any other"
-    assert (target, mode) == (containers.CONFIG, "ro")
+    file = Path(source) / "gateway.yaml"
+    assert "profile: fast" in file.read_text()
+    modes = [path.stat().st_mode & 0o777 for path in (file.parent, file)]
+    assert modes == [0o755, 0o644], "the gateway's root reads it as any other"
+    assert (f"{target}/{file.name}", mode) == (containers.CONFIG, "ro")
     project.down()
     assert not overlay.parent.exists()
     up, down = (tmp_path / "orders").read_text().splitlines()

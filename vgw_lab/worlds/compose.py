@@ -51,7 +51,7 @@ def check() -> None:
 
 def own_text() -> str:
     """The pair's gateway YAML of compose/."""
-    return (directory() / "gateway.yaml").read_text(encoding="utf-8")
+    return (directory() / "etc" / "gateway.yaml").read_text(encoding="utf-8")
 
 
 def gateway_yaml(profile: str) -> str:
@@ -59,7 +59,9 @@ def gateway_yaml(profile: str) -> str:
     if profile not in PROFILES:
         raise ApplianceError(f"profile: '{profile}' is unknown; it is one of {', '.join(PROFILES)}")
     text = own_text()
-    gateway_file.parse(text, "compose/gateway.yaml")  # what the file's owner changed may be wrong
+    gateway_file.parse(
+        text, "compose/etc/gateway.yaml"
+    )  # what the file's owner changed may be wrong
     document = places.read(text).data
     document["vgw"]["profile"] = profile
     if PROFILES[profile]["failback"] == "gated":
@@ -78,7 +80,7 @@ def check_wiring(plan: Topology) -> None:
         what, address = differing[0]
         raise ApplianceError(
             f"{what} {address}: in containers addresses and names are those of compose/{FILES[0]} "
-            "and compose/gateway.yaml; change them there, or take --engine namespaces"
+            "and compose/etc/gateway.yaml; change them there, or take --engine namespaces"
         )
 
 
@@ -91,10 +93,10 @@ def _addresses(plan: Topology) -> dict[str, str]:
     return {**wires, "VGW": str(plan.vgw.address), "WAN VIP": str(plan.wan_vip)}
 
 
-def overlay(gateway_yaml: str, config: Path) -> dict[str, Any]:
-    """What is laid over the compose files for a gateway YAML that lies in the file `config`."""
+def overlay(gateway_yaml: str, folder: Path) -> dict[str, Any]:
+    """What is laid over the compose files for a gateway YAML that lies in `folder`."""
     plan = topology.from_yaml(gateway_yaml)
-    own: dict[str, Any] = {"volumes": [f"{config}:/etc/vgw/gateway.yaml:ro"]}
+    own: dict[str, Any] = {"volumes": [f"{folder}:/etc/vgw:ro"]}
     if plan.vgw.virtual_mac:
         own["sysctls"] = _VIRTUAL_MAC_SYSCTLS
     return {"services": {node.name: own for node in plan.gateways}}
@@ -125,10 +127,11 @@ class Project:
 
     def up(self, gateway_yaml: str) -> None:
         """Make and start all of it, with this gateway YAML; nothing is pulled or built."""
-        config = self._state / "gateway.yaml"
+        folder = self._state / "etc"
         # A gateway's root has no power over files of others, so that all must be able to read it.
-        system.replace(config, gateway_yaml, 0o644)
-        system.replace(self._overlay, yaml.safe_dump(overlay(gateway_yaml, config)), 0o644)
+        system.replace(folder / "gateway.yaml", gateway_yaml, 0o644)
+        folder.chmod(0o755)
+        system.replace(self._overlay, yaml.safe_dump(overlay(gateway_yaml, folder)), 0o644)
         self._compose("up", "--detach", "--no-build", "--pull=never", "--remove-orphans")
 
     def down(self) -> None:
