@@ -117,6 +117,7 @@ PURE = (
     "appliance.pair.judgement",
     "appliance.pair.mac_frames",
     "appliance.pair.peer",
+    "appliance.pair.progress",
     "appliance.pair.readiness",
     "appliance.pair.replication",
     "appliance.pair.replication_state",

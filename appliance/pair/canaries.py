@@ -12,6 +12,7 @@ from appliance.vrrp import Role
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
 CANARY_STEP = 2
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
+REPEATED = 1.5  # seconds in which a message that was lost on its way is repeated
 STAYS = 6.0  # seconds for which one that has arrived is sure to be in the table
 # A number from outside moves ours up to here at most: canaries for two centuries are left above it.
 MOST_SEEN = 2**33
@@ -34,8 +35,9 @@ class Canaries:
     # When each that may be on its way was planted here, or announced by the peer.
     planted: _Times = field(default_factory=dict)
     awaited: _Times = field(default_factory=dict)
-    # How long the last one of the peer's took from its announcement.
+    # How long the last one of the peer's that has arrived took from its announcement; and when that was.
     lag_ms: float | None = None
+    announced: float = -math.inf
     # When the last was planted; the next is due at once where none was.
     last: float = -math.inf
     # One of the peer's that has arrived here, and when: it stays for a while, unless the table is emptied.
@@ -61,9 +63,14 @@ class Canaries:
         left = {planted: then for planted, then in self.planted.items() if planted > seen}
         return changed(self, number=number, planted=left)
 
-    def hastened(self) -> "Canaries":
+    @property
+    def told(self) -> int:
+        """The last that this node planted since it leads; 0 where it has planted none."""
+        return self.number if self.last > -math.inf else 0
+
+    def hastened(self, now: float) -> "Canaries":
         """With the next due at once."""
-        return changed(self, last=-math.inf)
+        return changed(self, last=min(self.last, now - CANARY_INTERVAL))
 
     def plant(self, now: float, *, even: bool) -> "Canaries":
         """With the next one planted."""
@@ -92,15 +99,29 @@ class Canaries:
     ) -> tuple["Canaries", float | None]:
         """With what has arrived; and when the newest that did was announced, None where none did."""
         awaited = self._expected(peer, role, now)
-        here = max(awaited.keys() & arrived, default=None)
-        if here is None:
-            return changed(self, awaited=awaited), None
+        left = {number: then for number, then in awaited.items() if number not in arrived}
+        here = max(awaited.keys() & arrived, default=0)
+        if here <= self.seen:
+            return changed(self, awaited=left if here else awaited), None
         since = awaited[here]
-        left = {number: then for number, then in awaited.items() if number > here}
         lag = round((now - since) * 1000, 1)
         old = self.witness is None or now - self.witness[1] >= STAYS / 2
         witness = (here, now) if old else self.witness
-        return changed(self, seen=here, lag_ms=lag, awaited=left, witness=witness), since
+        found = changed(self, seen=here, lag_ms=lag, announced=since, awaited=left, witness=witness)
+        return found, since
+
+    def overtaken(self, now: float) -> frozenset[int]:
+        """Those that have not come though a later one has: messages come in order, but for a moment in which one is repeated."""
+        return frozenset(
+            number
+            for number, then in self.awaited.items()
+            if number < self.seen and now - then >= REPEATED
+        )
+
+    def without(self, lost: AbstractSet[int]) -> "Canaries":
+        """Without these, which will not come any more."""
+        left = {number: then for number, then in self.awaited.items() if number not in lost}
+        return changed(self, awaited=left)
 
     def waited(self, peer: Beat, role: Role, now: float) -> float:
         """Age in seconds of the oldest one that has not arrived.
@@ -109,7 +130,8 @@ class Canaries:
         the peer announced.
         """
         if role is not Role.MASTER:
-            return now - min(self.awaited.values(), default=now)
+            ahead = [then for number, then in self.awaited.items() if number > self.seen]
+            return now - min(ahead, default=now)
         due = [then for number, then in self.planted.items() if number > peer.seen]
         return now - min(due, default=now)
 
@@ -120,7 +142,9 @@ class Canaries:
 
     def forgotten(self) -> "Canaries":
         """Without those that are on their way, or should be here."""
-        return changed(self, planted={}, awaited={}, witness=None)
+        return changed(
+            self, planted={}, awaited={}, witness=None, announced=-math.inf, last=-math.inf
+        )
 
     def _expected(self, peer: Beat | None, role: Role, now: float) -> _Times:
         """The peer's that have not arrived, with the one that it announces now."""

@@ -2,7 +2,7 @@
 
 from appliance.pair import sync_path
 from appliance.pair.facts import Facts
-from appliance.pair.replication_state import Progress
+from appliance.pair.progress import Progress
 from appliance.vrrp import Role
 
 FULL = 0.85  # the part of the table's limit from which new flows are in danger

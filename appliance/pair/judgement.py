@@ -24,6 +24,7 @@ from appliance.pair.deeds import (
     WithdrawNote,
 )
 from appliance.pair.facts import Facts
+from appliance.pair.progress import how_far
 from appliance.pair.readiness import Verdict
 from appliance.pair.replication_state import missed
 from appliance.pair.standstill import Standstill
@@ -68,7 +69,7 @@ class Memory(NamedTuple):
     def told_at_once(self, peer: Beat | None) -> tuple[int, ...]:
         """What the peer is told of as soon as it changes."""
         known = self.replication
-        canaries = (known.canaries.number, known.canaries.seen)
+        canaries = (known.canaries.told, known.canaries.seen)
         return (*canaries, known.fetch.open, known.preparation.arrived(peer))
 
 
@@ -95,10 +96,11 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
         state = readiness.left_mastership(state, now)
     if known.began != memory.replication.began:
         state = readiness.replication_restarted(state, now)
-    progress = replication.progress(known, facts, now, caught_up=state.caught_up)
+    progress = how_far(known, facts, now, caught_up=state.caught_up)
     former = state
-    fresh, lacks = progress.fresh, progress.missed
-    state, verdict = readiness.judge(state, facts, now, fresh=fresh, missed=lacks)
+    state, verdict = readiness.judge(
+        state, facts, now, fresh=progress.fresh, missed=progress.missed, up_to=progress.up_to
+    )
     led = _led(facts)
     still, stood = standstill.follow(memory.standstill, memory.role, facts, now)
     contest, false = contests.follow(memory.contest, memory.role, facts, now, stood=bool(stood))
@@ -138,7 +140,7 @@ def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
         quiet=facts.quiet,
         still=facts.still,
         generation=known.generation,
-        canary=known.canaries.number if master else 0,
+        canary=known.canaries.told if master else 0,
         seen=known.canaries.seen,
         replicas=memory.readiness.caught_up and not memory.degraded and not missed(known),
         asks=known.fetch.open,

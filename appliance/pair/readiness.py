@@ -1,5 +1,6 @@
 """May this node become MASTER, and should it let its peer be? Pure judgements of what is known."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ DEAF = 3.0  # seconds after its cables are back for which a node waits for the M
 CUT = "an interface of the gateway is down"
 UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
 MISSED = "what it missed of the peer's flows has yet to come"
+NEWEST = "takes over again once the peer's newest flows are here"
 GIVEN = "a switchover gave the VGW to the peer"
 
 
@@ -55,11 +57,18 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    state: Readiness, facts: Facts, now: float, *, fresh: bool, missed: bool = False
+    state: Readiness,
+    facts: Facts,
+    now: float,
+    *,
+    fresh: bool,
+    missed: bool = False,
+    up_to: float = math.inf,
 ) -> tuple[Readiness, Verdict]:
     """The verdict, and what to remember.
 
     `fresh`: what the peer had when it was asked is here. `missed`: this node has yet to fetch what it missed or lost since.
+    `up_to`: all of the peer's flows that began by then are here.
     """
     if not facts.ruleset:
         return changed(state, well_since=None), Verdict(False, False, "no ruleset is in force")
@@ -81,7 +90,7 @@ def judge(
     if facts.never and facts.asked and facts.role is Role.MASTER and facts.peer:
         return state, Verdict(not facts.peer.ready, True, GIVEN)
     state = changed(state, well_since=now if state.well_since is None else state.well_since)
-    aside = _aside(state, facts, now, missed=missed)
+    aside = _aside(state, facts, now, up_to, missed=missed)
     return state, Verdict(True, bool(aside), aside or "all is well", state.late)
 
 
@@ -220,7 +229,8 @@ def hold(state: Readiness, facts: Facts) -> float:
     return min(float(facts.hold * 2**series), LONGEST_HOLD)
 
 
-def _aside(state: Readiness, facts: Facts, now: float, *, missed: bool) -> str:
+def _aside(state: Readiness, facts: Facts, now: float, up_to: float, *, missed: bool) -> str:
+    """Why this node lets its peer be MASTER; empty where it does not. A failback gives up waiting for flows in the end."""
     peer = facts.peer
     if peer is None or (facts.role is Role.MASTER and not facts.asked):
         return ""
@@ -228,7 +238,11 @@ def _aside(state: Readiness, facts: Facts, now: float, *, missed: bool) -> str:
         return GIVEN if peer.ready else ""
     if not facts.outranks or peer.role != Role.MASTER:
         return ""
-    left = hold(state, facts) - (now - (state.well_since or now))
-    if left > 0:
-        return f"takes over again in {left:.0f} s"
-    return MISSED if missed and left > -REPLICAS_PATIENCE else ""
+    due = (state.well_since or now) + hold(state, facts)
+    if now < due:
+        return f"takes over again in {due - now:.0f} s"
+    if now - due >= REPLICAS_PATIENCE:
+        return ""
+    if missed:
+        return MISSED
+    return NEWEST if up_to < due else ""

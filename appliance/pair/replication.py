@@ -21,23 +21,20 @@ from appliance.pair.deeds import (
 )
 from appliance.pair.degraded import CANARY_PATIENCE
 from appliance.pair.facts import Facts
+from appliance.pair.progress import BACKLOG, waited
 from appliance.pair.replication_state import (
     Account,
     BeingTold,
-    Progress,
     Queue,
     Replicas,
     Replication,
     Told,
     Untold,
-    missed,
 )
 from appliance.pair.resync import SORTINGS, FetchStage, Preparation
 from appliance.pair.steps import Settled, steps
 from appliance.vrrp import Role
 
-# Bytes before conntrackd, about a thousand messages: with more it is taking in a bulk update.
-BACKLOG = 1 << 20
 CONNTRACKD_RESTART_INTERVAL = (
     60.0  # seconds between two new starts of a conntrackd that nothing passes
 )
@@ -75,36 +72,6 @@ def decide(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     return state, (*deeds, *_remember(before, state), *order)
 
 
-def progress(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Progress:
-    """How far it is."""
-    told = isinstance(state.part, Told) and state.part.settled.role is Role.MASTER
-    barrier = state.part.barrier if isinstance(state.part, Told) else 0
-    seen = facts.peer.seen if facts.peer else 0
-    return Progress(
-        fresh=state.replicas.arrive and (caught_up or _drained(facts)),
-        waited=_waited(state, facts, now),
-        settling=not told or seen < barrier,
-        overrun=state.account is Account.SHORT,
-        missed=facts.role is not Role.MASTER and missed(state),
-    )
-
-
-def _drained(facts: Facts) -> bool:
-    """Whether conntrackd has read what the peer sent, and what that made the kernel report.
-
-    A flow that begins here would have to wait behind either.
-    """
-    queues = facts.queues
-    return queues is not None and max(queues.events, queues.messages) <= BACKLOG
-
-
-def _waited(state: Replication, facts: Facts, now: float) -> float:
-    peer = facts.peer
-    if not (peer and facts.same_file and peer.generation and facts.generation):
-        return 0.0
-    return state.canaries.waited(peer, facts.role, now)
-
-
 def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
@@ -135,6 +102,10 @@ def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
     state = _emptied(state, facts, now)
     canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
     proved = since is not None and state.fetch.proved_by(since)
+    if lost := canaries.overtaken(now):
+        # While all is fetched anyhow it need not be fetched again.
+        gap = state.gap or state.fetch.stage is FetchStage.NONE
+        state, canaries = changed(state, gap=gap), canaries.without(lost)
     state = changed(state, canaries=canaries)
     if not proved:
         return state
@@ -176,11 +147,11 @@ def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Re
     elif outcome.order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
         # The next canary, which is planted at once, shows that all has arrived.
         prepared = changed(state.preparation, barrier=barrier)
-        state = changed(state, preparation=prepared, canaries=state.canaries.hastened())
+        state = changed(state, preparation=prepared, canaries=state.canaries.hastened(now))
     if isinstance(state.part, BeingTold) and outcome.order is state.part.last:
         # The next canary shows that what was ordered is done.
         told = Told(Settled(state.part.role, state.generation), barrier)
-        state = changed(state, part=told, canaries=state.canaries.hastened())
+        state = changed(state, part=told, canaries=state.canaries.hastened(now))
     return state
 
 
@@ -373,10 +344,10 @@ def _mend(state: Replication, facts: Facts, now: float) -> Decision:
     The MASTER's first: it loses nothing by a new start, a standby's its replicas.
     """
     patience = (2 if facts.role is Role.MASTER else 3) * CANARY_PATIENCE
-    waited = _waited(state, facts, now)
-    if waited <= patience or now - state.clocks.restart < CONNTRACKD_RESTART_INTERVAL:
+    seconds = waited(state, facts, now)
+    if seconds <= patience or now - state.clocks.restart < CONNTRACKD_RESTART_INTERVAL:
         return state, ()
-    sentence = f"replication is stuck for {waited:.0f} s: conntrackd is started anew"
+    sentence = f"replication is stuck for {seconds:.0f} s: conntrackd is started anew"
     clocks = changed(state.clocks, restart=now)
     return changed(state, clocks=clocks), (Inform(sentence), RestartConntrackd())
 

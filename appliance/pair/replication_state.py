@@ -12,7 +12,6 @@ What the fields of State are for:
 import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple
 
 from appliance.conntrack.orders import Order
 from appliance.pair.canaries import CANARY_STEP, Canaries
@@ -143,22 +142,6 @@ class Replication:
     dropped: int = 0
     preparation: Preparation = field(default_factory=Preparation)
     clocks: Clocks = field(default_factory=Clocks)
-
-
-class Progress(NamedTuple):
-    """How far the replication is, for the other judgements.
-
-    `fresh`: what the peer had when it was asked is here. `waited`: seconds for which no flow has passed between two
-    conntrackds that should; 0 where all do. `settling`: True until the peer has acknowledged a canary that was
-    planted after conntrackd had been told its part as MASTER; it may lack flows that began since. `overrun`:
-    events of flows were lost, and the peer has yet to be told of all anew. `missed`: a standby has yet to fetch what it missed or lost.
-    """
-
-    fresh: bool
-    waited: float
-    settling: bool
-    overrun: bool
-    missed: bool = False
 
 
 def missed(state: Replication) -> bool:

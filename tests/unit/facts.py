@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from appliance.conntrack.orders import Queues
 from appliance.pair.facts import Facts
-from appliance.pair.replication_state import Progress
+from appliance.pair.progress import Progress
 from appliance.vrrp import Role
 
 from .snapshots import PEER

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from appliance.pair import beat, degraded, judgement, pair_status, readiness
 from appliance.pair.beat import Beat
 from appliance.pair.peer import Peer
-from appliance.pair.replication_state import Progress
+from appliance.pair.progress import Progress
 from appliance.status import metrics
 from appliance.status.node_status import from_json, to_json
 from appliance.status.rows import rows

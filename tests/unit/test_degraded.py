@@ -6,7 +6,7 @@ from typing import Any
 from appliance.pair import degraded
 from appliance.pair.degraded import CANARY_PATIENCE
 from appliance.pair.facts import Facts
-from appliance.pair.replication_state import Progress
+from appliance.pair.progress import Progress
 from appliance.vrrp import Role
 
 from .facts import FACTS, PROGRESS

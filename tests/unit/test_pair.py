@@ -10,7 +10,6 @@ import pytest
 from appliance.conntrack.orders import Order
 from appliance.pair import beat, pair_status, terms
 from appliance.pair.beat import BEAT_INTERVAL, Beat
-from appliance.pair.canaries import CANARY_STEP
 from appliance.pair.mac_frames import MAC_PATIENCE
 from appliance.pair.readiness import GRACE
 from appliance.pair.side import WATCH
@@ -52,6 +51,21 @@ def caught_up(node: Node, said: Beat = MASTER) -> None:
         node.serve()
         node.look()
     assert node.ready() == "1 0", node.pair.memory.verdict
+
+
+def test_a_judgement_comes_with_a_beat_and_not_with_each_answer_from_the_way_out(
+    node: Node,
+) -> None:
+    caught_up(node)
+    judged = node.pair.memory
+    node.serve(0.05)
+    assert node.pair.memory is judged
+    say(node, MASTER)
+    node.serve(0.05)
+    assert node.pair.memory is not judged, "a beat was heard"
+    judged = node.pair.memory
+    node.serve(BEAT_INTERVAL)
+    assert node.pair.memory is not judged, "one is to be said"
 
 
 def test_a_node_alone_is_ready_when_it_has_listened(node: Node) -> None:
@@ -353,34 +367,6 @@ def test_a_node_without_an_address_outside_asks_nobody(tmp_path: Path) -> None:
     assert node.beats()[-1].quiet is None
     assert node.pings.samples == 0
     assert pair_status.of(node.pair).uplink is None
-
-
-@pytest.mark.parametrize("who", [(), ("master",), ("backup",), ("master", "backup")])
-def test_canaries_of_two_nodes_differ_whoever_has_taken_up_a_file_with_swapped_priorities(
-    who: tuple[str, ...], tmp_path: Path
-) -> None:
-    text = {"priority: 100": "priority: 89", "priority: 90": "priority: 100"}
-    swapped = config(**text)
-    nodes = {name: Node(STANDARD, name, tmp_path / name) for name in ("master", "backup")}
-    for name in who:
-        nodes[name].wanted = swapped
-        nodes[name].pair.take_up(swapped, 0.0)
-    nodes["backup"].pair = nodes["backup"].agent()
-    planted = set()
-    for node in nodes.values():
-        node.look(Role.MASTER)
-        node.serve(2.0)
-        planted |= {number % CANARY_STEP for number in node.table.canaries}
-    assert planted == {0, 1}
-
-
-def test_what_an_agent_tells_before_it_has_planted_any_is_a_number_of_its_own(
-    tmp_path: Path,
-) -> None:
-    for name, parity in (("master", 0), ("backup", 1)):
-        node = Node(STANDARD, name, tmp_path / name)
-        node.pair.become(Role.MASTER, node.now)
-        assert node.beats()[-1].canary % CANARY_STEP == parity
 
 
 def test_a_file_in_which_the_peer_has_another_name_is_taken_up(node: Node) -> None:

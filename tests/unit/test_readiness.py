@@ -106,6 +106,21 @@ def test_plain_is_always_ready_and_knows_whether_it_caught_up() -> None:
     assert state.caught_up
 
 
+def test_a_failback_waits_for_a_canary_of_after_its_time_had_come() -> None:
+    state = readiness.Readiness(0.0, caught_up=True, well_since=1.0)
+
+    def aside(now: float, up_to: float) -> str:
+        verdict = readiness.judge(state, FACTS, now, fresh=True, up_to=up_to)[1]
+        return verdict.reason if verdict.aside else ""
+
+    due = 1.0 + FACTS.hold
+    assert aside(due - 0.1, due - 0.1).startswith("takes over again in")
+    assert aside(due, due - 0.1) == readiness.NEWEST
+    assert aside(due + 1, due - 0.1) == readiness.NEWEST
+    assert aside(due + 1, due + 0.1) == ""
+    assert aside(due + readiness.REPLICAS_PATIENCE, due - 0.1) == "", "it gives up in the end"
+
+
 def test_a_peer_that_advertises_but_is_silent_is_waited_for_too() -> None:
     silent = FACTS._replace(peer=None)
     before, after = verdicts(silent, 2.0, readiness.REPLICAS_PATIENCE + 1)

@@ -16,6 +16,7 @@ from appliance.pair.deeds import (
 )
 from appliance.pair.degraded import CANARY_PATIENCE
 from appliance.pair.facts import Facts
+from appliance.pair.progress import how_far
 from appliance.pair.replication import (
     CONNTRACKD_RESTART_INTERVAL,
     COUNT_INTERVAL,
@@ -51,7 +52,7 @@ def test_the_oldest_canary_on_its_way_tells_how_long_nothing_has_arrived() -> No
 
     def waited(now: float, **changed: Any) -> float:
         story.at(now, **changed)
-        progress = replication.progress(story.state, story.facts, now, caught_up=True)
+        progress = how_far(story.state, story.facts, now, caught_up=True)
         return progress.waited
 
     for second in range(3):
@@ -74,7 +75,7 @@ def test_nothing_is_waited_for_where_nothing_can_pass() -> None:
     )
     for changed in nothing:
         facts = story.facts._replace(**changed)
-        assert replication.progress(story.state, facts, 9.0, caught_up=True).waited == 0.0
+        assert how_far(story.state, facts, 9.0, caught_up=True).waited == 0.0
 
 
 def test_a_conntrackd_that_got_the_number_of_the_former_one_is_told_its_part() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from appliance.conntrack import table
 from appliance.conntrack.orders import Order, Outcome, Queues
-from appliance.pair import replication
 from appliance.pair.canaries import CANARY_STEP
 from appliance.pair.deeds import PlantCanary, RestartConntrackd
+from appliance.pair.progress import how_far
 from appliance.pair.replication import OVERRUN_INTERVAL
 from appliance.pair.replication_state import (
     Account,
@@ -56,7 +56,7 @@ def test_an_agent_whose_clock_is_behind_plants_nothing_that_its_peer_has_seen() 
     story.told(2.1)
     known = story.state
     assert min(known.canaries.planted) > seen
-    progress = replication.progress(known, story.facts, 2.1, caught_up=True)
+    progress = how_far(known, story.facts, 2.1, caught_up=True)
     assert progress.settling, "no canary of this agent has arrived"
     assert progress.waited > 1.0
 
@@ -67,7 +67,7 @@ def test_a_peer_whose_agent_starts_anew_has_not_lost_what_it_had_seen() -> None:
         number = story.state.canaries.number
         deeds = story.at(float(second), peer=replace(STANDBY, seen=number))
     deeds = story.at(30.1, peer=replace(STANDBY, seen=0))
-    progress = replication.progress(story.state, story.facts, 30.1, caught_up=True)
+    progress = how_far(story.state, story.facts, 30.1, caught_up=True)
     assert progress.waited < 2.0
     assert not any(isinstance(deed, RestartConntrackd) for deed in deeds)
 
@@ -84,7 +84,7 @@ def test_a_new_master_has_settled_once_a_canary_of_after_its_steps_was_seen() ->
 
     def settling(now: float, **changed: Any) -> bool:
         story.at(now, **changed)
-        return replication.progress(story.state, story.facts, now, caught_up=True).settling
+        return how_far(story.state, story.facts, now, caught_up=True).settling
 
     assert settling(1.0)
     last = story.state.canaries.number

@@ -6,9 +6,9 @@ import pytest
 
 from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair import degraded, replication
-from appliance.pair.canaries import STAYS
+from appliance.pair.canaries import REPEATED, STAYS
+from appliance.pair.progress import BACKLOG, how_far
 from appliance.pair.replication import (
-    BACKLOG,
     REQUEST_INTERVAL,
 )
 from appliance.pair.replication_state import Replicas, missed
@@ -46,6 +46,26 @@ def test_what_a_peer_lost_track_of_goes_when_new_replicas_arrive() -> None:
     assert story.told(4.0) == [], "one at a time"
 
 
+def test_a_canary_that_a_later_one_has_overtaken_tells_of_what_was_lost() -> None:
+    story = standby()
+    story.at(20.0, peer=replace(PEER, canary=9))
+    story.at(21.0, peer=replace(PEER, canary=11), arrived=frozenset({11}))
+    assert not missed(story.state), "what got lost on its way is repeated"
+    story.at(20.0 + REPEATED, peer=replace(PEER, canary=11))
+    assert missed(story.state)
+    assert story.state.fetch.open, "it asks for all"
+
+
+def test_a_canary_that_comes_a_moment_after_a_later_one_tells_of_nothing() -> None:
+    story = standby()
+    story.at(20.0, peer=replace(PEER, canary=9))
+    story.at(21.0, peer=replace(PEER, canary=11), arrived=frozenset({11}))
+    story.at(21.1, arrived=frozenset({9, 11}))
+    assert story.state.canaries.seen == 11
+    story.at(25.0, peer=replace(PEER, canary=11))
+    assert not missed(story.state)
+
+
 def test_what_was_asked_of_a_peer_that_was_not_heard_yet_is_asked_again() -> None:
     story = Story(None, role=BACKUP, peer=None, advertised=False)
     assert story.told(1.0) == [Order.DISOWN]
@@ -73,7 +93,7 @@ def test_a_standby_whose_kernel_lost_its_replicas_asks_for_them_and_says_so() ->
     told = [story.at(float(second), entries=5) for second in range(20, 25)]
     assert not any(map(orders, told))
     assert story.state.fetch.open, "canaries come all the same, and entries do not"
-    progress = replication.progress(story.state, story.facts, 24.0, caught_up=True)
+    progress = how_far(story.state, story.facts, 24.0, caught_up=True)
     assert progress.missed
     assert "yet to fetch" in degraded.behind(story.facts, progress._replace(waited=0.0))
     story.told(24.5, peer=replace(PEER, prepared=story.state.fetch.open))
@@ -189,7 +209,7 @@ def test_replicas_are_here_once_conntrackd_has_nothing_to_take_in() -> None:
         (Queues(0, BACKLOG + 1, 0), True, True),
     ):
         facts = FACTS._replace(queues=queues)
-        progress = replication.progress(story.state, facts, 1.0, caught_up=caught_up)
+        progress = how_far(story.state, facts, 1.0, caught_up=caught_up)
         assert progress.fresh is fresh
 
 

@@ -14,7 +14,7 @@ from appliance.pair import replication, replication_state
 from appliance.pair.beat import Beat
 from appliance.pair.deeds import Deed, PlantCanary, Remember, Tell
 from appliance.pair.facts import Facts
-from appliance.pair.replication import BACKLOG
+from appliance.pair.progress import BACKLOG, how_far
 from appliance.pair.replication_state import Replication, Told
 from appliance.pair.resync import RESYNC_PATIENCE
 from appliance.pair.steps import Settled
@@ -226,5 +226,5 @@ def test_no_facts_are_too_strange(story: list[tuple[Facts, float]]) -> None:
         told = facts._replace(outcome=Outcome(under_way) if under_way else None)
         state, deeds = replication.decide(state, told, now, caught_up=facts.ruleset)
         assert facts.leisure or not deeds
-        progress = replication.progress(state, told, now, caught_up=facts.ruleset)
+        progress = how_far(state, told, now, caught_up=facts.ruleset)
         assert progress.waited >= 0

@@ -1,12 +1,13 @@
 """A pair in a simulated world: every invariant holds in many histories, and a rule taken away breaks one."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from appliance.pair import degraded, election, judgement, readiness, replication
+from appliance.pair import degraded, election, judgement, progress, readiness, replication
 from appliance.pair import steps as pair_steps
 from appliance.pair.canaries import Canaries
 from appliance.pair.election import Election, ElectionSight, Judgement
@@ -119,6 +120,14 @@ def what_was_missed_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(replication, "_noted", forgetful)
 
 
+def an_overtaken_canary_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Canaries, "overtaken", lambda canaries, now: frozenset())
+
+
+def a_failback_waits_for_no_canary(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(progress, "_up_to", lambda state, facts: math.inf)
+
+
 def canaries_begin_by_the_clock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Canaries, "acknowledged", lambda canaries, seen: canaries)
 
@@ -151,6 +160,16 @@ BITES: list[tuple[Patch, str, History]] = [
         what_was_missed_is_forgotten,
         "planned move breaks flows",
         history((8.0, "sync cable", 1, 18.0), (28.0, "switchover", 0, 0.0)),
+    ),
+    (
+        an_overtaken_canary_is_forgotten,
+        "planned move breaks flows",
+        history((12.0, "freeze conntrackd", 1, 13.0), (26.5, "switchover", 0, 0.0)),
+    ),
+    (
+        a_failback_waits_for_no_canary,
+        "planned move breaks flows",
+        history((12.0, "kill keepalived", 0, 0.0), (14.7, "freeze conntrackd", 0, 2.0)),
     ),
     (
         canaries_begin_by_the_clock,
