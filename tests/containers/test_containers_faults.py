@@ -1,5 +1,6 @@
 """Faults that an engine and its operator cause: each is measured, and the pair heals by itself."""
 
+import json
 import statistics
 import time
 from pathlib import Path
@@ -90,6 +91,37 @@ def test_docker_pause_and_unpause(pair: Pair, node: str, bound: Bound) -> None:
     finally:
         pair.container(node).unpause()
     healed(pair, f"unpause {node}", bound)
+
+
+def test_a_master_that_docker_pauses_leaves_the_vgw_to_its_peer_and_both_tell_it(
+    pair: Pair, bound: Bound
+) -> None:
+    assert eventually(pair.settled)
+    before = unanswered(pair)
+    pair.container("master").pause()
+    try:
+        assert eventually(lambda: pair.status("backup")["role"] == "MASTER")
+        # A machine asks anew, and only one node answers.
+        pair.container("noeud1").exec_run(["ip", "neigh", "flush", "all"], privileged=True)
+        assert pair.pings()
+        assert eventually(lambda: pair.status("backup")["pair"]["peer"] is None), (
+            "it has fallen silent"
+        )
+        assert "backup" in pair.holders()
+    finally:
+        pair.container("master").unpause()
+    healed(pair, "unpause master", bound)
+    assert unanswered(pair) > before
+    for node in NODES:
+        assert eventually(lambda node=node: pair.status(node)["pair"]["standstills"] > 0), node  # type: ignore[misc]
+
+
+def unanswered(pair: Pair) -> int:
+    """How many ARP requests the MASTER's kernel has left to its peer."""
+    told = pair.shell("master", "nft --json list chain netdev vgw lan-in")
+    rules = [item["rule"]["expr"] for item in json.loads(told)["nftables"] if "rule" in item]
+    counters = [part["counter"] for rule in rules for part in rule if "counter" in part]
+    return sum(int(counter["packets"]) for counter in counters)
 
 
 @pytest.mark.parametrize("network", ["uplink", "backend"])
