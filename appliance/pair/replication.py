@@ -225,7 +225,9 @@ def _settle(state: Replication, facts: Facts, now: float) -> Decision:
 def _lead(state: Replication, facts: Facts, now: float) -> Decision:
     """What a MASTER owes its peer: an answer, events that were lost, and a canary each second."""
     state = changed(state, peers_generation=0, replicas=state.replicas.kept())
-    state = changed(state, gap=state.gap and facts.peer is None)
+    # Who led alone does not know what its peer holds, should that one have led too.
+    gap = facts.peer is None or (state.gap and facts.peer.role == Role.MASTER)
+    state = changed(state, gap=gap)
     if state.generation and (number := state.preparation.wanted(facts.peer)):
         queue = state.queue.with_(Order.TOUCH_KEPT_PORTS)
         state = changed(state, preparation=Preparation(number), queue=queue)

@@ -13,6 +13,7 @@ from appliance.pair.replication import (
 )
 from appliance.pair.replication_state import Replicas, missed
 from appliance.pair.resync import ALONE, REQUEST_SPARE, SORTINGS
+from appliance.pair.steps import Settled
 from tests.unit.facts import FACTS, QUIET
 from tests.unit.replication_story import (
     BACKUP,
@@ -116,12 +117,22 @@ def test_what_a_standby_missed_is_missing_until_a_later_canary_comes() -> None:
 
 
 def test_who_finds_no_master_after_a_silence_has_missed_nothing() -> None:
-    for role, peer in ((BACKUP, STANDBY), (MASTER, STANDBY), (MASTER, PEER)):
+    for role, peer in ((BACKUP, STANDBY), (MASTER, STANDBY)):
         story = standby(role=role)
         story.at(28.0, peer=None)
         assert story.state.gap
         story.at(30.0, peer=peer)
         assert not story.state.gap
+
+
+def test_who_led_alone_and_lets_go_to_one_that_led_too_has_missed_its_flows() -> None:
+    story = Story(Settled(MASTER, 7), role=MASTER, peer=None)
+    story.at(28.0)
+    story.at(30.0, peer=PEER)
+    story.told(31.0, role=BACKUP)
+    assert missed(story.state)
+    story.told(31.0 + REQUEST_INTERVAL)
+    assert story.state.fetch.open
 
 
 def test_only_a_canary_planted_after_the_request_shows_that_what_it_brought_is_here() -> None:
