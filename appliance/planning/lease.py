@@ -88,7 +88,8 @@ def shown(interfaces: Sides) -> Chain:
 def frames(config: Config, advert: Match, interfaces: Sides) -> tuple[Chain, ...]:
     """The same for ARP, which no chain of IP sees, on the interfaces that the frames come by.
 
-    Only requests are dropped: a new MASTER's gratuitous ARPs may leave before the first advert that renews its lease.
+    Only questions are dropped: a new MASTER's gratuitous ARPs may leave before the first advert that renews its lease, and
+    a standby must hear its MASTER's, by which it knows that the network lets virtual MACs through.
     """
     asked = Rule(
         Drop(),

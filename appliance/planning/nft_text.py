@@ -238,7 +238,9 @@ def _match(match: Match) -> list[str]:
 def _asked(match: Match) -> list[str]:
     if not match.asked_for:
         return []
-    return [f"arp operation request arp daddr ip {_one_of(list(map(str, match.asked_for)))}"]
+    wanted = _one_of(list(map(str, match.asked_for)))
+    # Who says an address of its own asks for none (RFC 5227, section 3).
+    return [f"arp operation request arp daddr ip {wanted} arp saddr ip != {wanted}"]
 
 
 def _protocol(match: Match) -> list[str]:

@@ -142,7 +142,7 @@ class Match:
     )
     asked_for: tuple[
         Address, ...
-    ] = ()  # an ARP request (RFC 826) for one of these, and no packet of IP
+    ] = ()  # an ARP request (RFC 826) for one of these, of who has none of them, and no packet of IP
     running: tuple[str, ...] = ()  # all of these timers run
     run_out: tuple[str, ...] = ()  # none of these does
     ct_state: tuple[CtState, ...] = ()

@@ -99,9 +99,16 @@ class End:
         return address in list(told)
 
     def _ask(self, address: str) -> None:
-        ends = _MAC + socket.inet_aton(self._own) + bytes(6) + socket.inet_aton(address)
+        self._say(_MAC, self._own, address)
+
+    def announces(self, address: str, mac: str) -> None:
+        """Somebody says by a gratuitous ARP that an address is his."""
+        self._say(bytes.fromhex(mac.replace(":", "")), address, address)
+
+    def _say(self, mac: bytes, own: str, address: str) -> None:
+        ends = mac + socket.inet_aton(own) + bytes(6) + socket.inet_aton(address)
         question = struct.pack("!HHBBH", 1, _ETH_P_IP, 6, 4, 1) + ends
-        self.link.send(b"\xff" * 6 + _MAC + struct.pack("!H", _ETH_P_ARP) + question)
+        self.link.send(b"\xff" * 6 + mac + struct.pack("!H", _ETH_P_ARP) + question)
 
     def sources(self) -> list[str]:
         """Who sent the packets that have come here since this was asked last."""

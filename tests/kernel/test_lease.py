@@ -14,6 +14,7 @@ from appliance.planning.wanted import Names
 from appliance.run_dir import RunDir
 from appliance.site import this_node
 from appliance.vrrp import Role
+from appliance.wires.arp import Frames
 from tests.kernel.behind import TCP, VIP, Behind
 from tests.kernel.conftest import Namespace
 from tests.kernel.connections import until
@@ -211,6 +212,26 @@ def test_a_machines_ping_of_the_vgw_is_the_leaders_to_answer(
         node.hears()
         assert not node.behind.pings(VGW)
         assert node.behind.pings(OWN), "its own address is nobody else's"
+
+    namespace(body)
+
+
+def test_a_standby_hears_its_masters_virtual_macs(
+    namespace: Namespace, cases: dict[str, Path], tmp_path: Path
+) -> None:
+    def body() -> None:
+        file = with_interval(cases["07-hot"], LONG, tmp_path)
+        node = Frozen(file)
+        node.hears()
+        for one in plan_of(file, Role.BACKUP).links:
+            frames = Frames(one.name, one.mac)
+            assert frames.read(1.0) is None
+            end, address = (
+                (node.behind.lan, VGW) if one.parent == "eth1" else (node.behind.wan, VIP)
+            )
+            end.announces(address, one.mac)
+            end.settle()
+            assert frames.read(2.0) == 2.0, f"{one.name} did not hear who has {address}"
 
     namespace(body)
 

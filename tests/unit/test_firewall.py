@@ -296,8 +296,9 @@ def test_what_is_shown_is_copied_to_the_loopback_interface_in_a_table_of_its_own
 
 def test_a_frame_is_asked_for_by_what_it_is() -> None:
     asked = Match(asked_for=(Address("192.168.100.99"), Address("203.0.113.99")))
-    both = "arp operation request arp daddr ip { 192.168.100.99, 203.0.113.99 } drop"
-    assert line(Rule(Drop(), asked), ChainKind.FRAMES) == both
+    both = "{ 192.168.100.99, 203.0.113.99 }"
+    words = f"arp operation request arp daddr ip {both} arp saddr ip != {both} drop"
+    assert line(Rule(Drop(), asked), ChainKind.FRAMES) == words
     for leaves, words in ((True, "@th,16,8 0"), (False, "@th,16,8 != 0")):
         advert = Match(protocol="vrrp", vrrp_farewell=leaves)
         told = line(Rule(Refresh("one"), advert), ChainKind.FRAMES)
