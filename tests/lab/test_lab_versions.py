@@ -108,7 +108,8 @@ def test_flows_are_replicated_both_ways_and_a_switchover_each_way_loses_none(
         with flowing(lab, 30000) as second:
             assert eventually(lambda: len(held(lab, "master")) == 6 * FLOWS), held(lab, "master")
             assert held(lab, "master") == held(lab, "backup")
-            assert eventually(lambda: pair(lab, "master")["peer"]["replicas"])
+            # Who is to hand over must have heard that its peer lacks nothing.
+            assert eventually(lambda: pair(lab, "backup")["peer"]["replicas"])
             said = must(lab, "backup", "vgw", "switchover")
             assert said.startswith("master is MASTER and backup is BACKUP"), said
             all_live(first)
