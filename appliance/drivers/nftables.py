@@ -123,14 +123,16 @@ class Nftables:
         """Load or remove each table whole."""
         for change in changes:
             family, script = change.payload.family, change.payload.script
-            remembered = {one: self._remembered().get(one) for one in nft_text.FAMILIES}
+            kept = {
+                one: digests
+                for one, digests in self._remembered().items()
+                if one in nft_text.FAMILIES and one != family
+            }
             if script is None:
                 _load(nft_text.removal(family, self.table))
-                remembered[family] = None
             else:
                 _load(script)
-                remembered[family] = _digests(script, self.listing(family) or "")
-            kept = {one: digests for one, digests in remembered.items() if digests}
+                kept[family] = _digests(script, self.listing(family) or "")
             if kept:
                 system.put(self.memory, json.dumps(kept))
             else:
