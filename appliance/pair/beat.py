@@ -83,7 +83,7 @@ class Beat:
     number of its request for all entries, and `prepared` that of the peer's which may be made now; or 0.
     `schema` is SCHEMA of the VGW there and `version` its own, `digest` that of its file, and `config` the
     same by the formula that a node without a schema knows. `hears` is the longest packet of the peer's that
-    came of late, in bytes (0: it cannot tell).
+    came of late, in bytes (0: it cannot tell). `knows` is the digest that the peer told last.
 
     What a beat does not tell has a value that claims nothing, for the peer may be of another version:
     whoever adds a field gives it one. The first five are in the beats of every version.
@@ -111,6 +111,7 @@ class Beat:
     version: Annotated[str, Line(64)] = ""
     digest: Annotated[str, Line(64)] = ""
     hears: Annotated[int, WholeNumber(2**16)] = 0
+    knows: Annotated[str, Line(64)] = ""
 
 
 _BOUNDS: dict[str, Bounds] = {

@@ -150,6 +150,7 @@ def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
         version=__version__,
         digest=terms.digest,
         hears=facts.hears,
+        knows=facts.peer.digest if facts.peer else "",
     )
 
 

@@ -37,6 +37,10 @@ class Peer:
             return False
         return self.beat.digest == digest if self.beat.schema else self.beat.config == legacy_digest
 
+    def knows(self, digest: str) -> bool:
+        """Whether it has heard that the file here has this digest; an older version never says so."""
+        return self.beat is not None and self.beat.knows == digest
+
     def take(self, datagram: bytes, now: float) -> bool:
         """Take a datagram in; False where it is no beat of this node."""
         found = beat.unpack(datagram)

@@ -106,10 +106,12 @@ class Pair:
 
         `since`: since when the peer has it too; None where it has not.
         """
+        peer = self.ears.peer
         return turn.waits_for(
             self.own.role,
-            self.ears.peer.beat,
+            peer.beat,
             has_it=since is not None,
+            knows=peer.knows(self.ears.terms.digest),
             waited=0.0 if since is None else now - since,
             promise=patience(config, config.peer_of(self.node)),
         )

@@ -67,10 +67,17 @@ class Others:
             ready=self.ready,
             digest=digests.digest(self.config),
             config=digests.legacy_digest(self.config),
+            knows=self.heard(),
         )
         self.node.node.socket.inbox.append(beat.pack(said))
         if self.role is Role.MASTER:
             self.node.node.heard(90)
+
+    def heard(self) -> str:
+        """The digest that the node told last."""
+        told = self.node.node.socket.outbox[-1:]
+        found = [said.digest for one in told if (said := beat.unpack(one))]
+        return found[0] if found else ""
 
     def live(self, seconds: float, *deeds: tuple[float, Deed]) -> None:
         """Let so much of the node's life pass beside them."""

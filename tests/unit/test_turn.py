@@ -6,7 +6,7 @@ import pytest
 
 from appliance.config import alike
 from appliance.pair import turn
-from appliance.pair.beat import Beat
+from appliance.pair.beat import BEAT_SILENCE, Beat
 from appliance.vrrp import Role
 
 from .node_doors import config
@@ -63,9 +63,10 @@ def waits(
     peer: Beat | None,
     *,
     has_it: bool = True,
+    knows: bool = True,
     waited: float = 0.0,
 ) -> str:
-    return turn.waits_for(role, peer, has_it=has_it, waited=waited, promise=0.4)
+    return turn.waits_for(role, peer, has_it=has_it, knows=knows, waited=waited, promise=0.4)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -80,6 +81,16 @@ def test_a_sync_link_that_is_cut_parts_nobody_and_who_had_the_file_is_not_waited
 @pytest.mark.parametrize("peer", [PEER, STANDBY])
 def test_nobody_goes_by_it_before_the_other_has_it(role: Role, peer: Beat) -> None:
     assert waits(role, peer, has_it=False) == "until backup has the file too: `vgw apply` there"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_nobody_goes_by_it_before_the_other_knows_for_by_the_new_words_it_may_hear_nothing(
+    role: Role,
+) -> None:
+    why = "until backup has heard that this node has it"
+    assert waits(role, PEER, knows=False) == waits(role, PEER, knows=False, waited=1.4) == why
+    assert waits(role, PEER, knows=False, waited=BEAT_SILENCE) == "", "it is of another version"
+    assert waits(role, None, knows=False) == "", "it has gone on, or is dead"
 
 
 @pytest.mark.parametrize("role", [Role.BACKUP, Role.FAULT])
