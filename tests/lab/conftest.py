@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.waiting import eventually
 from vgw_lab.reports import report
-from vgw_lab.worlds import labs
+from vgw_lab.worlds import entry, labs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # So that neither a lab of the user's nor another run of the tests is met.
@@ -79,6 +79,15 @@ class Lab:
             check=False,
         )
 
+    def read(self, node: str, path: str) -> str:
+        """A file as a node sees it, by no program there; empty where there is none, or the node is off."""
+        if self.prefix:
+            return self("exec", node, "--", "cat", path).stdout
+        try:
+            return Path(f"/proc/{entry.first(self.name, node)}/root{path}").read_text("utf-8")
+        except OSError:
+            return ""
+
     def nodes(self) -> dict[str, dict[str, Any]]:
         """How each node is doing, as `vgw lab status --json` says."""
         found: dict[str, dict[str, Any]] = report.status(labs.open_lab(self.name))["nodes"]
@@ -99,8 +108,8 @@ class Lab:
 
 
 def told(lab: Lab, node: str) -> dict[str, Any]:
-    """A node's own status, as it is this moment."""
-    found: dict[str, Any] = json.loads(lab.exec(node, "cat", "/run/vgw/status.json").stdout)
+    """A node's own status, as it is this moment. Raises ValueError while it has told nothing."""
+    found: dict[str, Any] = json.loads(lab.read(node, "/run/vgw/status.json"))
     return found
 
 
@@ -141,29 +150,87 @@ def free_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     assert eventually(lambda: not lab.processes()), lab.processes()
 
 
-@pytest.fixture(scope="module")
-def standard_lab() -> Iterator[Lab]:
-    lab = Lab("standard")
-    lab.must("up")
-    yield from judged(lab)
+class KeptLab:
+    """The lab that tests use one after the other: of one profile at a time, and a new one after a failure."""
+
+    def __init__(self) -> None:
+        self._lab: Lab | None = None
+        self._profile = ""
+
+    def lend(self, profile: str, session: pytest.Session) -> Iterator[Lab]:
+        """Hand out a lab of a profile; after the test nothing may have gone out untranslated."""
+        if session.stash.get(FAILED, False) or profile != self._profile:
+            session.stash[FAILED] = False
+            self.end()
+        if self._lab is None:
+            self._lab, self._profile = Lab(profile), profile
+            self._lab.must("up", "--profile", profile)
+        yield self._lab
+        if labs.open_lab(self._lab.name).capture().untranslated:
+            self.end()
+
+    def end(self) -> None:
+        """End the lab, if there is one, and judge what it saw."""
+        lab, self._lab, self._profile = self._lab, None, ""
+        if lab is not None:
+            for _ in judged(lab):
+                pass
 
 
-@pytest.fixture(scope="module")
-def fast_lab() -> Iterator[Lab]:
-    lab = Lab("fast")
-    lab.must("up", "--profile", "fast")
-    yield from judged(lab)
+FAILED = pytest.StashKey[bool]()
+# In the order of running; before them come the tests with labs of their own, which take longer.
+PROFILES = ("hot", "fast", "classic", "standard")
 
 
-@pytest.fixture(scope="module")
-def hot_lab() -> Iterator[Lab]:
-    lab = Lab("hot")
-    lab.must("up", "--profile", "hot")
-    yield from judged(lab)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have tests of one profile come together."""
+    items.sort(key=_place)
 
 
-@pytest.fixture(scope="module")
-def classic_lab() -> Iterator[Lab]:
-    lab = Lab("classic")
-    lab.must("up", "--profile", "classic")
-    yield from judged(lab)
+def _place(item: pytest.Item) -> int:
+    """A test's place by its profile, whose fixture it names itself or by a parameter."""
+    params = getattr(item, "callspec", None)
+    names = {
+        *getattr(item, "fixturenames", ()),
+        *(map(str, params.params.values()) if params else ()),
+    }
+    places = (place for place, profile in enumerate(PROFILES, 1) if f"{profile}_lab" in names)
+    return next(places, 0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note that a test failed: the lab that it leaves is for no other."""
+    report = yield
+    if report.failed:
+        item.session.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def kept_lab() -> Iterator[KeptLab]:
+    kept = KeptLab()
+    yield kept
+    kept.end()
+
+
+@pytest.fixture
+def standard_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    yield from kept_lab.lend("standard", request.session)
+
+
+@pytest.fixture
+def fast_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    yield from kept_lab.lend("fast", request.session)
+
+
+@pytest.fixture
+def hot_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    yield from kept_lab.lend("hot", request.session)
+
+
+@pytest.fixture
+def classic_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    yield from kept_lab.lend("classic", request.session)

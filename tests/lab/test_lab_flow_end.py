@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +12,13 @@ import pytest
 from tests.waiting import eventually
 from vgw_lab.worlds import topology
 
-from .conftest import Lab, judged, told
+from .conftest import Lab, told
 from .test_lab_changes import (
     FLOWS,
     NODES,
     all_live,
     flowing,
+    give_back,
     in_force,
     running,
     taken_up,
@@ -48,22 +48,14 @@ def file(*forwards: str, more: str = "") -> str:
     return topology.gateway_yaml().replace("nat:\n", f"nat:\n{rules}") + more
 
 
-@pytest.fixture(scope="module")
-def open_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path: Path = tmp_path_factory.mktemp("ports") / "gateway.yaml"
-    path.write_text(file(*FORWARDS))
-    lab = Lab("ports")
-    lab.must("up", "--config", str(path))
-    yield from judged(lab)
-
-
 @pytest.fixture
-def lab(open_lab: Lab) -> Lab:
+def lab(standard_lab: Lab) -> Iterator[Lab]:
     """One in which both ports lead to noeud1."""
     for node in NODES:
-        taken_up(open_lab, node, file(*FORWARDS))
-    assert eventually(lambda: in_force(open_lab) and at_rest(open_lab), AT_REST)
-    return open_lab
+        taken_up(standard_lab, node, file(*FORWARDS))
+    assert eventually(lambda: in_force(standard_lab) and at_rest(standard_lab), AT_REST)
+    yield standard_lab
+    give_back(standard_lab)
 
 
 Fared = Callable[[], dict[str, Any]]
@@ -123,6 +115,7 @@ def test_a_port_that_is_taken_away_and_one_that_leads_elsewhere_end_their_flows_
     lab: Lab, order: tuple[str, str]
 ) -> None:
     before = {node: len(flow_events(lab, node)) for node in NODES}
+    repairs = {node: told(lab, node)["repairs"] for node in NODES}
     with served(lab) as inward, flowing(lab, "noeud1") as first, flowing(lab, "noeud2") as second:
         assert eventually(lambda: led(lab, "backup", "192.168.100.10") == 2 * INWARD)
         said = [taken_up(lab, node, file(ELSEWHERE)) for node in order]
@@ -137,7 +130,7 @@ def test_a_port_that_is_taken_away_and_one_that_leads_elsewhere_end_their_flows_
         all_live(first())
         all_live(second())
     for node in NODES:
-        assert told(lab, node)["repairs"] == 0
+        assert told(lab, node)["repairs"] == repairs[node]
     told_of = flow_events(lab, order[0])[before[order[0]] :]
     assert [(event["now"], ended in event["sentence"]) for event in told_of] == [("ended", True)]
     assert eventually(lambda: at_rest(lab), AT_REST)

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Bound
 from tests.waiting import PATIENCE, eventually, waited
 
-from .conftest import REPOSITORY, Lab
+from .conftest import REPOSITORY, Lab, told
 
 LAN_MAC, WAN_MAC = "00:00:5e:00:01:33", "02:5e:cb:00:71:63"
 GATEWAYS = ("master", "backup")
@@ -49,8 +49,7 @@ def links(lab: Lab, node: str) -> dict[str, dict[str, Any]]:
 
 
 def degraded(lab: Lab, node: str) -> str:
-    text = lab.exec(node, "cat", "/run/vgw/status.json").stdout
-    return str(json.loads(text)["pair"]["degraded"])
+    return str(told(lab, node)["pair"]["degraded"])
 
 
 def test_both_nodes_bear_the_macs_and_one_has_the_addresses(hot_lab: Lab) -> None:

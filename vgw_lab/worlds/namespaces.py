@@ -74,11 +74,11 @@ class NamespaceLab(Lab):
 
     def enter(self, node: str, command: Sequence[str]) -> Entrance:
         """The command that runs a program, or else a shell, on a node or in the `world`."""
-        places = entry.find(self.name)
-        if node not in places:
+        first = entry.first(self.name, node)
+        if first is None:
             name = self.topology.node(node).name
             raise ApplianceError(entry.off(self.name, name))
-        return self._entrance(node, places[node], command or [os.environ.get("SHELL", "/bin/sh")])
+        return self._entrance(node, first, command or [os.environ.get("SHELL", "/bin/sh")])
 
     def arm(self, node: str) -> None:
         """Get ready to pull a gateway's cables, so that this then takes no time to begin."""
