@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.agent import roles
+from appliance.agent.answers import Answers
 from appliance.agent.doors import AgentDoors
 from appliance.agent.guard import Guard
 from appliance.agent.keepalived import Keepalived
@@ -84,5 +85,6 @@ def begin(found: Accepted, site: Site, doors: AgentDoors) -> Agent:
     pair = Pair(
         found.config, found.node, site.run_dir, doors.monotonic(), doors.pair, bulkheads=bulkheads
     )
-    guard = Guard(firewall.of(site.names, site.run_dir), bulkheads)
+    answers = Answers(doors.claims())
+    guard = Guard(firewall.of(site.names, site.run_dir), bulkheads, answers)
     return Agent(found, site, doors, pair, guard, Keepalived(doors), Requests(doors.ends()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance import system
+from appliance.agent.answers import ClaimsDoor
 from appliance.agent.requests import FlowEndDoor
 from appliance.agent.sources import Heard, Sources
 from appliance.conntrack.ending import FlowEnd
@@ -17,6 +18,7 @@ from appliance.processes import programs
 from appliance.processes.programs import Program
 from appliance.run_dir import RunDir
 from appliance.wires import adverts
+from appliance.wires.claims import Claims
 
 _SNMP = Path("/proc/net/snmp")
 
@@ -64,3 +66,4 @@ class AgentDoors:
     kill: Callable[[Program], None] = programs.kill
     run_before_others: Callable[[int, int], bool] = programs.run_before_others
     ends: Callable[[], FlowEndDoor] = FlowEnd
+    claims: Callable[[], ClaimsDoor] = Claims

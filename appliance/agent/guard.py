@@ -1,5 +1,6 @@
-"""The ruleset as the agent watches it: whether it is in force, since when it is not, and what it dropped."""
+"""What the agent watches: the ruleset, what others do, who answers for the VGW, and whether it can do its own part."""
 
+from appliance.agent.answers import Answers
 from appliance.agent.others import Others
 from appliance.agent.room import Room
 from appliance.bulkhead import Bulkheads
@@ -14,13 +15,13 @@ COUNT_SECONDS = 10.0
 
 
 class Guard:
-    """Watches the ruleset that a firewall holds, those of others, and whether the agent can do its part.
+    """Watches the ruleset that a firewall holds, those of others, who has the VGW, and whether the agent can do its part.
 
     Times are monotonic, in seconds.
     """
 
-    def __init__(self, firewall: Firewall, bulkheads: Bulkheads) -> None:
-        self.firewall, self.bulkheads = firewall, bulkheads
+    def __init__(self, firewall: Firewall, bulkheads: Bulkheads, answers: Answers) -> None:
+        self.firewall, self.bulkheads, self.answers = firewall, bulkheads, answers
         self.others = Others(firewall, bulkheads)
         self.counts: tuple[Count, ...] = ()
         self.room = Room()

@@ -52,8 +52,11 @@ def look(agent: Agent, cause: str, began: float) -> None:
         agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
     with step("the count of flows without room"):
         agent.guard.room = agent.guard.room.after(agent.doors.pair.table.dropped(), now)
+    with step("the question who has the VGW"):
+        _ask_for_vgw(agent, stands, now)
     two, full = agent.pair.two_holders(now), agent.guard.room.problem(now)
     lasting = [stands.lost, stands.missing, *others.in_the_way, agent.keepalived.problem, two, full]
+    lasting += agent.guard.answers.problems
     _tell_problems(agent, (*map(str, report.problems), *filter(None, lasting)))
     if not agent.takeover:
         agent.guard.count(now)
@@ -137,6 +140,17 @@ def _others(agent: Agent, stands: Footing, report: converge.Report) -> Others:
         others.ask_the_way(what, agent.keepalived.links)
     others.look(what, agent.now(), leads=agent.state.role is Role.MASTER)
     return others
+
+
+def _ask_for_vgw(agent: Agent, stands: Footing, now: float) -> None:
+    """Hear who answers for the VGW, where this node has its own place on the LAN."""
+    answers, leads = agent.guard.answers, agent.state.role is Role.MASTER
+    answers.problems = ()
+    if not stands.carries or stands.lost or stands.missing:
+        return
+    what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
+    peer_leads = agent.pair.ears.peer.is_master
+    answers.look(what, agent.keepalived.links, now, leads=leads, peer_leads=peer_leads)
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

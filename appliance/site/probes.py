@@ -13,10 +13,11 @@ from appliance.drivers.firewall import Firewall
 from appliance.drivers.routes import Link
 from appliance.planning.wanted import Names
 from appliance.site import way_out
+from appliance.wires import arp
 
 # Linux's numbers of the capabilities we ask about (capabilities(7), include/uapi/linux/capability.h).
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_NICE": 23}
-_ETH_P_ALL, _ETH_P_ARP, _ETH_P_IP = 0x0003, 0x0806, 0x0800
+_ETH_P_ALL, _ETH_P_IP = 0x0003, 0x0800
 _VRRP = 112
 _OWN_STATUS = Path("/proc/self/status")
 CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
@@ -64,17 +65,14 @@ def load_modules() -> None:
 
 
 def answers(interface: str, addresses: Iterable[Address], wait: float) -> dict[Address, str]:
-    """Who on the interface's network answers ARP for these addresses within `wait` seconds, as MACs.
-
-    The questions name no sender (RFC 5227, section 2.1.1), so that no cache learns from them.
-    """
+    """Who on the interface's network answers ARP for these addresses within `wait` seconds, as MACs."""
     wanted = set(addresses)
     found: dict[Address, str] = {}
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as link:
-        link.bind((interface, _ETH_P_ARP))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(arp.ETH_P_ARP)) as link:
+        link.bind((interface, arp.ETH_P_ARP))
         mine = link.getsockname()[4]
         for address in sorted(wanted):
-            link.send(_question(mine, address))
+            link.send(arp.question(mine, address))
         for frame in _frames(link, wait):
             operation, sender = struct.unpack("!20xH6x4s", frame[:32])
             if operation == 2 and (address := Address(sender)) in wanted:
@@ -97,14 +95,6 @@ def router_ids(interface: str, wait: float) -> dict[int, frozenset[Address]]:
                     number = packet[start + 1]
                     heard[number] = heard.get(number, frozenset()) | {sender}
     return heard
-
-
-def _question(mine: bytes, address: Address) -> bytes:
-    head = b"\xff" * 6 + mine + struct.pack("!H", _ETH_P_ARP)
-    body = struct.pack(
-        "!HHBBH6s4s6s4s", 1, _ETH_P_IP, 6, 4, 1, mine, bytes(4), bytes(6), address.packed
-    )
-    return head + body
 
 
 def _frames(link: socket.socket, wait: float) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""ARP of a virtual MAC: when it came in last, and a gratuitous one of our own to send (packet(7))."""
+"""ARP of a virtual MAC: when it came in last; a gratuitous one of our own, and a question (RFC 826, packet(7))."""
 
 import contextlib
 import socket
@@ -6,7 +6,7 @@ import struct
 
 from appliance.addresses import Address
 
-_ETH_P_ARP = 0x0806
+ETH_P_ARP = 0x0806
 _OUTGOING = 4  # PACKET_OUTGOING: our own
 
 
@@ -41,7 +41,7 @@ class Frames:
                 self._socket.close()
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             self._socket.setblocking(False)
-            self._socket.bind((self.interface, _ETH_P_ARP))
+            self._socket.bind((self.interface, ETH_P_ARP))
             self._index = index
         return self._socket
 
@@ -55,10 +55,17 @@ def announce(interface: str, address: Address) -> None:
         contextlib.suppress(OSError),
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link,
     ):
-        link.bind((interface, _ETH_P_ARP))
-        own, everybody = link.getsockname()[4], b"\xff" * 6
-        head = everybody + own + struct.pack("!H", _ETH_P_ARP)
-        body = struct.pack(
-            "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address.packed, bytes(6), address.packed
-        )
-        link.send(head + body)
+        link.bind((interface, ETH_P_ARP))
+        own = link.getsockname()[4]
+        link.send(_question(own, address.packed, address))
+
+
+def question(own: bytes, address: Address) -> bytes:
+    """A frame that asks who has the address and names no sender, so that no cache learns from it (RFC 5227, section 2.1.1)."""
+    return _question(own, bytes(4), address)
+
+
+def _question(own: bytes, sender: bytes, address: Address) -> bytes:
+    head = b"\xff" * 6 + own + struct.pack("!H", ETH_P_ARP)
+    words = (1, 0x0800, 6, 4, 1, own, sender, bytes(6), address.packed)
+    return head + struct.pack("!HHBBH6s4s6s4s", *words)

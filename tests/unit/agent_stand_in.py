@@ -1,12 +1,13 @@
 """An agent on a machine that no test can harm: its clock, and what it waits for, go as a test tells."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from appliance import CommandFailed, rtnetlink
+from appliance.addresses import Address
 from appliance.agent import agent as agents
 from appliance.agent import look, loop
 from appliance.agent.agent import Agent
@@ -24,6 +25,7 @@ from appliance.status import events, status_file
 from appliance.status.events import Event
 from appliance.status.node_status import Snapshot
 from appliance.vrrp import Role
+from appliance.wires.claims import Claim
 
 from .machine_stand_in import Gateway, gateway, planned, site
 from .node_doors import GOLDEN, Node, config
@@ -110,6 +112,29 @@ class FlowEnds:
         return self.ended
 
 
+class Claimed:
+    """What is said by ARP, as a test tells: nothing, unless it says more."""
+
+    def __init__(self) -> None:
+        self.heard: dict[Claim, float] = {}
+        self.asked: list[tuple[str, tuple[Address, ...]]] = []
+        self.announced: list[tuple[str, Address]] = []
+
+    def ask(self, interface: str, addresses: Collection[Address]) -> None:
+        """Ask."""
+        self.asked.append((interface, tuple(addresses)))
+
+    def hear(
+        self, interface: str, addresses: Collection[Address], now: float
+    ) -> Mapping[Claim, float]:
+        """What a test has had claimed."""
+        return {claim: at for claim, at in self.heard.items() if claim.address in addresses}
+
+    def announce(self, interface: str, address: Address) -> None:
+        """Keep it."""
+        self.announced.append((interface, address))
+
+
 class Operator:
     """Who asks an agent, and what was answered."""
 
@@ -141,6 +166,7 @@ class Living:
         self.packets, self.sockets = 0, 1
         self.traffic = True
         self.ends = FlowEnds()
+        self.claimed = Claimed()
         self.preferred: list[tuple[int, int]] = []
         self.may_prefer = True
         self.killed: list[Program] = []
@@ -158,6 +184,7 @@ class Living:
             kill=self.killed.append,
             run_before_others=self.prefer,
             ends=lambda: self.ends,
+            claims=lambda: self.claimed,
         )
 
     def prefer(self, process: int, priority: int) -> bool:

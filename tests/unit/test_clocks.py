@@ -4,7 +4,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from appliance.agent import guard, loop, takeover
+from appliance.agent import claimants, guard, loop, takeover
 from appliance.commands import switchover
 from appliance.conntrack import table
 from appliance.filters import leaving
@@ -55,6 +55,13 @@ def test_the_way_out_is_dead_after_some_samples_and_not_after_one() -> None:
 
 def test_two_that_hold_the_vgw_have_had_the_time_to_let_go() -> None:
     assert contest.TWO > readiness.DOUBT + readiness.STILL + loop.TICK
+
+
+def test_a_claim_of_the_vgw_is_judged_after_the_answers_are_there() -> None:
+    assert claimants.UNKNOWN_SECONDS >= claimants.ASK_SECONDS + loop.TICK
+    assert claimants.ANSWER_SECONDS >= 3 * claimants.ASK_SECONDS
+    assert claimants.RECENT_SECONDS > claimants.UNKNOWN_SECONDS + 3 * loop.TICK
+    assert claimants.BLIND_SECONDS > 2 * loop.TICK
 
 
 def test_each_window_has_a_try_with_long_packets() -> None:

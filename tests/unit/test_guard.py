@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from appliance import CommandFailed
+from appliance.agent.answers import Answers
 from appliance.agent.guard import COUNT_SECONDS, NO_RULES_SECONDS, Guard
 from appliance.bulkhead import Bulkheads
 from appliance.drivers.firewall import Firewall
 from appliance.planning.ruleset import Count, FirstPackets, Ruleset
 from appliance.planning.wanted import Change
+
+from .agent_stand_in import Claimed
 
 
 class Paper:
@@ -60,7 +63,7 @@ class Paper:
 def watched() -> tuple[Paper, Guard]:
     paper = Paper()
     firewall: Firewall = paper
-    return paper, Guard(firewall, Bulkheads(lambda: 0.0))
+    return paper, Guard(firewall, Bulkheads(lambda: 0.0), Answers(Claimed()))
 
 
 def test_a_node_is_given_up_when_its_rules_are_gone_for_too_long() -> None:
