@@ -13,6 +13,7 @@ REPLICAS_PATIENCE = 60.0  # seconds that a node waits at most for its replicas
 # Seconds without an answer after which the way out counts as dead: two samples and a half.
 SILENT = 0.75
 AHEAD = 0.4  # seconds by which the peer's last answer must be younger: a sample, and its phase
+LONG_BEFORE = 2.0  # seconds by which two ways out that died of one cause do not differ
 # Grace period in seconds: when both ways out were down, whose ping is answered first proves nothing.
 RETURN = 1.0
 # Seconds for which both nodes may say that they are MASTER: one has not heard of the other yet.
@@ -82,7 +83,7 @@ def judge(
     state, waiting = _catch_up(state, facts, now, fresh=fresh)
     bar = _bar(facts, waiting)
     if bar is None:
-        if _is_dead(facts.quiet) and _is_dead(facts.peers_quiet):
+        if _is_dark(facts):
             state = changed(state, dark=now)
         bar = _worse(state, facts, now)
     if bar:
@@ -190,6 +191,17 @@ def _is_last(facts: Facts) -> bool:
 
 def _is_dead(quiet: float | None) -> bool:
     return quiet is not None and quiet >= SILENT
+
+
+def _is_dark(facts: Facts) -> bool:
+    """Whether neither node has a way out. To one that leads it is the other's that has to be better.
+
+    Of one that does not, and whose own was dead long before: a busy peer may be late with one answer.
+    """
+    own, peers = facts.quiet, facts.peers_quiet
+    if own is None or peers is None or min(own, peers) < SILENT:
+        return False
+    return facts.role is Role.MASTER or own - peers < LONG_BEFORE
 
 
 def _way_out(state: Readiness, facts: Facts, now: float) -> str:

@@ -50,6 +50,7 @@ def test_the_way_out_is_dead_after_some_samples_and_not_after_one() -> None:
     assert 2 * uplink.SAMPLE_INTERVAL < readiness.SILENT < 3 * uplink.SAMPLE_INTERVAL
     assert readiness.AHEAD >= uplink.SAMPLE_INTERVAL, "the nodes do not ask at the same moment"
     assert readiness.RETURN >= readiness.SILENT
+    assert readiness.LONG_BEFORE >= readiness.SILENT + readiness.RETURN
     assert readiness.STILL > readiness.STILL_AHEAD
 
 

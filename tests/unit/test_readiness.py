@@ -243,6 +243,15 @@ def test_the_first_answer_after_an_outage_of_both_moves_nobody() -> None:
     assert not judge(state, first, 10.0 + readiness.RETURN)[1].ready, "it did not come"
 
 
+def test_a_busy_peers_way_out_that_is_quiet_for_a_moment_gives_a_dead_one_nothing_back() -> None:
+    state, found = Readiness(0.0, caught_up=True), []
+    for number, peers_quiet in enumerate((0.2, 0.8, 0.9, 0.2, 0.3)):
+        led = FACTS._replace(quiet=20.0 + number / 2, peers_quiet=peers_quiet)
+        state, verdict = judge(state, led, 30.0 + number / 2)
+        found.append(verdict.ready)
+    assert not any(found), "the peer had an answer long after this node had its last"
+
+
 def test_of_two_masters_the_one_whose_lan_is_silent_lets_go() -> None:
     master = FACTS._replace(role=Role.MASTER, parted=True)
     alone = master._replace(still=1.6, peers_still=0.1)
