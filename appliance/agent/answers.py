@@ -37,6 +37,10 @@ class Answers:
         self._state = Claimants()
         self._asked = -math.inf
 
+    def forget(self) -> None:
+        """Of what is not heard nothing is known."""
+        self.problems = ()
+
     def look(
         self,
         what: Subject,
@@ -50,7 +54,6 @@ class Answers:
         config, lan = what.config, what.interfaces.lan
         vgw, peer = config.vgw.address.ip, config.peer_of(what.node)
         own, peers = config.nodes[what.node].lan.ip, config.nodes[peer].lan.ip
-        self.problems = ()  # of what cannot be heard nothing is known
         watched = (vgw, own, peers)
         claims = self._door.hear(lan, watched, now)
         if now - self._asked >= claimants.ASK_SECONDS:

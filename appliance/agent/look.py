@@ -17,6 +17,7 @@ from appliance.drivers import routes
 from appliance.drivers.routes import Link
 from appliance.filters.crossings import Subject
 from appliance.processes import notes, programs
+from appliance.status import events
 from appliance.status.events import Event
 from appliance.vrrp import Role
 
@@ -145,12 +146,17 @@ def _others(agent: Agent, stands: Footing, report: converge.Report) -> Others:
 def _ask_for_vgw(agent: Agent, stands: Footing, now: float) -> None:
     """Hear who answers for the VGW, where this node has its own place on the LAN."""
     answers, leads = agent.guard.answers, agent.state.role is Role.MASTER
-    answers.problems = ()
+    before = answers.problems
+    answers.forget()
     if not stands.carries or stands.lost or stands.missing:
         return
     what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
     peer_leads = agent.pair.ears.peer.is_master
     answers.look(what, agent.keepalived.links, now, leads=leads, peer_leads=peer_leads)
+    for sentence in answers.problems:
+        if sentence not in before:  # one claim is soon over, and would be seen by nobody
+            words = ("claim", "", "claimed", "found by looking", sentence)
+            events.append(agent.run_dir, Event(agent.doors.pair.wall(), agent.node, *words))
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.addresses import Address
+from appliance.status import events
 from appliance.wires.claims import Claim
 
 from .agent_stand_in import Living
@@ -44,6 +45,8 @@ def test_a_stranger_is_a_problem_that_the_master_contradicts_on_the_vgws_own_int
     assert node.claimed.announced == [("eth1", VGW)] * 5
     node.claimed.heard.clear()
     assert node.look().problems == ()
+    told = [event for event in events.read(node.run_dir) if event.kind == "claim"]
+    assert [(event.now, event.sentence) for event in told] == [("claimed", problem)], "once"
 
 
 def test_a_standby_tells_and_says_nothing(node: Living) -> None:
