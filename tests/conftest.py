@@ -47,8 +47,11 @@ FUNCTIONAL, TIMED = "functional", "timed"
 CACHE = "lanes/put off"
 # How often what a median decides is measured, where nobody says.
 BESIDE_OTHERS, ALONE = 3, 5
-# Tests that share what there is but once: an engine and its project, the demo's lab, the costly hot lab.
-TOGETHER = ("tests/containers/", "tests/lab/test_lab_demo.py", "tests/lab/test_lab_hot.py")
+# Tests that share what there is but once, or what is costly to make.
+TOGETHER = (
+    "tests/containers/",
+    *(f"tests/lab/test_lab_{name}.py" for name in ("demo", "hot", "user", "versions")),
+)
 DESELECTED = pytest.StashKey[Counter[str]]()
 
 # Takes what a test measured; the closing summary repeats it.

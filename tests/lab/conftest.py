@@ -84,7 +84,7 @@ class Lab:
         if self.prefix:
             return self("exec", node, "--", "cat", path).stdout
         try:
-            return Path(f"/proc/{entry.first(self.name, node)}/root{path}").read_text("utf-8")
+            return entry.text_of(entry.first(self.name, node), path)
         except OSError:
             return ""
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import docker
@@ -84,6 +85,14 @@ def is_on(container: Container) -> bool:
 def is_frozen(container: Container) -> bool:
     """Whether a container was paused when it was looked up."""
     return bool(container.attrs["State"]["Paused"])
+
+
+def process(container: Container) -> int:
+    """The first process of a container that runs on this machine, by its number here; 0 where its engine is elsewhere."""
+    found = int(container.attrs["State"].get("Pid") or 0)
+    # Of an engine on another machine the number would be another process's.
+    groups = system.read(Path(f"/proc/{found}/cgroup")) if found else None
+    return found if groups and str(container.id) in groups else 0
 
 
 def file(container: Container, path: str) -> str | None:

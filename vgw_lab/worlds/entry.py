@@ -147,6 +147,26 @@ def _firsts() -> Iterator[tuple[int, int]]:
             yield int(name), len(numbers) - 1
 
 
+def text_of(pid: int | None, path: str) -> str:
+    """The text of a file as a process sees it, by no program there. Raises OSError."""
+    # /proc/net is the reader's own network; a process's is in its own directory (proc(5)).
+    own = path.startswith("/proc/net/")
+    place = f"/proc/{pid}{path.removeprefix('/proc')}" if own else f"/proc/{pid}/root{path}"
+    return Path(place).read_text(encoding="utf-8")
+
+
+def ended(pid: int, seconds: float) -> bool:
+    """Whether a process has ended before so many seconds are over (pidfd_open(2))."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], seconds)[0])
+    finally:
+        os.close(process)
+
+
 def _numbers(pid: int | str) -> list[str]:
     """A process's numbers, from our namespace down to its own (proc_pid_status(5)). Raises OSError."""
     with open(f"/proc/{pid}/status", "rb") as status:  # noqa: PTH123

@@ -145,12 +145,8 @@ class NamespaceNode:
 
     def read(self, path: str) -> str | None:
         """The text of a file as the node sees it; None when there is none, or the node is off."""
-        pid = self.pid
-        # /proc/net is the reader's own network; a process's is in its own directory (proc(5)).
-        own = path.startswith("/proc/net/")
-        place = f"/proc/{pid}{path.removeprefix('/proc')}" if own else f"/proc/{pid}/root{path}"
         try:
-            return Path(place).read_text(encoding="utf-8")
+            return entry.text_of(self.pid, path)
         except OSError:
             return None
 

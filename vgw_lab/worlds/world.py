@@ -142,6 +142,9 @@ class World:
             if child is not None:
                 child.communicate()
         self._orders = self._outer = None
+        # With the first process of a world all others are gone: the kernel waits for them (pid_namespaces(7)).
+        if pid is not None:
+            entry.ended(pid, _END_SECONDS)
         if not wait_until(lambda: not entry.find(self.name), _END_SECONDS):
             left = ", ".join(f"{pid} ({place})" for place, pid in entry.find(self.name).items())
             raise CommandFailed(
