@@ -1,6 +1,7 @@
 """The lab in containers, as far as it needs no engine: its files, and its sentences."""
 
 import gc
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from appliance import ApplianceError, CommandFailed
 from vgw_lab.worlds import compose, containers, engine, labs, topology
+from vgw_lab.worlds.engine import Container
 from vgw_lab.worlds.running import local_addresses
 
 FakeDocker = Callable[[str], None]
@@ -187,3 +189,12 @@ def test_a_networks_own_addresses_are_told_from_those_it_only_knows() -> None:
     )
     assert local_addresses(listing) == {"192.168.100.99"}
     assert local_addresses("") == set()
+
+
+def test_a_process_of_an_engine_on_another_machine_is_not_taken_for_one_of_ours() -> None:
+    own = Path("/proc/self/cgroup").read_text(encoding="utf-8").rpartition(":")[2].strip()
+    found = {
+        (identity, pid): engine.process(Container({"Id": identity, "State": {"Pid": pid}}))
+        for identity, pid in ((own, os.getpid()), ("1a2b3c4d", os.getpid()), (own, 0))
+    }
+    assert list(found.values()) == [os.getpid(), 0, 0]

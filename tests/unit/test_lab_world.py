@@ -1,5 +1,6 @@
 """The commands that worlds and nodes are made with, and the sentences when they cannot be made."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def test_nothing_is_found_of_a_lab_that_nobody_made() -> None:
 def test_only_settings_that_the_kernel_has_are_read() -> None:
     found = entry.sysctls(["kernel.ostype", "kernel.no_such_setting"])
     assert found == {"kernel.ostype": Path("/proc/sys/kernel/ostype").read_text().strip()}
+
+
+def test_a_file_is_read_as_a_process_sees_it(tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    file.write_text("so\n")
+    assert entry.text_of(os.getpid(), str(file)) == "so\n"
+    assert entry.text_of(os.getpid(), "/proc/net/dev") == Path("/proc/self/net/dev").read_text()
+    with pytest.raises(FileNotFoundError):
+        entry.text_of(None, str(file))
+
+
+def test_the_end_of_a_process_is_waited_for_without_a_look_at_all_of_them() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert not entry.ended(child.pid, 0.01)
+        child.kill()
+        assert entry.ended(child.pid, 30)
+    assert entry.ended(child.pid, 0.0), "long gone"
