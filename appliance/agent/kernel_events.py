@@ -1,9 +1,9 @@
 """The kernel's own word that something changed: a netlink socket to wait on (netlink(7))."""
 
-import contextlib
 import socket
 
 from appliance import netlink
+from appliance.wires import queue
 
 _ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80  # links, IPv4 addresses, routes and rules
 
@@ -19,9 +19,8 @@ def listen(*more: tuple[int, int]) -> tuple[socket.socket, ...]:
 def drain(source: socket.socket) -> None:
     """Read away what is queued: that something changed is known, what it was is read afresh."""
     # BlockingIOError: empty. ENOBUFS: the kernel dropped some, which says as much as one message.
-    with contextlib.suppress(OSError):
-        while True:
-            source.recv(65536)
+    for _ in queue.waiting(lambda: source.recv(65536)):
+        pass
 
 
 def _join(family: int, groups: int) -> socket.socket:

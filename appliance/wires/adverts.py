@@ -9,6 +9,7 @@ from pathlib import Path
 
 from appliance import system
 from appliance.addresses import Address
+from appliance.wires import queue
 
 RECENT = 10.0  # seconds for which a silence counts
 _VRRP = 112
@@ -55,16 +56,14 @@ class Adverts:
     def read(self) -> Advert | None:
         """The last advert of the peer's until now; None if there never was one."""
         looked, self.looked, wall = self.looked, system.monotonic(), system.wall()
-        with contextlib.suppress(OSError):
-            while True:
-                packet, extra, _, (sender, _) = self.socket.recvmsg(512, 64)
-                start = (packet[0] & 0xF) * 4
-                if sender != self.peer or len(packet) < start + 3:
-                    continue
-                if packet[start + 1] == self.router_id:
-                    at = arrival(wall - _stamp(extra), looked, self.looked)
-                    priority = packet[start + 2]
-                    self.last = self.last.next(at, priority) if self.last else Advert(at, priority)
+        for packet, extra, _, (sender, _) in queue.waiting(lambda: self.socket.recvmsg(512, 64)):
+            start = (packet[0] & 0xF) * 4
+            if sender != self.peer or len(packet) < start + 3:
+                continue
+            if packet[start + 1] == self.router_id:
+                at = arrival(wall - _stamp(extra), looked, self.looked)
+                priority = packet[start + 2]
+                self.last = self.last.next(at, priority) if self.last else Advert(at, priority)
         return self.last
 
 

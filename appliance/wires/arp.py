@@ -5,6 +5,7 @@ import socket
 import struct
 
 from appliance.addresses import Address
+from appliance.wires import queue
 
 ETH_P_ARP = 0x0806
 _OUTGOING = 4  # PACKET_OUTGOING: our own
@@ -28,8 +29,7 @@ class Frames:
         """When the last such frame was there, as far as was looked; None if there never was one."""
         with contextlib.suppress(OSError):
             source = self._open()
-            while True:
-                _, (_, _, kind, _, sender) = source.recvfrom(1)
+            for _, (_, _, kind, _, sender) in queue.waiting(lambda: source.recvfrom(1)):
                 if sender == self._sender and kind != _OUTGOING:
                     self.last = now
         return self.last

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from appliance.addresses import Address
-from appliance.wires import arp
+from appliance.wires import arp, queue
 
 # Linux's number of the option (asm/socket.h) and of its instructions (linux/filter.h); the socket module names neither.
 _SO_ATTACH_FILTER = 26
@@ -56,8 +56,8 @@ class Claims:
         """When each claim came last, as far as was looked; nothing where the interface is gone, or was made anew."""
         with contextlib.suppress(OSError):
             source = self._open(interface, tuple(sorted(addresses)))
-            while True:
-                self._take(source.recv(64), now)
+            for packet in queue.waiting(lambda: source.recv(64)):
+                self._take(packet, now)
         return self._heard
 
     def _take(self, packet: bytes, now: float) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import socket
 
 from appliance.addresses import DATAGRAM_HEADERS, Address
+from appliance.wires import queue
 
 _IP_FREEBIND = 15  # linux/in.h; the socket module names none of these
 _IP_MTU_DISCOVER, _PMTUDISC_PROBE, _IP_MTU = 10, 3, 14
@@ -58,11 +59,6 @@ class Heart:
             return min(asks.getsockopt(socket.SOL_IP, _IP_MTU), _LONGEST)
 
     def receive(self) -> list[bytes]:
-        """All datagrams that have come from the peer's address; others are dropped."""
-        found = []
-        with contextlib.suppress(OSError):
-            while True:
-                datagram, sender = self.socket.recvfrom(_LONGEST)
-                if sender == self.peer:
-                    found.append(datagram)
-        return found
+        """The datagrams that have come from the peer's address; others are dropped."""
+        come = queue.waiting(lambda: self.socket.recvfrom(_LONGEST))
+        return [datagram for datagram, sender in come if sender == self.peer]

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from appliance.addresses import Address
+from appliance.wires import queue
 
 SAMPLE_INTERVAL = 0.3  # seconds between two samples
 _SAMPLES = 3
@@ -56,15 +57,13 @@ class Uplink:
 
     def receive(self, now: float) -> None:
         """Read the answers that have come; one to an earlier sample came too late."""
-        with contextlib.suppress(OSError):
-            while True:
-                packet, (sender, _) = self.socket.recvfrom(2048)
-                start = (packet[0] & 0xF) * 4
-                if len(packet) < start + 8 or sender not in self.targets:
-                    continue
-                kind, _, _, mark, number = struct.unpack("!BBHHH", packet[start : start + 8])
-                if (kind, mark, number) == (_ECHO_REPLY, self.mark, self.number):
-                    self.answered, self.last_answer = True, now
+        for packet, (sender, _) in queue.waiting(lambda: self.socket.recvfrom(2048)):
+            start = (packet[0] & 0xF) * 4
+            if len(packet) < start + 8 or sender not in self.targets:
+                continue
+            kind, _, _, mark, number = struct.unpack("!BBHHH", packet[start : start + 8])
+            if (kind, mark, number) == (_ECHO_REPLY, self.mark, self.number):
+                self.answered, self.last_answer = True, now
 
     def quiet(self, now: float) -> float:
         """Seconds since the last answer, or since the start while there was none."""

@@ -1,5 +1,6 @@
 """Claims of addresses by ARP: the kernel's own filter passes on what is watched, and no more is remembered than has its use."""
 
+import itertools
 import socket
 import struct
 from collections.abc import Iterator
@@ -107,6 +108,21 @@ def test_of_many_claims_the_latest_are_remembered(wire: Wire) -> None:
         wire.claim(VGW, f"02:00:00:00:01:{number:02x}")
     found = claims.hear("lo", (VGW,), 100.0)
     assert (len(found), Claim(VGW, "02:00:00:00:01:63") in found) == (64, True)
+
+
+def test_who_sends_without_an_end_is_not_read_without_an_end(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, said = Claims(), itertools.count(1)
+    claims.hear("lo", (VGW,), 1.0)
+
+    def endless(_: int) -> bytes:
+        next(said)
+        return bytes(8) + bytes(6) + VGW.packed + bytes(10)
+
+    monkeypatch.setattr(wire, "recv", endless)
+    assert claims.hear("lo", (VGW,), 2.0) == {Claim(VGW, "00:00:00:00:00:00"): 2.0}
+    assert next(said) == 501
 
 
 def test_a_question_goes_to_everybody_and_names_no_sender(wire: Wire) -> None:
