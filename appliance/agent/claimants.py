@@ -4,8 +4,9 @@ What a machine behind sees is neither VRRP nor a beat: it asks who has its gatew
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from appliance.addresses import Address
@@ -17,7 +18,10 @@ ANSWER_SECONDS = 6.0  # seconds in which one of three questions should have been
 # Seconds for which a MAC that nobody knows may be the peer's new one, as the next question tells.
 UNKNOWN_SECONDS = 3.0
 RECENT_SECONDS = 10.0  # seconds for which one claim is told
+SAME_SECONDS = 1.5  # seconds within which two answers are to one question
 BLIND_SECONDS = 3.0  # seconds without a look after which nobody knows what was answered meanwhile
+
+_FIND = "find its port in the switch's table of MACs, and take the address from it"
 
 
 class ClaimSight(NamedTuple):
@@ -73,24 +77,25 @@ def judge(state: Claimants, sight: ClaimSight, now: float) -> Answered:
     }
     # Before the peer was heard, and had the time to answer, it is the stranger.
     known = bool(state.peers) or now - state.began > ANSWER_SECONDS
-    told = [
-        _stranger(claim, sight)
+    sure = [
+        claim
         for claim, since in sorted(strangers.items())
         if known and now - since >= UNKNOWN_SECONDS
     ]
+    told = (*_strangers(sure, sight), *_two_peers(sight, now), *_nobody(state, sight, now))
     fresh = any(
         claim.address == sight.vgw and sight.claims[claim] > state.looked for claim in strangers
     )
-    nobody = _nobody(state, sight, now)
     after = changed(state, strangers=strangers, looked=now)
-    return Answered(after, (*told, *nobody), contradict=sight.leads and known and fresh)
+    return Answered(after, told, contradict=sight.leads and known and fresh)
 
 
 def _noted(state: Claimants, sight: ClaimSight, now: float) -> Claimants:
     """Take note of the peer's MAC, and of since when all can be judged."""
     began = now if now - state.looked > BLIND_SECONDS else state.began
     led = (now if state.led is None else state.led) if sight.peer_leads else None
-    peers = state.peers | {one.mac for one in sight.claims if one.address == sight.peers}
+    heard = frozenset(one.mac for one in sight.claims if one.address == sight.peers)
+    peers = heard or state.peers
     return changed(state, began=began, led=led, peers=peers)
 
 
@@ -101,21 +106,34 @@ def _rightful(address: Address, state: Claimants, sight: ClaimSight) -> frozense
     return sight.own | state.peers | {sight.virtual}
 
 
-def _stranger(claim: Claim, sight: ClaimSight) -> str:
-    what = (
-        f"the VGW {claim.address}"
-        if claim.address == sight.vgw
-        else f"{claim.address}, this node's own address"
+def _strangers(claims: Sequence[Claim], sight: ClaimSight) -> Iterator[str]:
+    """A sentence for each address that strangers claim, however many they are."""
+    harms = {
+        sight.vgw: (f"the VGW {sight.vgw}", "machines that believe it send it their packets"),
+        sight.home: (f"{sight.home}, this node's own address", "one of the two is cut off"),
+    }
+    for address, (what, harm) in harms.items():
+        macs = [claim.mac for claim in claims if claim.address == address]
+        if macs:
+            others = f" (and {len(macs) - 1} more)" if macs[1:] else ""
+            yield (
+                f"{macs[0]}{others} answers on {sight.lan} for {what}, and is neither node: {harm}; {_FIND}"
+            )
+
+
+def _two_peers(sight: ClaimSight, now: float) -> Iterator[str]:
+    """Whether two have answered one question for the peer's address; who has a new MAC answers the next one by it."""
+    said = sorted(
+        (at, one.mac)
+        for one, at in sight.claims.items()
+        if one.address == sight.peers and now - at <= UNKNOWN_SECONDS
     )
-    harm = (
-        "machines that believe it send it their packets"
-        if claim.address == sight.vgw
-        else "one of the two is cut off"
-    )
-    return (
-        f"{claim.mac} answers on {sight.lan} for {what}, and is neither node: {harm}; find its port in the switch's "
-        "table of MACs, and take the address from it"
-    )
+    for (at, one), (later, other) in pairwise(said[-2:]):
+        if later - at < SAME_SECONDS:
+            yield (
+                f"{one} and {other} both answer on {sight.lan} for {sight.peers}, the address of {sight.peer}: one of them is "
+                f"a stranger; {_FIND}"
+            )
 
 
 def _nobody(state: Claimants, sight: ClaimSight, now: float) -> tuple[str, ...]:

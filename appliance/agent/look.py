@@ -153,10 +153,9 @@ def _ask_for_vgw(agent: Agent, stands: Footing, now: float) -> None:
     what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
     peer_leads = agent.pair.ears.peer.is_master
     answers.look(what, agent.keepalived.links, now, leads=leads, peer_leads=peer_leads)
-    for sentence in answers.problems:
-        if sentence not in before:  # one claim is soon over, and would be seen by nobody
-            words = ("claim", "", "claimed", "found by looking", sentence)
-            events.append(agent.run_dir, Event(agent.doors.pair.wall(), agent.node, *words))
+    if answers.problems and not before:  # one claim is soon over, and would be seen by nobody
+        words = ("claim", "", "claimed", "found by looking", "; ".join(answers.problems))
+        events.append(agent.run_dir, Event(agent.doors.pair.wall(), agent.node, *words))
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

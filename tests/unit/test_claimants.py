@@ -100,6 +100,25 @@ def test_who_is_alone_knows_a_stranger_once_its_peer_would_have_answered() -> No
     assert [bool(problems) for problems in told] == [False] * 7 + [True] * 3
 
 
+def test_many_strangers_are_one_sentence() -> None:
+    lan = Lan()
+    lan.live(10, *USUAL)
+    crowd = [(VGW, f"02:66:66:66:66:{number:02x}") for number in range(60)]
+    (sentence,) = lan.live(5, *USUAL, *crowd)[-1]
+    assert sentence.startswith("02:66:66:66:66:00 (and 59 more) answers on eth1 for the VGW")
+
+
+def test_two_that_answer_for_the_peer_are_told_and_one_with_a_new_mac_is_not() -> None:
+    lan = Lan()
+    lan.live(10, *USUAL)
+    told = lan.live(4, *USUAL, (PEERS, STRANGER))
+    assert told[-1][0].startswith(f"{OTHERS} and {STRANGER} both answer on eth1 for 192.168.100.3")
+    moved = Lan()
+    moved.live(10, *USUAL)
+    moved.look()
+    assert set(moved.live(LAST, (VGW, STRANGER), (PEERS, STRANGER))) == {()}
+
+
 def test_whoever_has_this_nodes_own_address_is_told_even_where_it_is_the_peer() -> None:
     lan = Lan()
     told = lan.live(10, *USUAL, (OWN, OTHERS))

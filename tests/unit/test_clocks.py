@@ -62,6 +62,7 @@ def test_a_claim_of_the_vgw_is_judged_after_the_answers_are_there() -> None:
     assert claimants.UNKNOWN_SECONDS >= claimants.ASK_SECONDS + loop.TICK
     assert claimants.ANSWER_SECONDS >= 3 * claimants.ASK_SECONDS
     assert claimants.RECENT_SECONDS > claimants.UNKNOWN_SECONDS + 3 * loop.TICK
+    assert loop.TICK < claimants.SAME_SECONDS < claimants.ASK_SECONDS
     assert claimants.BLIND_SECONDS > 2 * loop.TICK
 
 
