@@ -10,21 +10,31 @@ import pytest
 from tests.waiting import eventually
 
 from .conftest import Lab
+from .test_lab_changes import running
 
 SIBLINGS = 100
-# One datagram to each of some servers, all from one port.
+# One datagram to each of some servers, all from one port; once more each five seconds, for nobody answers, and the kernel
+# forgets such a flow after thirty.
 SEND = """
-import socket, sys
+import select, socket, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flow:
     flow.bind(("", int(sys.argv[1])))
-    for server in sys.argv[2:]:
-        flow.sendto(b"?", (server, 1007))
+    while True:
+        for server in sys.argv[2:]:
+            flow.sendto(b"?", (server, 1007))
+        print("sent", flush=True)
+        if select.select([sys.stdin], [], [], 5)[0]:
+            break
 """
 
 
-def send(lab: Lab, machine: str, port: int, *servers: str) -> None:
-    done = lab.exec(machine, "python3", "-c", SEND, str(port), *servers)
-    assert done.returncode == 0, done.stderr
+@contextmanager
+def sending(lab: Lab, machine: str, port: int, *servers: str) -> Iterator[None]:
+    """While the block runs, flows of a machine's; each is there when it begins."""
+    with running(lab, machine, "python3", "-c", SEND, str(port), *servers) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "sent\n"
+        yield
 
 
 def outside(lab: Lab, node: str, port: int) -> dict[tuple[str, ...], str]:
@@ -64,18 +74,23 @@ def test_a_flow_keeps_its_outside_port_beside_a_sibling_that_was_moved(
     standard_lab: Lab, port: int, meanwhile: Callable[[Lab], AbstractContextManager[None]]
 ) -> None:
     servers = [f"198.51.100.{number}" for number in range(1, SIBLINGS + 1)]
-    send(standard_lab, "noeud2", port, "8.8.8.8")  # takes the port outside, for this server
-    send(standard_lab, "noeud1", port, *servers, "8.8.8.8")  # so here the last flow alone is moved
-    here = outside(standard_lab, "master", port)
-    assert len(here) == SIBLINGS + 2
-    moved = [ends for ends, outer in here.items() if outer != str(port)]
-    assert moved == [("192.168.100.10", "8.8.8.8")]
-    former = len(standard_lab.must("logs", "backup"))
-    standard_lab.must("stop", "backup")
-    with meanwhile(standard_lab):
-        standard_lab.must("start", "backup")
-        assert eventually(lambda: caught_up(standard_lab, "backup")), standard_lab.must("status")
-    there = outside(standard_lab, "backup", port)
+    with (
+        sending(standard_lab, "noeud2", port, "8.8.8.8"),  # takes the port outside, for this server
+        # So here the last flow alone is moved.
+        sending(standard_lab, "noeud1", port, *servers, "8.8.8.8"),
+    ):
+        here = outside(standard_lab, "master", port)
+        assert len(here) == SIBLINGS + 2
+        moved = [ends for ends, outer in here.items() if outer != str(port)]
+        assert moved == [("192.168.100.10", "8.8.8.8")]
+        former = len(standard_lab.must("logs", "backup"))
+        standard_lab.must("stop", "backup")
+        with meanwhile(standard_lab):
+            standard_lab.must("start", "backup")
+            assert eventually(lambda: caught_up(standard_lab, "backup")), standard_lab.must(
+                "status"
+            )
+        there = outside(standard_lab, "backup", port)
     differ = {
         ends: (outer, there.get(ends)) for ends, outer in here.items() if outer != there.get(ends)
     }
