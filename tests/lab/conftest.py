@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance import NotConverged
 from tests.waiting import eventually
 from vgw_lab.reports import report
 from vgw_lab.worlds import entry, labs
@@ -162,6 +163,8 @@ class KeptLab:
         if session.stash.get(FAILED, False) or profile != self._profile:
             session.stash[FAILED] = False
             self.end()
+        elif self._lab is not None and not _at_rest(self._lab):
+            self.end()
         if self._lab is None:
             self._lab, self._profile = Lab(profile), profile
             self._lab.must("up", "--profile", profile)
@@ -175,6 +178,15 @@ class KeptLab:
         if lab is not None:
             for _ in judged(lab):
                 pass
+
+
+def _at_rest(lab: Lab) -> bool:
+    """Whether the pair has come to rest after the test before, as one that was just made has."""
+    try:
+        labs.open_lab(lab.name).wait_healthy()
+    except NotConverged:
+        return False
+    return True
 
 
 FAILED = pytest.StashKey[bool]()
