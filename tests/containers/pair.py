@@ -15,29 +15,13 @@ from docker.models.images import Image
 
 from tests.containers import engine
 from tests.waiting import PATIENCE, eventually
-from vgw_lab.worlds import entry
-from vgw_lab.worlds.engine import process
-from vgw_lab.worlds.running import local_addresses
+from vgw_lab.worlds.engine import read
 
 PROJECT = "vgwtest"
 NODES = ("master", "backup")
 MACHINES = ("noeud1", "noeud2")
 VGW = "192.168.100.99"
 STATUS = "/run/vgw/status.json"
-
-
-def text_of(container: Container, path: str) -> str:
-    """A file of a container that runs; empty where there is none. To look from outside costs no program there."""
-    if pid := process(container):
-        try:
-            return entry.text_of(pid, path)
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
-        except PermissionError:
-            pass  # a plain user's engine, which is asked below
-    done = container.exec_run(["cat", path])
-    assert isinstance(done.output, bytes)
-    return done.output.decode() if done.exit_code == 0 else ""
 
 
 class Pair:
@@ -101,17 +85,21 @@ class Pair:
         container = self.container(node)
         if container.status != "running":
             return {}
-        text = text_of(container, STATUS)
+
+        def printed() -> str | None:
+            code, output = self.exec(node, "cat", STATUS)
+            return output if code == 0 else None
+
+        text = read(container, STATUS, printed)
         return json.loads(text) if text else {}
 
     def holders(self) -> list[str]:
         """The nodes that have the VGW on their LAN interface."""
         found = []
         for node in NODES:
-            container = self.container(node)
-            if container.status == "running":
-                table = text_of(container, "/proc/net/fib_trie")
-                found += [node] if VGW in local_addresses(table) else []
+            if self.container(node).status == "running":
+                listed = self.exec(node, "ip", "-o", "-4", "addr", "show")[1]
+                found += [node] if f" {VGW}/24 " in listed else []
         return found
 
     def settled(self) -> bool:

@@ -228,21 +228,14 @@ def kept_lab() -> Iterator[KeptLab]:
     kept.end()
 
 
-@pytest.fixture
-def standard_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    yield from kept_lab.lend("standard", request.session)
+def _lent(profile: str) -> Any:
+    """The fixture of a profile's lab."""
+
+    @pytest.fixture(name=f"{profile}_lab")
+    def lent(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+        yield from kept_lab.lend(profile, request.session)
+
+    return lent
 
 
-@pytest.fixture
-def fast_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    yield from kept_lab.lend("fast", request.session)
-
-
-@pytest.fixture
-def hot_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    yield from kept_lab.lend("hot", request.session)
-
-
-@pytest.fixture
-def classic_lab(kept_lab: KeptLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    yield from kept_lab.lend("classic", request.session)
+hot_lab, fast_lab, classic_lab, standard_lab = map(_lent, PROFILES)

@@ -94,14 +94,9 @@ class ContainerNode:
         container = self._host.services(self._project).get(self.spec.name)
         if container is None or not engine.is_on(container) or engine.is_frozen(container):
             return None
-        if pid := engine.process(container):
-            # A plain user may not look into it, and goes by the engine.
-            try:
-                return entry.text_of(pid, path)
-            except (FileNotFoundError, ProcessLookupError):
-                return None
-            except PermissionError:
-                pass  # a plain user may not look into it, and asks the engine
+        return engine.read(container, path, lambda: self._printed(path))
+
+    def _printed(self, path: str) -> str | None:
         done = self.run(["cat", path])
         return done.stdout if done.returncode == 0 else None
 

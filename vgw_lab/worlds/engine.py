@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ import docker.models.containers
 from docker.errors import DockerException, ImageNotFound, NotFound
 
 from appliance import ApplianceError, CommandFailed, system
+from vgw_lab.worlds import entry
 
 Container = docker.models.containers.Container
 # An engine that is there answers at once; an order may take as long as a container takes to stop.
@@ -93,6 +94,21 @@ def process(container: Container) -> int:
     # Of an engine on another machine the number would be another process's.
     groups = system.read(Path(f"/proc/{found}/cgroup")) if found else None
     return found if groups and str(container.id) in groups else 0
+
+
+def read(container: Container, path: str, ask: Callable[[], str | None]) -> str | None:
+    """The text of a file of a container that runs; None if there is none.
+
+    From outside, which costs no program there. By `ask` where /proc does not show it: of an engine elsewhere, or to a plain user.
+    """
+    if pid := process(container):
+        try:
+            return entry.text_of(pid, path)
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        except PermissionError:
+            pass
+    return ask()
 
 
 def file(container: Container, path: str) -> str | None:
