@@ -20,6 +20,8 @@ from appliance.planning.wanted import Plan, Site
 from appliance.processes.programs import Program
 from appliance.run_dir import RunDir
 from appliance.site.accepted import Accepted
+from appliance.status import events
+from appliance.status.events import Event
 from appliance.vrrp import Role
 
 
@@ -73,6 +75,11 @@ class Agent:
     def now(self) -> float:
         """The time on the monotonic clock."""
         return self.doors.monotonic()
+
+    def record(self, kind: str, was: str, now: str, cause: str, sentence: str) -> None:
+        """Write down an event of this moment."""
+        event = Event(self.doors.pair.wall(), self.node, kind, was, now, cause, sentence)
+        events.append(self.run_dir, event)
 
     def plan(self) -> Plan:
         """The plan for the role the node has now."""

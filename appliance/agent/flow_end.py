@@ -10,8 +10,6 @@ from appliance.config.model import Config
 from appliance.conntrack import permissions
 from appliance.conntrack.ending import Ended
 from appliance.control.words import ApplyAnswer
-from appliance.status import events
-from appliance.status.events import Event
 
 log = logging.getLogger("vgw")
 
@@ -65,5 +63,4 @@ def _answer(agent: Agent, ended: Ended) -> None:
 
 def _record(agent: Agent, ended: Ended) -> None:
     now = "unknown" if ended.problem else "ended"
-    words = ("flows", "allowed", now, "a file was taken up", ended.sentence)
-    events.append(agent.run_dir, Event(agent.doors.pair.wall(), agent.node, *words))
+    agent.record("flows", "allowed", now, "a file was taken up", ended.sentence)

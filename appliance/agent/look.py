@@ -17,7 +17,6 @@ from appliance.drivers import routes
 from appliance.drivers.routes import Link
 from appliance.filters.crossings import Subject
 from appliance.processes import notes, programs
-from appliance.status import events
 from appliance.status.events import Event
 from appliance.vrrp import Role
 
@@ -47,14 +46,15 @@ def look(agent: Agent, cause: str, began: float) -> None:
     conntrackd, keepalived = map(agent.programs.get, ("conntrackd", "keepalived"))
     now = agent.now()
     generation = conntrackd.pid if conntrackd else 0
-    others, takes_part = _others(agent, stands, report), electable(keepalived)
+    what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
+    others, takes_part = _others(agent, what, stands, report), electable(keepalived)
     agent.pair.settle(now, electable=takes_part, generation=generation, stolen=others.unfit)
     with step("the look at keepalived"):
         agent.keepalived.judge(agent.pair, agent.config, agent.site, keepalived, now)
     with step("the count of flows without room"):
         agent.guard.room = agent.guard.room.after(agent.doors.pair.table.dropped(), now)
     with step("the question who has the VGW"):
-        _ask_for_vgw(agent, stands, now)
+        _ask_for_vgw(agent, what, stands, now)
     two, full = agent.pair.two_holders(now), agent.guard.room.problem(now)
     lasting = [stands.lost, stands.missing, *others.in_the_way, agent.keepalived.problem, two, full]
     lasting += agent.guard.answers.problems
@@ -133,29 +133,26 @@ def _footing(agent: Agent, links: Mapping[str, Link]) -> Footing:
     return found
 
 
-def _others(agent: Agent, stands: Footing, report: converge.Report) -> Others:
+def _others(agent: Agent, what: Subject, stands: Footing, report: converge.Report) -> Others:
     """What others do here with what passes; of the way what was said before counts while it is not all ours to tell."""
     others = agent.guard.others
-    what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
     if stands.carries and not (stands.lost or report.changes or report.problems):
         others.ask_the_way(what, agent.keepalived.links)
     others.look(what, agent.now(), leads=agent.state.role is Role.MASTER)
     return others
 
 
-def _ask_for_vgw(agent: Agent, stands: Footing, now: float) -> None:
+def _ask_for_vgw(agent: Agent, what: Subject, stands: Footing, now: float) -> None:
     """Hear who answers for the VGW, where this node has its own place on the LAN."""
     answers, leads = agent.guard.answers, agent.state.role is Role.MASTER
     before = answers.problems
     answers.forget()
     if not stands.carries or stands.lost or stands.missing:
         return
-    what = Subject(agent.config, agent.node, stands.interfaces, agent.site.names)
     peer_leads = agent.pair.ears.peer.is_master
     answers.look(what, agent.keepalived.links, now, leads=leads, peer_leads=peer_leads)
     if answers.problems and not before:  # one claim is soon over, and would be seen by nobody
-        words = ("claim", "", "claimed", "found by looking", "; ".join(answers.problems))
-        events.append(agent.run_dir, Event(agent.doors.pair.wall(), agent.node, *words))
+        agent.record("claim", "", "claimed", "found by looking", "; ".join(answers.problems))
 
 
 def _change_role(agent: Agent, was: str, cause: str, sentence: str, began: float) -> None:

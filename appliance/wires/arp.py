@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+from collections.abc import Callable, Iterable
 
 from appliance.addresses import Address
 from appliance.wires import queue
@@ -51,13 +52,25 @@ def announce(interface: str, address: Address) -> None:
 
     Where the interface is gone or down there is nobody to tell.
     """
+    _send(interface, [address], lambda own, one: _question(own, one.packed, one))
+
+
+def ask(interface: str, addresses: Iterable[Address]) -> None:
+    """Ask who has these addresses. Where the interface is gone or down there is nobody to ask."""
+    _send(interface, addresses, question)
+
+
+def _send(
+    interface: str, addresses: Iterable[Address], frame: Callable[[bytes, Address], bytes]
+) -> None:
     with (
         contextlib.suppress(OSError),
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link,
     ):
         link.bind((interface, ETH_P_ARP))
         own = link.getsockname()[4]
-        link.send(_question(own, address.packed, address))
+        for address in addresses:
+            link.send(frame(own, address))
 
 
 def question(own: bytes, address: Address) -> bytes:

@@ -37,14 +37,7 @@ class Claims:
 
     def ask(self, interface: str, addresses: Collection[Address]) -> None:
         """Ask who has them; where the interface is gone or down there is nobody to ask."""
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link,
-        ):
-            link.bind((interface, arp.ETH_P_ARP))
-            mine = link.getsockname()[4]
-            for address in addresses:
-                link.send(arp.question(mine, address))
+        arp.ask(interface, addresses)
 
     def announce(self, interface: str, address: Address) -> None:
         """Claim one for this node, by the interface's own MAC."""
