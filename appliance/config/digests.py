@@ -10,6 +10,11 @@ from hashlib import sha256
 from appliance.config.model import PROFILES, Config
 
 _DIGEST_LENGTH = 12  # hexadecimal digits
+# What profiles set in 0.1.0's first builds, and set otherwise now.
+_FORMER_PROFILES: dict[str, dict[str, float]] = {
+    "standard": {"realtime_priority": 0},
+    "hot": {"realtime_priority": 0, "advert_interval": 0.1},
+}
 
 
 def digest(config: Config) -> str:
@@ -29,9 +34,13 @@ def legacy_digest(config: Config) -> str:
     It is of every key with its value. A key that the model gains is to be left out here, by `exclude`:
     tests/unit/test_digests.py holds this to what such a node said.
     """
-    vgw = config.vgw
-    if (vgw.profile, vgw.realtime_priority) in (("standard", 20), ("hot", 20)):
-        vgw = vgw.model_copy(update={"realtime_priority": 0})  # those profiles asked for none
+    vgw, sets = config.vgw, PROFILES[config.vgw.profile]
+    former = {
+        key: value
+        for key, value in _FORMER_PROFILES.get(vgw.profile, {}).items()
+        if getattr(vgw, key) == sets[key]
+    }
+    vgw = vgw.model_copy(update=former)
     return _hexadecimal(config.model_copy(update={"vgw": vgw}).model_dump_json())
 
 

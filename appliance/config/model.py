@@ -56,7 +56,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     "hot": {
         "vrrp_version": 3,
-        "advert_interval": 0.1,
+        "advert_interval": 0.02,
         "transport": "unicast",
         "failback": "gated",
         "realtime_priority": 20,

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 import pytest
 
 from tests.conftest import Bound
 from tests.waiting import PATIENCE, eventually, waited
+from vgw_lab.bench.silence import SILENT_DEATH
+from vgw_lab.worlds.namespaces import NamespaceLab
 
 from .conftest import REPOSITORY, Lab, told
 
@@ -110,6 +113,42 @@ def test_a_switchover_and_its_way_back_lose_two_packets_at_most(hot_lab: Lab, bo
         with bound:
             assert counted["lost"] <= 2, counted
     assert eventually(lambda: hot_lab.nodes()["master"]["holds_vgw"])
+
+
+def test_a_node_that_hangs_with_its_links_up_is_made_good_within_80_ms(
+    hot_lab: Lab, bound: Bound, repetitions: int
+) -> None:
+    wires = NamespaceLab(hot_lab.name)
+    gaps = []
+    for _ in range(repetitions):
+        wires.wait_healthy(PATIENCE)
+        with train(hot_lab, 10) as counted:
+            SILENT_DEATH.inject(wires, "master")
+            try:
+                took_over = eventually(lambda: "backup" in wires.holders())
+            finally:
+                SILENT_DEATH.mend(wires, "master")
+        assert took_over
+        gaps.append(counted["gap_ms"])
+        assert eventually(lambda: wires.holders() == ("master",))
+    with bound:
+        assert median(gaps) <= 80, gaps
+
+
+def test_a_false_takeover_costs_nothing(hot_lab: Lab, bound: Bound) -> None:
+    wires = NamespaceLab(hot_lab.name)
+    vrrp = hot_lab.read("master", "/run/vgw/vrrp.pid").strip()
+    with train(hot_lab, 10) as counted:
+        assert hot_lab.exec("master", "kill", "-STOP", vrrp).returncode == 0
+        try:
+            both = eventually(lambda: len(wires.holders()) == 2)
+        finally:
+            assert hot_lab.exec("master", "kill", "-CONT", vrrp).returncode == 0
+        assert both
+        assert eventually(lambda: wires.holders() == ("master",))
+    assert counted["duplicates"] == 0, counted
+    with bound:
+        assert counted["lost"] <= 2, counted
 
 
 def test_nothing_comes_twice_but_for_one_refresh_after_the_bridges_forgot(

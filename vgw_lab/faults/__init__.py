@@ -9,7 +9,7 @@ from vgw_lab.faults.fault import Fault
 from vgw_lab.worlds.running import Lab
 
 # How long a takeover after a silent fault may take, in seconds: three adverts, skew, and scheduling.
-SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.40, "classic": 3.7}
+SILENCE_BARS = {"standard": 0.40, "fast": 0.15, "hot": 0.15, "classic": 3.7}
 # A release is announced, so only the skew is waited for; half as much again for scheduling.
 RELEASE_FACTOR = 1.5
 # With virtual MACs nobody waits for VRRP where the MASTER's ports go down: the bridges tell the standby.
