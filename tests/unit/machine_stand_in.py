@@ -18,7 +18,7 @@ from appliance.vrrp import Role
 
 from .kernel_stand_ins import OpenDoors, Policies, opened, refused
 from .nft_stand_in import Nftables
-from .program_stand_ins import KEEPALIVED, NFT, installed
+from .program_stand_ins import CONNTRACKD, KEEPALIVED, NFT, installed
 from .rtnetlink_stand_in import Machine, machine
 
 INTERFACES = Interfaces(lan="eth1", wan="eth0", sync="eth2")
@@ -102,6 +102,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, directory: Path, wanted: Plan) -> G
     for family in (socket.AF_NETLINK, socket.AF_PACKET):
         sockets.lead(family, to=refused(errno.EPERM))
     installed(monkeypatch, directory, "keepalived", KEEPALIVED)
+    installed(monkeypatch, directory, "conntrackd", CONNTRACKD)
     nft = installed(monkeypatch, directory, "nft", NFT)
     tables.loaded = nft.with_suffix(".table")
     return Gateway(kernel, policies, sockets, nft, tables)

@@ -27,6 +27,13 @@ KEEPALIVED = """#!/bin/sh
 echo "$*" >> "$0.log"
 ! grep -n broken "$3"
 """
+# As conntrackd(8) where none runs: asked for counters, it reads its file and then finds nobody.
+CONNTRACKD = """#!/bin/sh
+echo "$*" >> "$0.log"
+if grep -q broken "$2"; then echo "[ERROR] parsing config file in line (1), symbol 'broken': syntax error"
+else echo "[ERROR] can't connect: is conntrackd running? appropriate permissions?"; fi >&2
+exit 1
+"""
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, directory: Path, name: str, script: str) -> Path:

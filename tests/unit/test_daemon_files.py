@@ -1,4 +1,4 @@
-"""The daemons' files: what differs is written, keepalived's is tried first, and a running one reads it again."""
+"""The daemons' files: what differs is written after its daemon has read it, and a running keepalived reads it again."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from appliance.drivers import files
 from appliance.planning.wanted import File
 from appliance.run_dir import RunDir
 
-from .program_stand_ins import KEEPALIVED, installed
+from .program_stand_ins import CONNTRACKD, KEEPALIVED, installed
 from .supervisord_stand_in import supervisord
 
 WANTED = (
@@ -21,6 +21,7 @@ WANTED = (
 @pytest.fixture
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
     installed(monkeypatch, tmp_path, "keepalived", KEEPALIVED)
+    installed(monkeypatch, tmp_path, "conntrackd", CONNTRACKD)
     return RunDir(tmp_path / "run")
 
 
@@ -55,13 +56,21 @@ def test_a_keepalived_that_runs_reads_its_changed_file_again_and_a_new_one_needs
         assert told.signals == [("keepalived", "HUP")]
 
 
-def test_a_file_that_keepalived_refuses_leaves_the_former_one_in_place(run_dir: RunDir) -> None:
+@pytest.mark.parametrize(
+    ("daemon", "words"), [("keepalived", "1:broken"), ("conntrackd", ".* symbol 'broken'")]
+)
+def test_a_file_that_its_daemon_refuses_leaves_the_former_one_in_place(
+    run_dir: RunDir, daemon: str, words: str
+) -> None:
     files.apply(files.diff(WANTED, run_dir))
-    with pytest.raises(
-        CommandFailed, match="keepalived refuses the file rendered for it: 1:broken"
-    ):
-        files.apply(files.diff((File("keepalived.conf", "broken\n"),), run_dir)[:1])
-    assert run_dir.keepalived_conf.read_text() == WANTED[0].text
+    broken = files.diff((File(f"{daemon}.conf", "broken\n"),), run_dir)[:1]
+    for deed in (files.try_out, files.apply):
+        with pytest.raises(
+            CommandFailed, match=f"{daemon} refuses the file rendered for it: {words}"
+        ):
+            deed(broken)
+    (former,) = (file.text for file in WANTED if file.name == f"{daemon}.conf")
+    assert (run_dir.path / f"{daemon}.conf").read_text() == former
     assert not list(run_dir.path.glob("*.trial"))
 
 
@@ -69,3 +78,13 @@ def test_keepalived_is_asked_to_test_and_not_to_run(run_dir: RunDir, tmp_path: P
     files.apply(files.diff(WANTED, run_dir))
     (asked,) = (tmp_path / "keepalived.log").read_text().splitlines()
     assert asked == f"--config-test --use-file {run_dir}/keepalived.conf.trial"
+
+
+def test_a_conntrackd_that_runs_is_not_asked_when_its_file_is_tried_out(
+    run_dir: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, tmp_path, "conntrackd", '#!/bin/sh\ncat "$2" >"$0.read"\n')
+    files.apply(
+        files.diff((File("conntrackd.conf", f"Path {run_dir.conntrackd_socket}\n"),), run_dir)
+    )
+    assert (tmp_path / "conntrackd.read").read_text() == f"Path {run_dir}/conntrackd.ctl.trial\n"
