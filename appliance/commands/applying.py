@@ -1,6 +1,11 @@
 """Who takes a changed file up: the agent that runs here, asked by its socket, and nobody else beside it."""
 
-from appliance import ApplianceError, system
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance import ApplianceError, NoConfiguration, system
+from appliance.config.gateway_file import ConfigErrors
 from appliance.control import asking
 from appliance.control.words import ApplyAnswer, ApplyRequest
 from appliance.processes import programs
@@ -41,3 +46,17 @@ def by_agent(run_dir: RunDir, request: ApplyRequest) -> tuple[str, ...]:
     if answer.refusal:
         raise Refused(answer)
     return (*answer.changes, *answer.told)
+
+
+@contextlib.contextmanager
+def told_of_errors(run_dir: RunDir, file: Path, node: str | None) -> Iterator[None]:
+    """Have the agent read a file that the block finds wrong, so that its status says for how long it is not in force.
+
+    It finds the same, and refuses it.
+    """
+    try:
+        yield
+    except (ConfigErrors, NoConfiguration):
+        with contextlib.suppress(ApplianceError):
+            asking.ask(run_dir.agent_socket, ApplyRequest(str(file.absolute()), node or ""))
+        raise

@@ -214,7 +214,8 @@ def apply(file: Path, node: str | None, role: Role | None, keep_flows: bool) -> 
 
     run_dir = this_node.run_dir()
     if applying.agent_runs(run_dir):
-        found, site, _ = _prepared(file, node, role)
+        with applying.told_of_errors(run_dir, file, node):
+            found, site, _ = _prepared(file, node, role)
         words = (str(site.config_path), found.node, role or "")
         request = ApplyRequest(*words, keep_flows=keep_flows)
         lines = applying.by_agent(run_dir, request)
@@ -234,9 +235,11 @@ def teardown() -> None:
     from appliance.bulkhead import bulkhead
     from appliance.planning.wanted import Plan
     from appliance.processes import claim
-    from appliance.site import this_node
+    from appliance.site import preflight, probes, this_node
 
     run_dir, names = this_node.run_dir(), this_node.names()
+    for problem in preflight.powerless(probes.capabilities()):
+        raise problem.error(str(problem))
     _refuse_where_one_runs(run_dir)
     if refusal := claim.refusal(names.table, run_dir):
         raise ApplianceError(refusal)

@@ -47,8 +47,11 @@ def tell_events(as_json: bool) -> None:
     """Tell each change of role and of the replication's health: when, why, and what it took."""
     from appliance.status import events
 
+    told = system.read(_run_dir().events)
+    if told is None:
+        status_file.read(_run_dir())  # raises where no gateway runs; one that does has none to tell
     if as_json:
-        sys.stdout.write(system.read(_run_dir().events) or "")
+        sys.stdout.write(told or "")
         return
     for event in events.read(_run_dir()):
         _say(f"{system.time_of_day(event.at)} {events.row(event)}")

@@ -62,17 +62,21 @@ def judge(config: Config, name: str, observed: Observed) -> tuple[Problem, ...]:
     )
 
 
+def powerless(capabilities: frozenset[str]) -> Iterator[Problem]:
+    """What a process with these capabilities lacks to be a gateway, or to take one away."""
+    for capability in sorted(set(CAPABILITIES) - capabilities):
+        yield Problem(
+            MissingCapability,
+            f"{capability} is missing: run as root, or in compose add `cap_add: [NET_ADMIN, NET_RAW]`",
+        )
+
+
 def _machine(observed: Observed) -> Iterator[Problem]:
     """Whose this network is, what the process may do, and what it finds installed."""
     if observed.claimed:
         yield Problem(ApplianceError, observed.claimed)
     if observed.capabilities is not None:
-        for capability in sorted(set(CAPABILITIES) - observed.capabilities):
-            yield Problem(
-                MissingCapability,
-                f"{capability} is missing: run as root, or in compose add "
-                "`cap_add: [NET_ADMIN, NET_RAW]`",
-            )
+        yield from powerless(observed.capabilities)
     for feature in sorted(observed.lacking):
         yield Problem(
             MissingKernelFeature,

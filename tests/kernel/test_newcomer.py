@@ -69,3 +69,12 @@ def test_what_is_refused_or_not_answered_did_not_work(namespace: Namespace) -> N
             assert tally.failed[0] == 0.0
 
     namespace(body)
+
+
+def test_it_opens_no_more_once_nobody_wants_to_know(namespace: Namespace) -> None:
+    def body() -> int:
+        with echo(answers=True) as target:
+            wanted = iter((False, False, True))
+            return newcomer.run(INTERFACE, GATEWAY, target, 20, lambda: next(wanted)).opened
+
+    assert namespace(body) <= 2

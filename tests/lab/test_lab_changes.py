@@ -213,7 +213,7 @@ def test_what_the_two_nodes_must_agree_on_changes_node_by_node_without_an_outage
         since = events(lab, node)[former[node] :]
         # The VGW stands in conntrackd's file too: one that starts anew on the standby has yet to catch up.
         catches_up = what == "VGW" and told(lab, node)["role"] == "BACKUP"
-        assert catches_up or not any("now FAULT" in line for line in since), since
+        assert catches_up or not any("now FAULT" in line for line in since), "\n".join(since)
     figure(
         f"{what}, {' then '.join(order)}: {fared['lost']} of {fared['sent']} probes lost, gap {fared['gap_ms']} ms"
     )

@@ -98,6 +98,26 @@ def test_ctrl_c_in_a_drill_leaves_no_node_switched_off(
     os.killpg(drill.pid, signal.SIGINT)
     _, complaints = drill.communicate(timeout=PATIENCE)
     assert drill.returncode == 130
+    assert complaints.startswith("Interrupted; what the drill did is put right again.\n")
     assert "Traceback" not in complaints
     assert "Ctrl-C ended it in power-off" in page.read_text()
+    assert eventually(lambda: standard_lab.nodes()["master"]["holds_vgw"])
+
+
+def test_ctrl_c_while_newcomers_come_ends_them_too(standard_lab: Lab) -> None:
+    drill = subprocess.Popen(
+        standard_lab.argv("drill", "freeze-node"),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    opening = "vgw_lab.instruments.newcomer"
+    assert eventually(lambda: any(opening in words for words in standard_lab.processes().values()))
+    os.killpg(drill.pid, signal.SIGINT)
+    _, complaints = drill.communicate(timeout=PATIENCE)
+    assert drill.returncode == 130
+    assert complaints == "Interrupted; what the drill did is put right again.\n"
+    assert not any(opening in words for words in standard_lab.processes().values())
     assert eventually(lambda: standard_lab.nodes()["master"]["holds_vgw"])

@@ -131,8 +131,20 @@ def test_a_switchover_belongs_to_the_master(vgw: Vgw, node: None) -> None:
     assert "only the MASTER can hand over; backup is: run `vgw switchover` there" in err
 
 
-def test_events_one_a_line(vgw: Vgw, run_dir: RunDir) -> None:
+@pytest.mark.parametrize("words", [("events",), ("events", "--json")])
+def test_of_a_node_that_never_ran_there_are_no_events_and_that_is_said(
+    vgw: Vgw, words: tuple[str, ...]
+) -> None:
+    code, out, err = vgw(*words)
+    assert (code, out) == (1, "")
+    assert err.startswith("vgw: no gateway runs here: there is no ")
+
+
+def test_a_node_that_has_told_of_no_event_yet_has_none(vgw: Vgw, node: None) -> None:
     assert vgw("events") == (0, "", "")
+
+
+def test_events_one_a_line(vgw: Vgw, run_dir: RunDir) -> None:
     told = Event(
         1000.0, "master", "role", "BACKUP", "MASTER", "found by looking", "now MASTER", flows=3
     )

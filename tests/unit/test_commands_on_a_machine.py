@@ -166,12 +166,23 @@ def test_what_the_agent_refuses_ends_apply_with_its_code_and_its_words(
         assert vgw("apply") == (2, "", "gateway.yaml:1:1: no\n")
 
 
-def test_a_file_that_is_wrong_is_not_even_asked_about(
+def test_a_file_that_is_wrong_is_read_by_the_agent_too_whose_status_then_tells_of_it(
     vgw: Vgw, file: Path, run_dir: RunDir
 ) -> None:
     file.write_text("vgw: {}\n")
+    with answering(run_dir, ApplyAnswer(refusal="as seen there", code=2)) as asked:
+        code, out, err = vgw("apply")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{file}:1:"), "in the command's own words"
+    assert asked == [ApplyRequest(str(file), "master")]
+
+
+def test_of_a_machine_that_lacks_something_the_agent_is_not_asked(
+    vgw: Vgw, here: Host, run_dir: RunDir
+) -> None:
+    here.may("0000000000000000")
     with answering(run_dir, DONE) as asked:
-        assert vgw("apply")[0] == 2
+        assert vgw("apply")[0] == 10
     assert asked == []
 
 
@@ -248,6 +259,15 @@ def test_all_that_a_machine_lacks_is_told_at_once_and_nothing_is_changed(
         "nodes.master.sync",
     ]
     assert not here.machine.table.exists()
+
+
+def test_who_may_change_nothing_may_take_nothing_away(vgw: Vgw, here: Host) -> None:
+    vgw("apply")
+    here.may("0000000000000000")
+    code, out, err = vgw("teardown")
+    assert (code, out) == (10, "")
+    assert err.startswith("vgw: CAP_NET_ADMIN is missing: run as root")
+    assert here.machine.table.exists()
 
 
 def test_a_kernel_that_lacks_what_is_needed_is_named_with_the_remedy(

@@ -96,6 +96,7 @@ def _do(lab: Lab, series: Series, say: Callable[[str], None], outcome: Outcome) 
                 outcome.missing.append(
                     f"Ctrl-C ended it in {run}: of this and of later ones nothing is told"
                 )
+                typer.echo("Interrupted; what the drill did is put right again.", err=True)
                 raise
             except ApplianceError as error:
                 outcome.missing.append(f"{run} did not come to its end: {error}")

@@ -12,8 +12,9 @@ import os
 import select
 import socket
 import struct
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 EVERY_SECONDS = 0.1
@@ -85,11 +86,17 @@ def forget(interface: str, gateway: str) -> None:
         raise OSError(-error, f"cannot forget {gateway}: {os.strerror(-error)}")
 
 
-def run(interface: str, gateway: str, target: tuple[str, int], seconds: float) -> Tally:
-    """Open connections for so many seconds."""
+def run(
+    interface: str,
+    gateway: str,
+    target: tuple[str, int],
+    seconds: float,
+    unwanted: Callable[[], bool] = lambda: False,
+) -> Tally:
+    """Open connections for so many seconds, or until nobody wants to know any more."""
     begin = due = time.monotonic()
     end, all_of_them = begin + seconds, list[Connection]()
-    while (now := time.monotonic()) < end + AT_ONCE:
+    while (now := time.monotonic()) < end + AT_ONCE and not unwanted():
         if now >= due and now < end:
             forget(interface, gateway)
             all_of_them.append(Connection(target, now))
@@ -122,7 +129,14 @@ def main() -> None:
     words = options.parse_args()
     print("opening", flush=True)
     target = (words.target, words.port)
-    print(json.dumps(asdict(run(words.interface, words.gateway, target, words.seconds))))
+    tally = run(words.interface, words.gateway, target, words.seconds, _input_has_ended)
+    if not _input_has_ended():
+        print(json.dumps(asdict(tally)))
+
+
+def _input_has_ended() -> bool:
+    """Whether whoever started this has gone, or was broken off."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ def count(lab: Lab, seconds: float) -> Tally:
     machine = lab.topology.machines[-1].name
     interface = lab.interface(machine, "lan")
     words = ["--interface", interface, "--gateway", str(lab.topology.vgw.address.ip)]
-    child = lab.node(machine).instrument("newcomer", [*words, "--seconds", f"{seconds:g}"])
-    said, _ = child.communicate()
+    # It ends with its input, which the block's end closes: also where Ctrl-C ends that.
+    with lab.node(machine).instrument("newcomer", [*words, "--seconds", f"{seconds:g}"]) as child:
+        said = child.stdout.read() if child.stdout else ""
     last = said.splitlines()[-1:]
     if not last or not last[0].startswith("{"):
         raise CommandFailed(f"{machine}: the newcomer ended without a count")

@@ -201,10 +201,18 @@ class Lab(ABC):
         """
         if not wait_until(self._at_rest, seconds, every=0.05):
             raise NotConverged(
-                f"lab '{self.name}': not healthy after {seconds:g} s: {self.health().sentence()}; "
-                "`vgw lab logs NODE` shows what a node said"
+                f"lab '{self.name}': not healthy after {seconds:g} s: {self.health().sentence()}; {self._remedy()}"
             )
         return self.holders()[0]
+
+    def _remedy(self) -> str:
+        """What to do about a pair that does not come to rest."""
+        first = self.topology.gateways[0].name
+        told, other = self.status(first), self.other(first)
+        if told is not None and told.ready and self.holders() == (other,):
+            way = f"`vgw lab exec{entry.option(self.name)} {other} -- vgw switchover`"
+            return f"{first} is ready, and does not take it back; {way} hands it over"
+        return "`vgw lab logs NODE` shows what a node said"
 
     def require_on(self) -> None:
         """Raise NotConverged where a node is off that the pair, or a ping, cannot do without."""
