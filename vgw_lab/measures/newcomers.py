@@ -30,9 +30,12 @@ def count(lab: Lab, seconds: float) -> Tally:
     machine = lab.topology.machines[-1].name
     interface = lab.interface(machine, "lan")
     words = ["--interface", interface, "--gateway", str(lab.topology.vgw.address.ip)]
-    # It ends with its input, which the block's end closes: also where Ctrl-C ends that.
-    with lab.node(machine).instrument("newcomer", [*words, "--seconds", f"{seconds:g}"]) as child:
-        said = child.stdout.read() if child.stdout else ""
+    child = lab.node(machine).instrument("newcomer", [*words, "--seconds", f"{seconds:g}"])
+    assert child.stdout
+    try:
+        said = child.stdout.read()
+    finally:
+        child.communicate()  # it ends with its input: also where Ctrl-C came, and it had just begun
     last = said.splitlines()[-1:]
     if not last or not last[0].startswith("{"):
         raise CommandFailed(f"{machine}: the newcomer ended without a count")
