@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from appliance import CommandFailed
-from appliance.config.model import Timeouts
 from vgw_lab.worlds.running import Lab
 from vgw_lab.worlds.world import wait_until
 
@@ -15,9 +14,6 @@ CANARIES = frozenset({"192.0.2.1", "192.0.2.2"})
 QUIET_SECONDS = 5.0
 # An entry that has no longer to live may be there on one node a little longer than on the other.
 LASTING_SECONDS = 30
-# The longest timer of UDP, whose replicas are refreshed in the last third of it at the latest; traffic that a MASTER saw
-# who let go before that was never told. So of a flow that was silent for a third of it, one node may know less.
-LASTING_UDP_SECONDS = 2 * Timeouts().udp_stream // 3
 _SHOWN = 2
 _FIELD = re.compile(r"\b(src|dst|sport|dport|type|code|id)=(\S+)")
 _OVER = ("TIME_WAIT", "CLOSE", "LAST_ACK")
@@ -28,16 +24,15 @@ Flow = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Entry:
-    """What a table says of a flow: TCP's state (else nothing), the seconds it has left, and how many make it last."""
+    """What a table says of a flow: TCP's state (else nothing), and the seconds it has left."""
 
     state: str
     left: int
-    lasting: int = LASTING_SECONDS
 
     @property
     def lasts(self) -> bool:
         """Whether it is there for a while, and its flow not over."""
-        return self.left > self.lasting and self.state not in _OVER
+        return self.left > LASTING_SECONDS and self.state not in _OVER
 
 
 Table = Mapping[Flow, Entry]
@@ -54,8 +49,7 @@ def parse(text: str, own: Iterable[str]) -> Table:
         ends = {value for name, value in fields if name == "src"}
         if not left_out & ends:
             state = words[3] if words[0] == "tcp" else ""
-            lasting = LASTING_UDP_SECONDS if words[0] == "udp" else LASTING_SECONDS
-            found[words[0], *(value for _, value in fields)] = Entry(state, int(words[2]), lasting)
+            found[words[0], *(value for _, value in fields)] = Entry(state, int(words[2]))
     return found
 
 
