@@ -68,26 +68,36 @@ def follow(
     """What to remember, and the sentence to tell of a false takeover; empty where there was none.
 
     `before` is the role at the moment before this one. `stood`: one of the two has just gone on that stood still, so the
-    takeover was no false one.
+    takeover was no false one. A peer that took over and let go again may tell both in beats that are read at once.
     """
-    peer = facts.peer
-    if peer is None:
+    if facts.peer is None:
         return None, ""  # it died
-    two = facts.role is Role.MASTER and peer.role == Role.MASTER
+    sentence = ""
+    for role in facts.peers_roles or (facts.peer.role,):
+        contest, told = _follow(contest, before, facts, role, now, stood=stood)
+        sentence = told or sentence
+    return contest, sentence
+
+
+def _follow(
+    contest: Contest | None, before: Role, facts: Facts, peers: str, now: float, *, stood: bool
+) -> tuple[Contest | None, str]:
+    """The same for one role that the peer told."""
+    two = facts.role is Role.MASTER and peers == Role.MASTER
     if contest is None:
         part = Part.THAWED if stood else _part(before, facts)
         begun = Contest(now, facts.silence, part, _blame(facts))
         return (begun if two else None), ""
     if two:
         return replace(contest, blame=_blame(facts)), ""
-    lasted = now - contest.began
+    peer, lasted = facts.peer.node if facts.peer else "", now - contest.began
     # Who let go for another reason than an advert is in FAULT.
     if contest.part is Part.SECOND and facts.role is Role.BACKUP and not facts.missed:
-        return None, _false(peer.node, contest, facts, lasted)
-    if contest.part is Part.FIRST and peer.role == Role.BACKUP:
+        return None, _false(peer, contest, facts, lasted)
+    if contest.part is Part.FIRST and peers == Role.BACKUP:
         return None, (
-            f"{peer.node} took over beside this MASTER, which lives, and let go again after {lasted:.1f} s; "
-            f"`vgw events` of {peer.node} says what was late; {REMEDY}"
+            f"{peer} took over beside this MASTER, which lives, and let go again after {lasted:.1f} s; "
+            f"`vgw events` of {peer} says what was late; {REMEDY}"
         )
     return None, ""
 

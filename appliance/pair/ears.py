@@ -165,6 +165,7 @@ class Ears:
             else (),
             parted=peer.parted(own.role, own.became, last, terms.patience),
             peer=peer.beat,
+            peers_roles=peer.roles,
             peers_quiet=peer.quiet(now),
             peers_still=peer.still(now),
             wide=own.wide,

@@ -68,6 +68,8 @@ class Facts(NamedTuple):
     # The peer.
     # Its last beat; None when it has fallen silent.
     peer: Beat | None
+    # The roles that it has told since the last judgement, in order: several beats may have been read at once.
+    peers_roles: tuple[str, ...]
     # `quiet` and `still` of the peer.
     peers_quiet: float | None
     peers_still: float | None

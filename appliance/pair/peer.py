@@ -13,12 +13,13 @@ from appliance.vrrp import Role
 class Peer:
     """What is known of the node of that name: its last beat, None when it has fallen silent.
 
-    `heard` is when that came, on the monotonic clock.
+    `heard` is when that came, on the monotonic clock; `roles` are those that it has told since the last judgement.
     """
 
     name: str
     beat: Beat | None = None
     heard: float = 0.0
+    roles: tuple[str, ...] = ()
     widest: Widest = field(default_factory=Widest)
 
     @property
@@ -47,6 +48,7 @@ class Peer:
         if found is None or found.node != self.name:
             return False
         self.beat, self.heard = found, now
+        self.roles = (*self.roles, found.role)
         self.widest.take(len(datagram) + DATAGRAM_HEADERS, now)
         return True
 

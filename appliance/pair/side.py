@@ -210,6 +210,7 @@ class Pair:
         with self.bulkheads.step("the judgement of the pair"):
             facts = self._facts(now, leisure=leisure, looking=looking)
             self.memory, deeds = judgement.follow(self.memory, facts, now)
+            self.ears.peer.roles = ()
             self.voice.carry_out(deeds, self.own.lan, now)
             self._complain(facts)
             return facts

@@ -37,6 +37,7 @@ FACTS = Facts(
     macs=(),
     parted=False,
     peer=PEER,
+    peers_roles=(),
     peers_quiet=0.2,
     peers_still=0.1,
     wide=1500,

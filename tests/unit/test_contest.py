@@ -52,6 +52,18 @@ def test_the_master_that_lived_tells_it_too() -> None:
     assert "took over beside this MASTER, which lives, and let go again after 0.5 s" in sentence
 
 
+def test_a_takeover_that_was_over_when_its_beats_were_read_is_told_too() -> None:
+    both = LEADS._replace(peers_roles=("MASTER", "BACKUP"))
+    (sentence,) = told(LEADS, both, LEADS, before=Role.MASTER)
+    assert "took over beside this MASTER, which lives, and let go again after 0.0 s" in sentence
+
+
+def test_a_preempted_peer_that_took_over_again_in_one_moment_is_told_of() -> None:
+    again = JOINED._replace(peers_roles=("BACKUP", "MASTER"))
+    (sentence,) = told(LED, JOINED._replace(outranked=False), again, LEADS)
+    assert "took over beside this MASTER" in sentence
+
+
 @pytest.mark.parametrize(
     "moments",
     [
