@@ -12,11 +12,13 @@ from appliance.vrrp import Role
 # A canary's number tells who planted it: those of one node are even, those of the other odd.
 CANARY_STEP = 2
 CANARY_INTERVAL = 1.0  # seconds between two canaries of the MASTER
+# The same while the peer lacks replicas: it waits for one that shows that they have come.
+AWAITED_INTERVAL = 0.5
 REPEATED = 1.5  # seconds in which a message that was lost on its way is repeated
 STAYS = 6.0  # seconds for which one that has arrived is sure to be in the table
 # A number from outside moves ours up to here at most: canaries for two centuries are left above it.
 MOST_SEEN = 2**33
-_KEPT = 30  # of those on their way; one that is older has expired in either table
+_KEPT = 60  # of those on their way; one that is older has expired in either table
 _Times = Mapping[int, float]
 
 
@@ -48,9 +50,10 @@ class Canaries:
         ours = self.number % CANARY_STEP == (0 if even else 1)
         return self.number + (CANARY_STEP if ours else 1)
 
-    def due(self, now: float) -> bool:
+    def due(self, peer: Beat | None, now: float) -> bool:
         """Whether it is time for the next."""
-        return now - self.last >= CANARY_INTERVAL
+        awaited = peer is not None and not peer.replicas
+        return now - self.last >= (AWAITED_INTERVAL if awaited else CANARY_INTERVAL)
 
     def acknowledged(self, seen: int) -> "Canaries":
         """With what the peer has seen: that is on its way no more, also where the peer's agent starts anew and knows of none.

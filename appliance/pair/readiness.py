@@ -9,6 +9,8 @@ from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
+# Seconds in which a starting node leaves the VGW to a peer that outranks it and is heard: it takes over only to hand it back.
+FIRST = 1.0
 REPLICAS_PATIENCE = 60.0  # seconds that a node waits at most for its replicas
 # Seconds without an answer after which the way out counts as dead: two samples and a half.
 SILENT = 0.75
@@ -26,6 +28,7 @@ FLAP_MEMORY = 600.0  # seconds for which a takeover counts as one of a series
 LONGEST_HOLD = 300.0  # seconds that a series of takeovers can hold a failback back
 DEAF = 3.0  # seconds after its cables are back for which a node waits for the MASTER's adverts
 CUT = "an interface of the gateway is down"
+GOES_FIRST = "has just started; the peer, which has the higher priority, is to become MASTER first"
 UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
 MISSED = "what it missed of the peer's flows has yet to come"
 NEWEST = "takes over again once the peer's newest flows are here"
@@ -134,15 +137,8 @@ def _catch_up(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tup
         over = whole or facts.role is Role.MASTER
         return changed(state, caught_up=True, late="" if over else state.late), ""
     waited = now - state.began
-    if peer is None:
-        if facts.advertised and waited < REPLICAS_PATIENCE:
-            return state, "the peer advertises, and is silent on the sync link"
-        if waited < GRACE:
-            return state, "listening for the peer"
-        late = "the peer is silent on the sync link: no replicas came" if facts.advertised else ""
-        return changed(state, caught_up=True, late=late), ""
-    if peer.role != Role.MASTER:
-        return changed(state, caught_up=True), ""
+    if peer is None or peer.role != Role.MASTER:
+        return _without_a_master(state, facts, waited)
     if whole:
         return changed(state, caught_up=True, late=""), ""
     missing = f"{facts.entries} of the peer's {peer.entries} entries are here"
@@ -151,6 +147,20 @@ def _catch_up(state: Readiness, facts: Facts, now: float, *, fresh: bool) -> tup
     if waited < REPLICAS_PATIENCE:
         return state, f"catching up with the peer: {missing}"
     late = f"the replicas did not catch up in {REPLICAS_PATIENCE:.0f} s: {missing}"
+    return changed(state, caught_up=True, late=late), ""
+
+
+def _without_a_master(state: Readiness, facts: Facts, waited: float) -> tuple[Readiness, str]:
+    """The same where the peer is silent, or leads nothing; `waited` in seconds."""
+    if facts.peer:
+        if not facts.outranks and not facts.never and waited < FIRST:
+            return state, GOES_FIRST
+        return changed(state, caught_up=True), ""
+    if facts.advertised and waited < REPLICAS_PATIENCE:
+        return state, "the peer advertises, and is silent on the sync link"
+    if waited < GRACE:
+        return state, "listening for the peer"
+    late = "the peer is silent on the sync link: no replicas came" if facts.advertised else ""
     return changed(state, caught_up=True, late=late), ""
 
 

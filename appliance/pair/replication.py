@@ -232,7 +232,7 @@ def _lead(state: Replication, facts: Facts, now: float) -> Decision:
         queue = state.queue.with_(Order.TOUCH_KEPT_PORTS)
         state = changed(state, preparation=Preparation(number), queue=queue)
     state, deeds = _make_good(state, facts, now)
-    if state.canaries.due(now):
+    if state.canaries.due(facts.peer, now):
         canaries = state.canaries.plant(now, even=facts.even)
         state, deeds = changed(state, canaries=canaries), (*deeds, PlantCanary(canaries.number))
     return state, deeds

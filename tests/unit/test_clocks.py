@@ -40,6 +40,7 @@ def test_a_beat_that_is_lost_is_not_silence() -> None:
     assert beat.BEAT_SILENCE >= 4 * beat.BEAT_INTERVAL
     assert lease.BEATLESS >= beat.BEAT_SILENCE
     assert max(beat.BEAT_SILENCE, loop.TICK) <= standstill.STANDSTILL
+    assert readiness.FIRST < readiness.GRACE
     assert readiness.GRACE >= beat.BEAT_SILENCE, (
         "a peer that beats is heard before a node goes on alone"
     )
@@ -72,6 +73,8 @@ def test_each_window_has_a_try_with_long_packets() -> None:
 
 def test_a_canary_is_missed_after_the_next_one_was_planted() -> None:
     assert canaries.CANARY_INTERVAL < degraded.BEHIND < degraded.CANARY_PATIENCE
+    assert beat.BEAT_INTERVAL <= canaries.AWAITED_INTERVAL < canaries.CANARY_INTERVAL
+    assert canaries._KEPT * canaries.AWAITED_INTERVAL > 3 * degraded.CANARY_PATIENCE
     assert canaries.CANARY_INTERVAL < canaries.STAYS < table.CANARY_TIMEOUT
     assert table.CANARY_TIMEOUT > degraded.CANARY_PATIENCE, (
         "it is there for as long as it is awaited"

@@ -45,9 +45,21 @@ def test_a_node_alone_is_ready_when_it_has_listened_for_a_while() -> None:
     assert [verdict.ready for verdict in verdicts(ALONE, 0.0, 1.4, 1.6)] == [False, False, True]
 
 
+STARTING = FACTS._replace(peer=replace(PEER, role="FAULT", ready=False), advertised=False)
+
+
 def test_a_peer_that_starts_too_is_not_waited_for() -> None:
-    starting = FACTS._replace(peer=replace(PEER, role="FAULT", ready=False), advertised=False)
-    assert verdicts(starting, 0.1)[0] == Verdict(True, False, "all is well")
+    assert verdicts(STARTING, 0.1)[0] == Verdict(True, False, "all is well")
+
+
+def test_who_is_outranked_by_a_peer_that_starts_too_lets_it_go_first_for_a_second() -> None:
+    outranked = STARTING._replace(outranks=False)
+    early, late = verdicts(outranked, 0.9, 1.1)
+    assert early == Verdict(False, True, readiness.GOES_FIRST)
+    assert late == Verdict(True, False, "all is well")
+    assert verdicts(outranked._replace(never=True), 0.1)[0].ready, "then it would keep it"
+    led = Readiness(0.0, caught_up=True)
+    assert judge(led, outranked, 0.1)[1].ready, "it has been ready before"
 
 
 def test_a_returning_node_waits_for_its_table_and_says_how_far_it_is() -> None:

@@ -164,7 +164,7 @@ BITES: list[tuple[Patch, str, History]] = [
     (
         an_overtaken_canary_is_forgotten,
         "planned move breaks flows",
-        history((12.0, "freeze conntrackd", 1, 13.0), (26.5, "switchover", 0, 0.0)),
+        history((12.0, "freeze conntrackd", 1, 14.0), (27.5, "switchover", 0, 0.0)),
     ),
     (
         a_failback_waits_for_no_canary,
