@@ -121,6 +121,10 @@ class Canaries:
             if number < self.seen and now - then >= REPEATED
         )
 
+    def awaited_since_before(self, moment: float) -> frozenset[int]:
+        """Those of the peer's that were announced before this moment and have not come."""
+        return frozenset(number for number, then in self.awaited.items() if then < moment)
+
     def without(self, lost: AbstractSet[int]) -> "Canaries":
         """Without these, which will not come any more."""
         left = {number: then for number, then in self.awaited.items() if number not in lost}

@@ -92,6 +92,9 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
         vain = state.fetch.stage is FetchStage.ASKED
         canaries = changed(state.canaries, planted={})
         state = changed(state, canaries=canaries, gap=state.gap or vain)
+    if facts.peer and facts.role is Role.MASTER and facts.peer.role == Role.MASTER:
+        # A node that leads too takes in none, and tells of none.
+        state = changed(state, canaries=changed(state.canaries, planted={}))
     if state.peer_heard and not heard:
         state = changed(state, gap=True, canaries=state.canaries.forgotten())
     return changed(state, role=facts.role, peer_heard=heard)
@@ -106,6 +109,9 @@ def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
         # While all is fetched anyhow it need not be fetched again.
         gap = state.gap or state.fetch.stage is FetchStage.NONE
         state, canaries = changed(state, gap=gap), canaries.without(lost)
+    if proved and state.fetch.stage is FetchStage.ASKED:
+        # What those that do not come any more would have told of has been fetched.
+        canaries = canaries.without(canaries.awaited_since_before(state.fetch.since))
     state = changed(state, canaries=canaries)
     if not proved:
         return state
@@ -287,6 +293,9 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
         # There are no replicas of a peer that is not MASTER: its conntrackd may start anew.
         kept = state.replicas.kept()
         return changed(state, peers_generation=0, replicas=kept, gap=state.gap and not peer), ()
+    if not peer.generation and state.generation:
+        # It tells of no flow that begins now, and its next process may be the first that is known here.
+        state = changed(state, gap=True)
     both_run = peer.generation and state.generation
     if not both_run or queues is None or state.queue.busy or state.fetch.open:
         return state, ()

@@ -133,6 +133,15 @@ def test_a_master_prepares_before_its_peer_asks_for_everything() -> None:
     assert theirs.state.part == Told(Settled(BACKUP, 8), theirs.state.canaries.number + 1)
 
 
+def test_of_two_masters_neither_waits_for_the_other_to_see_a_canary() -> None:
+    story = master(peer=replace(STANDBY, role="MASTER"))
+    told = [story.at(float(second)) for second in range(20, 60)]
+    assert not any(isinstance(deed, RestartConntrackd) for deeds in told for deed in deeds)
+    story.at(59.5, peer=STANDBY)
+    progress = how_far(story.state, story.facts, 59.5, caught_up=True)
+    assert progress.waited < 1.0, "of one that it could not see nobody waits afterwards either"
+
+
 def test_a_peer_that_comes_is_not_waited_for_with_what_it_cannot_have_seen() -> None:
     story = master(peer=None)
     story.at(1.0)

@@ -57,6 +57,17 @@ def test_a_canary_that_a_later_one_has_overtaken_tells_of_what_was_lost() -> Non
     assert story.state.fetch.open, "it asks for all"
 
 
+def test_of_what_was_lost_before_all_was_fetched_nothing_lacks_afterwards() -> None:
+    story = standby()
+    story.change(gap=True)
+    story.at(20.0, peer=replace(PEER, canary=9))
+    story.told(20.1, peer=replace(PEER, canary=9, prepared=story.state.fetch.open))
+    story.comes(13, 20.2 + REQUEST_SPARE)
+    assert not missed(story.state)
+    story.at(23.0)
+    assert not missed(story.state), "the lost canary is older than the request"
+
+
 def test_a_canary_that_comes_a_moment_after_a_later_one_tells_of_nothing() -> None:
     story = standby()
     story.at(20.0, peer=replace(PEER, canary=9))
@@ -114,6 +125,15 @@ def test_what_a_standby_missed_is_missing_until_a_later_canary_comes() -> None:
     assert missed(story.state), "it was asked for, no more"
     story.comes(11, 31.1 + REQUEST_SPARE)
     assert not missed(story.state)
+
+
+def test_who_meets_a_master_whose_conntrackd_does_not_run_misses_its_flows() -> None:
+    story = standby()
+    story.change(peers_generation=0)
+    story.at(20.0, peer=replace(PEER, generation=0))
+    assert missed(story.state), "the next process is the first that this node knows of"
+    story.at(31.0, peer=replace(PEER, generation=12))
+    assert story.state.fetch.open
 
 
 def test_who_finds_no_master_after_a_silence_has_missed_nothing() -> None:

@@ -237,9 +237,8 @@ class Conntrackd:
 
     def _finish(self, number: int, problem: str, dropped: int = 0) -> None:
         if self.order and number == self.orders and self.end is None:
-            answers = {Order.COUNT: COUNTERS, Order.DROP_MOVED: {"dropped": dropped}}
-            counters = {} if problem else answers.get(self.order, {})
-            self.end = Outcome(self.order, problem, counters)
+            counters = COUNTERS if self.order is Order.COUNT and not problem else {}
+            self.end = Outcome(self.order, problem, counters, dropped)
             self.around.wake()
 
     def _carry_out(self, number: int) -> None:

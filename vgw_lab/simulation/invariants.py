@@ -10,6 +10,7 @@ from vgw_lab.simulation.truths import (
     NEWEST,
     could_serve,
     hear_each_other,
+    hears_of,
     is_plain,
     lacks,
     leading,
@@ -25,8 +26,10 @@ SILENT_OUTAGE = 3.0  # seconds without service that nobody names
 HEARING_AGAIN = 12.0  # and where keepalived was deaf: it reads its file again, or is started anew
 NOTICED = 4.0  # seconds in which a MASTER that cannot serve has let go
 ALONE = 6.0  # seconds after which a node whose peer is dead is ready
+HEARD = 0.5  # seconds in which a node that can hear again has heard an advert or a beat
 TOLD = 6.0  # seconds after which replicas that lack are told of
-FLAPS, FLAP_SECONDS = 6, 4.0  # a tracked file changes at most so often in so many seconds
+FLAPS, FLAP_SECONDS = 6, 4.0  # a node's tracked files change at most so often in so many seconds
+ANSWERS = 3  # or so often for each time at which a fault began or ended meanwhile
 UNFORESEEN = "a fault of VGW"  # what a bulkhead says of an error that nobody foresaw
 LOOK_AGAIN = 0.5  # seconds between two looks while nothing happens
 
@@ -55,6 +58,7 @@ class Invariants:
     nobody: tuple[Since, Since] = field(default_factory=lambda: (Since(), Since()))
     silent: Since = field(default_factory=Since)
     lacking: Since = field(default_factory=Since)
+    audible: tuple[Since, Since] = field(default_factory=lambda: (Since(), Since()))
     unserved: tuple[Since, Since] = field(default_factory=lambda: (Since(), Since()))
     unready: tuple[Since, Since] = field(default_factory=lambda: (Since(), Since()))
     flaps: tuple[deque[float], deque[float]] = field(default_factory=lambda: (deque(), deque()))
@@ -146,6 +150,10 @@ class Invariants:
 
     def _replicas(self, now: float) -> Iterator[tuple[str, str]]:
         world = self.world
+        audible = [
+            since.seconds(hears_of(world, node), now) > HEARD
+            for since, node in zip(self.audible, world.nodes, strict=True)
+        ]
         master, standby = leading(world)
         if master is None or standby is None or is_plain(world.kind):
             self.lacking.seconds(False, now)
@@ -156,7 +164,8 @@ class Invariants:
         lack = lacks(master, standby, now, emptied=emptied)
         untold = bool(lack) and not tells_of_lack(master, standby)
         seconds = self.lacking.seconds(untold, now)
-        if untold and not emptied and self.ready[standby.index] and not was[standby.index]:
+        became = self.ready[standby.index] and not was[standby.index]
+        if untold and not emptied and became and audible[standby.index]:
             yield (
                 "ready without replicas",
                 (
@@ -179,7 +188,8 @@ class Invariants:
             self.changes[index] = node.files.changes
         while times and now - times[0] > FLAP_SECONDS:
             times.popleft()
-        if len(times) > FLAPS:
+        faults = sum(now - then <= FLAP_SECONDS for then in self.world.disturbed)
+        if len(times) > max(FLAPS, ANSWERS * faults):
             yield (
                 "flapping",
                 f"{node.name}'s tracked files changed {len(times)} times in {FLAP_SECONDS:g} s",

@@ -52,11 +52,14 @@ def connected(world: World) -> bool:
 
 
 def hears_of(world: World, node: Node) -> bool:
-    """Whether a node can know that its peer leads: by beats or by adverts."""
+    """Whether a node can know that its peer leads: by beats, or by adverts, which it hears by an address of its own."""
+    wires = [(world.networks.sync, SYNC)]
+    if not node.kernel.lost:
+        wires.append((world.networks.lan, LAN))
     return any(
         wire.ways[node.peer.index].open
         and all(one.kernel.carries[interface] for one in world.nodes)
-        for wire, interface in ((world.networks.sync, SYNC), (world.networks.lan, LAN))
+        for wire, interface in wires
     )
 
 

@@ -43,6 +43,8 @@ class World:
         clocks = [self._clock() for _ in range(2)]
         # When each took the VGW last, and when its table was emptied.
         self.held, self.emptied = [0.0, 0.0], [-100.0, -100.0]
+        # When faults began or ended.
+        self.disturbed: list[float] = []
         self.nodes = tuple(Node(index, around, clock) for index, clock in enumerate(clocks))
         self.nodes[0].peer, self.nodes[1].peer = self.nodes[1], self.nodes[0]
         self.traffic = Traffic(self.timeline, self.chance, self.server)
@@ -66,6 +68,7 @@ class World:
 
     def disturb(self) -> None:
         """A fault begins or ends."""
+        self.disturbed.append(self.timeline.now)
         self.stir()
         for node in self.nodes:
             node.life.hear()
@@ -89,7 +92,10 @@ class World:
 
     def _ended(self, index: int, flow: Flow) -> None:
         node = self.nodes[index]
-        if node.holds and not node.peer.holds and flow in self.traffic.live:
+        if node.holds and node.peer.holds:
+            # Two lead, one of them was emptied, and both have lost it now.
+            self.traffic.live.pop(flow, None)
+        elif node.holds and flow in self.traffic.live:
             text = f"flow {flow.number} was ended on {node.name}, the MASTER, by its peer's word"
             self.wrong.append(("peer ends a flow", text))
 
