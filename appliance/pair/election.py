@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from appliance.pair.beat import Beat
+from appliance.pair.beat import BEAT_SILENCE, Beat
 from appliance.pair.changed import changed
 from appliance.vrrp import Role
 
+OVERDUE = 1.0  # seconds beyond VRRP's own after which a takeover that has not come is told
 MARGIN = 3.0  # seconds beyond VRRP's own by which a takeover on a busy machine may be late
 AGAIN = 2.0  # seconds between two requests to read the file again
 DEAF_PATIENCE = 4.0  # seconds without a VRRP socket after which that is a problem of the node
@@ -64,7 +65,8 @@ class Election:
     """What is remembered; times in seconds on the monotonic clock.
 
     `interfaces` as they were last seen, `anew` the names of those that keepalived has yet to be told of.
-    `deaf` and `open`: since when it has had no socket, and the VGW no holder that is known.
+    `deaf` and `open`: since when it has had no socket, and the VGW no holder that is known. `held`: when this node, or an
+    advert, showed last that somebody holds it.
     """
 
     interfaces: Mapping[str, int] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Election:
     advert: tuple[float, int] | None = None
     deaf: float | None = None
     open: float | None = None
+    held: float = -math.inf
     vacant: bool = False
     looked: float = -math.inf
     reloaded: float = -math.inf
@@ -125,15 +128,17 @@ def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
     """Since when nobody is known to hold the VGW while keepalived here could take it."""
     advertised = bool(sight.advert and sight.advert[1] and sight.advert != state.advert)
     led = sight.peer is not None and sight.peer.role == Role.MASTER
-    if sight.role is not Role.BACKUP or led or advertised:
-        return changed(state, open=None, vacant=False)
+    shown = sight.role is not Role.BACKUP or advertised
+    if shown or led:
+        return changed(state, open=None, vacant=False, held=now if shown else state.held)
     if state.vacant:
         return state  # a new start that mends nothing must not look like a cure
     if not sight.process:
         return changed(state, open=None)
     fresh = sight.process != state.process or now - state.looked > GAP
-    since = now if state.open is None or fresh else state.open
-    return changed(state, open=since, vacant=now - since > sight.promise + MARGIN)
+    # A peer that dies is MASTER by its last beat for a while yet.
+    since = now if fresh else (state.open or max(state.held, state.looked - BEAT_SILENCE))
+    return changed(state, open=since, vacant=now - since > sight.promise + OVERDUE)
 
 
 def _condition(state: Election, sight: ElectionSight, now: float) -> tuple[Condition, str]:
@@ -156,8 +161,8 @@ def _order(
     if not sight.process:
         return None, ""
     if sight.role is not Role.MASTER and now - state.restarted >= KEEPALIVED_RESTART_INTERVAL:
-        if condition is Condition.VACANT and state.open is not None:
-            waited = now - state.open
+        waited = 0.0 if state.open is None else now - state.open
+        if condition is Condition.VACANT and waited > sight.promise + MARGIN:
             return KeepalivedOrder.RESTART, (
                 f"nobody holds the VGW for {waited:.0f} s: keepalived is started anew"
             )

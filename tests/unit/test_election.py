@@ -144,11 +144,12 @@ def test_a_vgw_that_nobody_holds_is_told_and_keepalived_started_anew(peer: objec
     judged = watch(sight, 45)
     vacant = [now for now, one in judged if one.condition is Condition.VACANT]
     # Its last advert may have come until the first look, and there is a look each half second.
-    assert PROMISE + election.MARGIN < vacant[0] <= PROMISE + election.MARGIN + 1.0
+    assert PROMISE + election.OVERDUE < vacant[0] <= PROMISE + election.OVERDUE + 1.0
     assert [one.problem for now, one in judged if now in vacant] == [
         "nobody holds the VGW: this node is ready and hears no MASTER, and keepalived does not take over"
     ] * len(vacant)
     restarts = orders(judged)
+    assert PROMISE + election.MARGIN < restarts[0][0] <= PROMISE + election.MARGIN + 1.0
     assert [order for _, order in restarts] == [KeepalivedOrder.RESTART] * 2
     assert restarts[1][0] - restarts[0][0] >= election.KEEPALIVED_RESTART_INTERVAL
     sentences = [one.why for _, one in judged if one.order]
@@ -204,9 +205,30 @@ def test_a_farewell_is_no_sign_of_a_master() -> None:
     assert found[-1] is Condition.VACANT
 
 
+def led_until_ten() -> Election:
+    """A standby that has heard its MASTER for ten seconds, as often as it looked."""
+    state = Election()
+    for step in range(21):
+        sight = replace(STANDBY, advert=(step / 2, 100))
+        state = election.judge(state, sight, step / 2).state
+    return state
+
+
+LAST = replace(ALONE, advert=(10.0, 100))
+
+
+def test_a_master_that_dies_is_missed_from_its_last_advert_on() -> None:
+    state = led_until_ten()
+    beaten = replace(LAST, peer=PEER)
+    for step in (10.5, 11.0):
+        state = election.judge(state, beaten, step).state
+    judged = watch(LAST, 3, since=11.5, state=state)
+    vacant = [now for now, one in judged if one.condition is Condition.VACANT]
+    assert vacant[0] == 11.5, "it was silent for 1.5 s, by its last advert"
+
+
 def test_a_takeover_as_promised_is_no_alarm() -> None:
-    state = watch(STANDBY, 10)[-1][1].state
-    judged = watch(ALONE, PROMISE + election.MARGIN - 0.5, since=10.5, state=state)
+    judged = watch(LAST, PROMISE + election.OVERDUE - 0.5, since=10.5, state=led_until_ten())
     assert conditions(judged) == {Condition.WELL}
     master = replace(ALONE, role=Role.MASTER)
     assert conditions(watch(master, 20, since=14.0, state=judged[-1][1].state)) == {Condition.WELL}
@@ -218,8 +240,8 @@ def test_an_agent_that_was_frozen_counts_from_when_it_goes_on() -> None:
 
 
 def test_a_keepalived_that_has_just_started_has_its_time() -> None:
-    state = watch(ALONE, 3)[-1][1].state
-    judged = watch(replace(ALONE, process=71), 3, since=3.5, state=state)
+    state = watch(ALONE, 1)[-1][1].state
+    judged = watch(replace(ALONE, process=71), 1, since=1.5, state=state)
     assert conditions(judged) == {Condition.WELL}
 
 
