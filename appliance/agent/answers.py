@@ -1,7 +1,7 @@
-"""Asks the LAN who has the VGW, each two seconds; hears who says so, and contradicts a stranger."""
+"""Says where the VGW is, and asks the LAN each two seconds who has it; hears who says so, and contradicts a stranger."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from appliance.addresses import Address
@@ -15,6 +15,9 @@ from appliance.wires.claims import Claim
 
 class ClaimsDoor(Protocol):
     """What is said by ARP on an interface, which may be gone (`wires.claims`)."""
+
+    def fileno(self) -> int:
+        """For select; -1 where nothing is heard."""
 
     def ask(self, interface: str, addresses: Collection[Address]) -> None:
         """Ask who has these addresses."""
@@ -35,7 +38,44 @@ class Answers:
         self.problems: tuple[str, ...] = ()
         self._door = door
         self._state = Claimants()
-        self._asked = -math.inf
+        self._asked = self._contradicted = self._announced = -math.inf
+        # What was looked at last, and where the floating addresses live; None before the first look.
+        self._sight: ClaimSight | None = None
+        self._homes: tuple[tuple[str, Address], ...] = ()
+
+    def filenos(self) -> tuple[int, ...]:
+        """What to wait on."""
+        number = self._door.fileno()
+        return () if number < 0 else (number,)
+
+    def announce(self, now: float, every: float | None) -> None:
+        """Say again where the floating addresses are, if it is time; `every` is in seconds, None for never."""
+        if every is None:
+            # Who becomes MASTER is announced by keepalived.
+            self._announced = now
+        elif now - self._announced >= every:
+            self._say(now)
+
+    def _say(self, now: float) -> None:
+        self._announced = now
+        for interface, address in self._homes:
+            self._door.announce(interface, address)
+
+    def hear(self, now: float, *, leads: bool, peer_leads: Callable[[], bool]) -> None:
+        """Hear what came between two looks, and as MASTER contradict at once whoever else claims the VGW.
+
+        `peer_leads` is asked where somebody does: who has just taken over says so by VRRP first.
+        """
+        if self._sight is None:
+            return
+        watched = (self._sight.vgw, self._sight.home, self._sight.peers)
+        claims = self._door.hear(self._sight.lan, watched, now)
+        sight = self._sight._replace(claims=claims, leads=leads)
+        early = now - self._contradicted < claimants.CONTRADICTION_SECONDS
+        if early or not claimants.usurped(sight, self._contradicted) or peer_leads():
+            return
+        self._contradicted = now
+        self._say(now)
 
     def forget(self) -> None:
         """Of what is not heard nothing is known."""
@@ -71,6 +111,11 @@ class Answers:
             leads=leads,
             peer_leads=peer_leads,
         )
+        if self._sight is None:
+            self._contradicted = now
+        homes = virtual_macs.homes(config, what.interfaces, what.names)
+        self._homes = ((homes.vgw, vgw), (homes.wan_vip, config.wan.address.ip))
+        self._sight = sight
         self._state, self.problems, contradict = claimants.judge(self._state, sight, now)
         if contradict:
-            self._door.announce(virtual_macs.homes(config, what.interfaces, what.names).vgw, vgw)
+            self._door.announce(homes.vgw, vgw)

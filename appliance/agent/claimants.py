@@ -19,6 +19,7 @@ ANSWER_SECONDS = 6.0  # seconds in which one of three questions should have been
 UNKNOWN_SECONDS = 3.0
 RECENT_SECONDS = 10.0  # seconds for which one claim is told
 SAME_SECONDS = 1.5  # seconds within which two answers are to one question
+CONTRADICTION_SECONDS = 0.05  # seconds between two contradictions between two looks
 BLIND_SECONDS = 3.0  # seconds without a look after which nobody knows what was answered meanwhile
 
 _FIND = "find its port in the switch's table of MACs, and take the address from it"
@@ -88,6 +89,20 @@ def judge(state: Claimants, sight: ClaimSight, now: float) -> Answered:
     )
     after = changed(state, strangers=strangers, looked=now)
     return Answered(after, told, contradict=sight.leads and known and fresh)
+
+
+def usurped(sight: ClaimSight, since: float) -> bool:
+    """Whether somebody else has claimed the VGW since a moment, though this node leads and its peer does not.
+
+    So does a peer that stood still and goes on: its keepalived announces the VGW again before anybody there knows better.
+    """
+    if not sight.leads:
+        return False
+    ours = sight.own | {sight.virtual}
+    return any(
+        claim.address == sight.vgw and claim.mac not in ours and at > since
+        for claim, at in sight.claims.items()
+    )
 
 
 def _noted(state: Claimants, sight: ClaimSight, now: float) -> Claimants:

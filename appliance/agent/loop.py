@@ -84,6 +84,7 @@ def run(agent: Agent) -> None:
         heard = _hear(agent, sources, next_tick)
         began = agent.now()
         _measure(agent, began)
+        _speak_arp(agent, began)
         agent.requests.new += heard.asked
         cause = "found by looking"
         if heard.lines:
@@ -125,13 +126,31 @@ def _hear(agent: Agent, sources: SourcesDoor, next_tick: float) -> Heard:
     with agent.bulkheads.step("waiting for what comes"):
         while True:
             step = TAKEOVER_STEP if agent.takeover else due - now
-            heard = sources.wait(agent.pair.filenos(), max(0.0, min(due - now, step)))
+            heard = sources.wait(_filenos(agent), max(0.0, min(due - now, step)))
             now = agent.now()
             if heard != Heard() or now >= due:
                 return heard
             _measure(agent, now)
     agent.doors.pause(max(due - now, HEARING_RETRY))
     return Heard()
+
+
+def _filenos(agent: Agent) -> tuple[int, ...]:
+    nothing: tuple[int, ...] = ()
+    claims = agent.bulkheads.ask("claims of the VGW", agent.guard.answers.filenos, nothing)
+    return (*agent.pair.filenos(), *claims)
+
+
+def _speak_arp(agent: Agent, now: float) -> None:
+    """Hear who claims the VGW between two looks, and say where it is."""
+    every = agent.pair.announce_every(now)
+    with agent.bulkheads.step("gratuitous ARPs"):
+        agent.guard.answers.announce(now, every)
+    with agent.bulkheads.step("claims of the VGW"):
+        ears = agent.pair.ears
+        agent.guard.answers.hear(
+            now, leads=every is not None, peer_leads=lambda: ears.peer_leads(now)
+        )
 
 
 def _measure(agent: Agent, now: float) -> None:

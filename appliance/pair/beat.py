@@ -84,6 +84,7 @@ class Beat:
     `schema` is SCHEMA of the VGW there and `version` its own, `digest` that of its file, and `config` the
     same by the formula that a node without a schema knows. `hears` is the longest packet of the peer's that
     came of late, in bytes (0: it cannot tell). `knows` is the digest that the peer told last.
+    `stood` is for how many seconds it stood still as MASTER, of late (None: it did not).
 
     What a beat does not tell has a value that claims nothing, for the peer may be of another version:
     whoever adds a field gives it one. The first five are in the beats of every version.
@@ -112,6 +113,7 @@ class Beat:
     digest: Annotated[str, Line(64)] = ""
     hears: Annotated[int, WholeNumber(2**16)] = 0
     knows: Annotated[str, Line(64)] = ""
+    stood: Annotated[float | None, Age()] = None
 
 
 _BOUNDS: dict[str, Bounds] = {

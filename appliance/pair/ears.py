@@ -96,6 +96,10 @@ class Ears:
         """Whether a peer whose beats do not come may be there all the same."""
         return not self._has_listened(now) or self._advertised(self._listen(now))
 
+    def peer_leads(self, now: float) -> bool:
+        """Whether the peer is MASTER by its beats, or by its adverts."""
+        return self.peer.is_master or self._advertised(self._listen(now))
+
     def filenos(self) -> tuple[int, ...]:
         """What to wait on."""
         pings = self.wires.pings

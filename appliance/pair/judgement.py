@@ -1,5 +1,6 @@
 """What follows of what is known: readiness, degraded and replication by one pure function."""
 
+import math
 from typing import NamedTuple
 
 from appliance import __version__
@@ -20,6 +21,7 @@ from appliance.pair.deeds import (
     Inform,
     KeepPeersPlace,
     Record,
+    RestartConntrackd,
     TellKeepalived,
     WithdrawNote,
 )
@@ -27,7 +29,7 @@ from appliance.pair.facts import Facts
 from appliance.pair.progress import how_far
 from appliance.pair.readiness import Verdict
 from appliance.pair.replication_state import missed
-from appliance.pair.standstill import Standstill
+from appliance.pair.standstill import Standstill, Waking
 from appliance.pair.steps import Settled
 from appliance.pair.terms import Terms
 from appliance.vrrp import Role
@@ -52,6 +54,8 @@ class Memory(NamedTuple):
     waited: float = 0.0
     # How it came that this node and its peer both say that they are MASTER; and how often a takeover was for nothing.
     contest: Contest | None = None
+    # When this node and its peer were both MASTER last.
+    contested_until: float = -math.inf
     false_takeovers: int = 0
     # How often this node or its peer stood still as MASTER.
     standstills: int = 0
@@ -90,19 +94,23 @@ def begin(settled: Settled | None, *, ready: bool, even: bool, seconds: int, now
 def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed, ...]]:
     """What to remember, and what to do, in this order: keepalived is told first."""
     facts, note = _heeded(memory, facts)
-    state, caught_up = memory.readiness, memory.readiness.caught_up
-    known, orders = replication.decide(memory.replication, facts, now, caught_up=caught_up)
-    if memory.role is Role.MASTER and facts.role is not Role.MASTER:
-        state = readiness.left_mastership(state, now)
-    if known.began != memory.replication.began:
-        state = readiness.replication_restarted(state, now)
-    progress = how_far(known, facts, now, caught_up=state.caught_up)
-    former = state
+    still, stood = standstill.follow(memory.standstill, memory.role, facts, now)
+    outlived = still.waking is Waking.OUTLIVED
+    known = _doubted(memory, now, outlived=outlived)
+    caught_up = memory.readiness.caught_up
+    known, orders = replication.decide(known, facts, now, caught_up=caught_up)
+    former = _reconsidered(memory, facts, known, now)
+    progress = how_far(known, facts, now, caught_up=former.caught_up)
     state, verdict = readiness.judge(
-        state, facts, now, fresh=progress.fresh, missed=progress.missed, up_to=progress.up_to
+        former,
+        facts,
+        now,
+        fresh=progress.fresh,
+        missed=progress.missed,
+        up_to=progress.up_to,
+        outlived=outlived,
     )
     led = _led(facts)
-    still, stood = standstill.follow(memory.standstill, memory.role, facts, now)
     contest, false = contests.follow(memory.contest, memory.role, facts, now, stood=bool(stood))
     listening = (now if memory.listening is None else memory.listening) if led else None
     after = Memory(
@@ -117,6 +125,7 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
         behind=degraded.behind(facts, progress),
         waited=progress.waited,
         contest=contest,
+        contested_until=now if contest or memory.contest else memory.contested_until,
         false_takeovers=memory.false_takeovers + bool(false),
         standstills=memory.standstills + bool(stood),
     )
@@ -124,10 +133,44 @@ def follow(memory: Memory, facts: Facts, now: float) -> tuple[Memory, tuple[Deed
     learned = _learned(readiness.learned(former, state, facts, now), facts)
     health = _health(memory.degraded, after.degraded, alone=facts.peer is None)
     told = (*_stood_still(stood), *_false_takeover(false))
-    return after, (*note, keepalived, *learned, *told, *health, *_presence(facts, led=led), *orders)
+    # What the kernel told conntrackd meanwhile, the end of flows that go on at the peer, is not to get there.
+    woken = outlived and memory.standstill.waking is not Waking.OUTLIVED
+    anew = (RestartConntrackd(),) if woken and facts.generation else ()
+    return after, (
+        *note,
+        keepalived,
+        *anew,
+        *learned,
+        *told,
+        *health,
+        *_presence(facts, led=led),
+        *orders,
+    )
 
 
-def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
+def _reconsidered(
+    memory: Memory, facts: Facts, known: replication_state.Replication, now: float
+) -> readiness.Readiness:
+    """What is remembered of readiness, with what has happened to this node since."""
+    state = memory.readiness
+    if memory.standstill.slept(now):
+        state = readiness.stood_still(state)
+    if memory.role is Role.MASTER and facts.role is not Role.MASTER:
+        state = readiness.left_mastership(state, now)
+    if known.began != memory.replication.began:
+        state = readiness.replication_restarted(state, now)
+    return state
+
+
+def _doubted(memory: Memory, now: float, *, outlived: bool) -> replication_state.Replication:
+    """What is known of the replicas, as far as a standstill leaves any of it."""
+    known = memory.replication
+    if memory.standstill.slept(now):
+        known = replication.stood_still(known)
+    return replication.outlived(known) if outlived else known
+
+
+def beat(memory: Memory, facts: Facts, terms: Terms, now: float) -> Beat:
     """What this node has to say of itself."""
     known, master = memory.replication, memory.role is Role.MASTER
     return Beat(
@@ -151,6 +194,7 @@ def beat(memory: Memory, facts: Facts, terms: Terms) -> Beat:
         digest=terms.digest,
         hears=facts.hears,
         knows=facts.peer.digest if facts.peer else "",
+        stood=memory.standstill.told(now),
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from appliance.pair.changed import changed
 from appliance.pair.facts import Facts
+from appliance.pair.standstill import OUTLIVED
 from appliance.vrrp import Role
 
 GRACE = 1.5  # seconds in which a starting node listens for its peer
@@ -30,6 +31,10 @@ DEAF = 3.0  # seconds after its cables are back for which a node waits for the M
 CUT = "an interface of the gateway is down"
 GOES_FIRST = "has just started; the peer, which has the higher priority, is to become MASTER first"
 UNHEARD = "its cable is back; the MASTER's adverts have not come in yet"
+UNSPOKEN = "its cables are back; neither an advert nor a beat of the peer's has come in yet"
+SILENT_MASTER = (
+    "the peer is MASTER by its adverts, and silent on the sync link: what it began is not here"
+)
 MISSED = "what it missed of the peer's flows has yet to come"
 NEWEST = "takes over again once the peer's newest flows are here"
 GIVEN = "a switchover gave the VGW to the peer"
@@ -68,11 +73,12 @@ def judge(
     fresh: bool,
     missed: bool = False,
     up_to: float = math.inf,
+    outlived: bool = False,
 ) -> tuple[Readiness, Verdict]:
     """The verdict, and what to remember.
 
     `fresh`: what the peer had when it was asked is here. `missed`: this node has yet to fetch what it missed or lost since.
-    `up_to`: all of the peer's flows that began by then are here.
+    `up_to`: all of the peer's flows that began by then are here. `outlived`: this MASTER stood still, and its peer leads.
     """
     if not facts.ruleset:
         return changed(state, well_since=None), Verdict(False, False, "no ruleset is in force")
@@ -81,6 +87,9 @@ def judge(
     if facts.plain:
         state, _ = _catch_up(state, facts, now, fresh=fresh)
         return state, Verdict(True, False, "the ruleset is in force", state.late)
+    if outlived:
+        state = changed(replication_restarted(state, now), well_since=None)
+        return state, Verdict(False, True, OUTLIVED)
     if not facts.electable:
         return changed(state, well_since=None), Verdict(False, True, "keepalived does not run here")
     state, waiting = _catch_up(state, facts, now, fresh=fresh)
@@ -102,6 +111,11 @@ def left_mastership(state: Readiness, now: float) -> Readiness:
     """The state after this node ceased to be MASTER; a series of these holds its failback back."""
     recent = tuple(then for then in state.lost if now - then < FLAP_MEMORY)
     return changed(state, lost=(*recent, now), well_since=None)
+
+
+def stood_still(state: Readiness) -> Readiness:
+    """The state after a while in which nobody looked: all is well since now at most, and a failback waits from now on."""
+    return changed(state, well_since=None)
 
 
 def replication_restarted(state: Readiness, now: float) -> Readiness:
@@ -174,6 +188,14 @@ def _bar(facts: Facts, waiting: str) -> Verdict | None:
     if facts.deaf is not None and facts.deaf < DEAF and _is_led(facts):
         # A bridge, or a neighbour's question, may keep the first adverts back for a second.
         return Verdict(False, True, UNHEARD)
+    if (
+        facts.deaf is not None
+        and facts.deaf < DOUBT
+        and facts.peer is None
+        and facts.role is not Role.MASTER
+    ):
+        # All cables may have been out: the peer's next beat tells whether it leads.
+        return Verdict(False, True, UNSPOKEN)
     return None
 
 
@@ -254,8 +276,11 @@ def hold(state: Readiness, facts: Facts) -> float:
 def _aside(state: Readiness, facts: Facts, now: float, up_to: float, *, missed: bool) -> str:
     """Why this node lets its peer be MASTER; empty where it does not. A failback gives up waiting for flows in the end."""
     peer = facts.peer
-    if peer is None or (facts.role is Role.MASTER and not facts.asked):
+    if facts.role is Role.MASTER and not facts.asked:
         return ""
+    if peer is None:
+        led = facts.advertised and facts.role is not Role.MASTER
+        return SILENT_MASTER if led and facts.outranks else ""
     if facts.asked:
         return GIVEN if peer.ready else ""
     if not facts.outranks or peer.role != Role.MASTER:

@@ -72,6 +72,16 @@ def decide(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     return state, (*deeds, *_remember(before, state), *order)
 
 
+def stood_still(state: Replication) -> Replication:
+    """With a gap: what came while nobody looked may have found no room."""
+    return changed(state, gap=state.gap or state.role is not Role.MASTER)
+
+
+def outlived(state: Replication) -> Replication:
+    """With nothing proved of what is here, where the peer has led while this MASTER stood still."""
+    return changed(state, gap=True, replicas=Replicas.UNPROVED)
+
+
 def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
@@ -125,7 +135,10 @@ def _emptied(state: Replication, facts: Facts, now: float) -> Replication:
         return state
     settled = facts.role is not Role.MASTER and not state.queue.busy and not state.fetch.open
     canaries = changed(state.canaries, witness=None)
-    return changed(state, gap=state.gap or settled, canaries=canaries)
+    # What comes before all was prepared has no order any more, and moved ports in it may be wrong.
+    sortings = SORTINGS if settled else state.fetch.sortings
+    fetch = changed(state.fetch, sortings=sortings)
+    return changed(state, gap=state.gap or settled, canaries=canaries, fetch=fetch)
 
 
 def _dropped(state: Replication, now: float) -> Replication:
@@ -278,8 +291,8 @@ def _follow(state: Replication, facts: Facts, now: float, *, caught_up: bool) ->
             queue = state.queue.with_(Order.DROP_MOVED)
             state = changed(state, fetch=state.fetch.at(FetchStage.SORTING, now), queue=queue)
         else:
-            # A MASTER that is heard by its adverts alone has prepared nothing: once it can, all is sorted.
-            later = state.fetch.sortings if facts.advertised and not facts.peer else 0
+            # A MASTER that is heard by its adverts alone, or not yet, has prepared nothing: once it can, all is sorted.
+            later = 0 if facts.peer else state.fetch.sortings
             state = _requesting(state, now, sortings=later)
     elif state.fetch.unsorted and facts.peer and facts.peer.role == Role.MASTER:
         state = _asking(state, now, state.fetch.sortings)
@@ -290,18 +303,14 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     """Ask again for entries that do not come, and drop those that the peer lost track of."""
     peer, queues = facts.peer, facts.queues
     if peer is None or peer.role != Role.MASTER:
-        # There are no replicas of a peer that is not MASTER: its conntrackd may start anew.
+        # Should it lead again by another conntrackd, what is here is of flows that ended meanwhile.
         kept = state.replicas.kept()
-        return changed(state, peers_generation=0, replicas=kept, gap=state.gap and not peer), ()
-    if not peer.generation and state.generation:
-        # It tells of no flow that begins now, and its next process may be the first that is known here.
-        state = changed(state, gap=True)
-    both_run = peer.generation and state.generation
-    if not both_run or queues is None or state.queue.busy or state.fetch.open:
+        return changed(state, replicas=kept, gap=state.gap and not peer), ()
+    if not state.generation or queues is None or state.queue.busy or state.fetch.open:
         return state, ()
-    if state.peers_generation not in (0, peer.generation):
-        state = changed(state, replicas=Replicas.OUTDATED)
-    state = changed(state, peers_generation=peer.generation)
+    state = _by_its_process(state, peer.generation)
+    if not peer.generation:
+        return state, ()
     if state.replicas is Replicas.REPLACEABLE:
         # What the peer tells first would be dropped with the rest, so the request comes after that.
         return changed(
@@ -317,6 +326,16 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     state = _count_entries(state, facts, now)
     due = now - state.clocks.request >= REQUEST_INTERVAL
     return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
+
+
+def _by_its_process(state: Replication, generation: int) -> Replication:
+    """With what the MASTER's conntrackd, by its process, makes of the replicas; 0 where it does not run."""
+    if not generation:
+        # It tells of no flow that begins now, and its next process may be the first that is known here.
+        return changed(state, gap=True)
+    if state.peers_generation not in (0, generation):
+        state = changed(state, replicas=Replicas.OUTDATED)
+    return changed(state, peers_generation=generation)
 
 
 def _count_entries(state: Replication, facts: Facts, now: float) -> Replication:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from appliance import CommandFailed, system
 from appliance.bulkhead import Bulkheads
 from appliance.config import digests
-from appliance.config.model import Config
+from appliance.config.model import Config, Failback
 from appliance.pair import judgement, turn
 from appliance.pair.changed import changed
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.ears import Ears, Own
 from appliance.pair.facts import Facts
+from appliance.pair.standstill import Waking
 from appliance.pair.sync_path import Tries
 from appliance.pair.terms import Terms, patience, terms
 from appliance.pair.voice import Voice
@@ -18,6 +19,8 @@ from appliance.run_dir import RunDir
 from appliance.vrrp import Role
 from appliance.wires.adverts import Advert
 
+WON = 3.5  # seconds after two were MASTER in which the winner says often where the VGW is
+WON_REFRESH = 1.0  # seconds between two gratuitous ARPs then
 WATCH = 0.01  # seconds between two looks for what may happen at any moment
 
 
@@ -139,6 +142,20 @@ class Pair:
         """Whether the peer says that it is MASTER, and so does this node."""
         return self.memory.contested
 
+    def announce_every(self, now: float) -> float | None:
+        """Seconds between two gratuitous ARPs for the floating addresses; None where none is to be sent.
+
+        Who has just won sends more: a machine takes no other MAC within a second of the last (neigh/locktime of arp(7)). Where VRRP
+        alone decides keepalived does all of this.
+        """
+        ours, memory = self.ears.terms, self.memory
+        still = memory.standstill
+        waking = still.waking is not Waking.NO or still.slept(now)
+        if memory.role is not Role.MASTER or waking or ours.failback is Failback.PLAIN:
+            return None
+        just = memory.contest is None and now - memory.contested_until < WON
+        return WON_REFRESH if just else ours.refresh
+
     def two_holders(self, now: float) -> str:
         """What to say where both nodes have held the VGW for too long; empty where they have not."""
         contest = self.memory.contest
@@ -235,9 +252,11 @@ class Pair:
 
     def _say(self, facts: Facts | None, now: float) -> None:
         self.told, self.voice.said = self._told(), now
+        if self.memory.standstill.hushed(now):
+            return
         with self.bulkheads.step("a beat to the peer"):
             if facts:
-                words = judgement.beat(self.memory, facts, self.voice.terms)
+                words = judgement.beat(self.memory, facts, self.voice.terms, now)
                 self.voice.say(words, now)
                 if self.tries.due(now):
                     self.tries = self.tries.after(now, self.voice.stretch(words))

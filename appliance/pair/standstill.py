@@ -1,12 +1,31 @@
-"""A MASTER that stood still: it cannot tell meanwhile, so it and its peer tell it afterwards. Pure."""
+"""A MASTER that stood still: it cannot tell meanwhile, so it and its peer tell it afterwards. Pure.
 
+If its peer has taken over, it has outlived its mastership: what its kernel and its conntrackd believe of flows is as old as its sleep.
+So it lets go before it says a word: by keepalived it would take the VGW back, and by conntrackd end flows that go on at its peer.
+"""
+
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from appliance.pair.changed import changed
 from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
 STANDSTILL = 1.5  # seconds without a moment of judgement; as long as its peer waits for a beat
+WAKING = 1.0  # seconds in which the beats and adverts that came meanwhile are read
+TOLD_FOR = 10.0  # seconds for which beats tell of it
+# Seconds in which it says nothing to its peer, while keepalived takes in that it is to let go.
+HUSH = 0.25
+OUTLIVED = "stood still as MASTER, and the peer took over: its flows are the true ones"
+
+
+class Waking(StrEnum):
+    """How far a MASTER is that stood still and goes on."""
+
+    NO = "no"  # none did, or who leads is clear again
+    JUST = "just"  # it has just gone on, and whether its peer leads is not known yet
+    OUTLIVED = "outlived"  # its peer leads, and it has not let go yet
 
 
 @dataclass(frozen=True)
@@ -14,13 +33,29 @@ class Standstill:
     """The last moment of this node's, and what is remembered of a peer that speaks or is silent.
 
     `silent` is since when it is, None while it speaks; `generation` its conntrackd's process, by which it is known to
-    have lived on; `led`: this node was MASTER in its silence.
+    have lived on; `led`: this node was MASTER in its silence. `woke` is when this node went on as MASTER last, and `stood` for how
+    many seconds it had stood still.
     """
 
     last: float
     silent: float | None = None
     generation: int = 0
     led: bool = False
+    waking: Waking = Waking.NO
+    woke: float = -math.inf
+    stood: float = 0.0
+
+    def slept(self, now: float) -> bool:
+        """Whether nothing was judged for so long that nobody knows what was meanwhile."""
+        return now - self.last > STANDSTILL
+
+    def hushed(self, now: float) -> bool:
+        """Whether nothing is to be said to the peer now."""
+        return self.waking is not Waking.NO and now - self.woke < HUSH
+
+    def told(self, now: float) -> float | None:
+        """For how long it stood still, to tell the peer; None where that was not of late."""
+        return round(self.stood, 1) if now - self.woke < TOLD_FOR else None
 
 
 def follow(state: Standstill, before: Role, facts: Facts, now: float) -> tuple[Standstill, str]:
@@ -30,9 +65,25 @@ def follow(state: Standstill, before: Role, facts: Facts, now: float) -> tuple[S
     """
     after = _after(state, facts, now)
     stood = now - state.last
-    if stood > STANDSTILL:
-        return after, _own(stood, facts) if before is Role.MASTER else ""
-    return after, _peers(state, facts, now)
+    if not state.slept(now):
+        return changed(after, waking=_waking(after, facts, now)), _peers(state, facts, now)
+    if before is not Role.MASTER:
+        return changed(after, waking=Waking.NO), ""
+    after = changed(after, waking=Waking.JUST, woke=now, stood=stood)
+    return changed(after, waking=_waking(after, facts, now)), _own(stood, facts)
+
+
+def _waking(state: Standstill, facts: Facts, now: float) -> Waking:
+    if state.waking is Waking.NO or facts.role is not Role.MASTER or facts.plain:
+        return Waking.NO
+    if _peer_leads(facts):
+        return Waking.OUTLIVED
+    early = state.waking is Waking.JUST and now - state.woke <= WAKING
+    return Waking.JUST if early else Waking.NO
+
+
+def _peer_leads(facts: Facts) -> bool:
+    return facts.advertised or (facts.peer is not None and facts.peer.role == Role.MASTER)
 
 
 def _after(state: Standstill, facts: Facts, now: float) -> Standstill:
@@ -43,15 +94,17 @@ def _after(state: Standstill, facts: Facts, now: float) -> Standstill:
 
 
 def _own(stood: float, facts: Facts) -> str:
-    took_over = facts.advertised or (facts.peer is not None and facts.peer.role == Role.MASTER)
-    meanwhile = "its peer took over meanwhile" if took_over else "nobody took over meanwhile"
-    return f"this MASTER stood still for {stood:.1f} s: its programs were frozen, or not let run; {meanwhile}"
+    meanwhile = "its peer" if _peer_leads(facts) else "nobody"
+    return f"this MASTER stood still for {stood:.1f} s: its programs were frozen, or not let run; {meanwhile} took over meanwhile"
 
 
 def _peers(state: Standstill, facts: Facts, now: float) -> str:
     peer = facts.peer
     if peer is None or state.silent is None or not state.led:
         return ""
+    if peer.stood is not None:
+        return f"{peer.node} is back: it stood still as MASTER for {peer.stood:.1f} s, in which this node led"
+    # An older version takes itself for MASTER still, and does not tell.
     if peer.role != Role.MASTER or not peer.generation or peer.generation != state.generation:
         return ""
     return (

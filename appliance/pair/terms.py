@@ -8,6 +8,8 @@ from appliance.config import digests
 from appliance.config.model import Config, Failback
 from appliance.planning import virtual_macs
 
+GARP_REFRESH = 10.0  # seconds; for whoever missed the first gratuitous ARP
+
 
 @dataclass(frozen=True)
 class WireTerms:
@@ -44,6 +46,8 @@ class Terms:
     # Between two adverts; and without one until this node takes over.
     advert_interval: float
     patience: float
+    # Between two gratuitous ARPs of a MASTER.
+    refresh: float
     # Where conntrackd's messages come in.
     sync_port: int
     # This node's address on the LAN.
@@ -78,6 +82,7 @@ def terms(config: Config, node: str) -> Terms:
         hold=vgw.hold,
         advert_interval=vgw.advert_interval,
         patience=patience(config, node),
+        refresh=virtual_macs.REFRESH if vgw.virtual_mac else GARP_REFRESH,
         sync_port=config.sync.port,
         home=own.lan.ip,
         floating=(vgw.address.ip, config.wan.address.ip),

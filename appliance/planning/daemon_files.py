@@ -17,7 +17,6 @@ SYNC_BUFFER = 64 << 20
 # What the kernel reports of flows, in bytes. A report that finds no room is lost, and where it told of
 # an end the replica stays. A full table that fills and is emptied at once was seen to need 187 MB.
 EVENT_BUFFER = 256 << 20
-GARP_REFRESH = 10  # seconds; for whoever missed the first gratuitous ARP
 
 _templates = Environment(
     loader=PackageLoader("appliance.planning"),
@@ -105,7 +104,6 @@ def keepalived(config: Config, node: str, site: Site) -> str:
         peer=config.nodes[config.peer_of(node)],
         interfaces=site.interfaces,
         homes=virtual_macs.homes(config, site.interfaces, site.names),
-        refresh=virtual_macs.REFRESH if config.vgw.virtual_mac else GARP_REFRESH,
         run_dir=site.run_dir,
         Failback=Failback,
         # Standing aside, a node ranks below the peer.

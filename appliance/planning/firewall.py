@@ -169,6 +169,7 @@ def _in_order(
 def _departing(config: Config, interfaces: Sides) -> Chain:
     port = config.sync.port
     advert = Match(out_interface=interfaces.lan, protocol="vrrp")
+    message = Match(out_interface=interfaces.sync, protocol="udp", ports=((port, port),))
     beat = Match(out_interface=interfaces.sync, protocol="udp", ports=((port + 1, port + 1),))
     # All but "too big", without which path MTU discovery (RFC 1191) finds a black hole.
     error = Match(
@@ -181,6 +182,7 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
         Hook.OUTPUT,
         ChainKind.RAW,
         (
+            *lease.says_nothing(advert, message),
             Rule(NoTrack(), advert, "VRRP needs no tracking"),
             lease.advertised(advert),
             Rule(

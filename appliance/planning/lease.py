@@ -1,4 +1,4 @@
-"""What lets a frozen node go: timers in the kernel that its own words and its peer's refresh, and what hangs on them.
+"""What lets a frozen node go, and keeps it silent as it goes on: timers in the kernel that its own words and its peer's refresh, and what hangs on them.
 
 A node whose programs say nothing more still holds the floating addresses, for nobody takes them away. So its right to them is a
 lease (Gray and Cheriton, "Leases", SOSP 1989), which its own adverts renew. Where that has run out and its peer is heard to lead,
@@ -29,25 +29,36 @@ from appliance.vrrp import DOWN_ADVERTS
 
 # Adverts of its own have left of late; adverts of its peer's have come in; beats of its own have left.
 LEADS, PEER_LEADS, LIVES = "leads", "peer-leads", "lives"
+# Adverts of its peer's have come in not long ago.
+PEER_LED = "peer-led"
 BEATLESS = 1.5  # seconds without a beat of its own; the peer calls that silence
+# Seconds for which a peer that has led is taken to lead: on a machine that wakes up its adverts are late.
+LED = 5.0
 _PEERS = "the peer's to answer"
+_STOOD_STILL = "its programs stood still, and its peer leads"
 _SILENT = "its programs are silent, and its peer leads"
 
 
 def timers(config: Config) -> tuple[Timer, ...]:
-    """The three timers; with new rules none runs, and a node serves.
+    """The timers; with new rules none runs, and a node serves.
 
     Who takes over waits for as many adverts, and its skew on top: so a lease is over before.
     """
     missed = DOWN_ADVERTS * config.vgw.advert_interval
-    return Timer(LEADS, missed), Timer(PEER_LEADS, missed), Timer(LIVES, BEATLESS)
-
-
-def heard(advert: Match) -> tuple[Rule, Rule]:
-    """What an advert of the peer's says; one that says farewell ends what it said before."""
     return (
-        Rule(Refresh(PEER_LEADS), _said(advert, farewell=False), "the peer leads"),
-        Rule(Stop(PEER_LEADS), _said(advert, farewell=True), "the peer leaves"),
+        Timer(LEADS, missed),
+        Timer(PEER_LEADS, missed),
+        Timer(PEER_LED, LED),
+        Timer(LIVES, BEATLESS),
+    )
+
+
+def heard(advert: Match, timers: tuple[str, ...] = (PEER_LEADS, PEER_LED)) -> tuple[Rule, ...]:
+    """What an advert of the peer's says; one that says farewell ends what it said before."""
+    stays, leaves = _said(advert, farewell=False), _said(advert, farewell=True)
+    return (
+        *(Rule(Refresh(timer), stays, "the peer leads") for timer in timers),
+        *(Rule(Stop(timer), leaves, "the peer leaves") for timer in timers),
     )
 
 
@@ -78,6 +89,24 @@ def begins_no_flow() -> Rule:
     return Rule(Drop(), match, _SILENT, count=True)
 
 
+def says_nothing(advert: Match, message: Match) -> tuple[Rule, ...]:
+    """What programs that stood still would tell the peer as they go on, until the agent has judged who leads.
+
+    An advert would have the peer let go of a VGW whose flows are known there alone; conntrackd would end those that have run out
+    here meanwhile, for nothing came by.
+    """
+    said = (_said(advert, farewell=False), replace(message, tells_flows=True))
+    return tuple(
+        Rule(
+            Drop(),
+            replace(one, running=(PEER_LED,), run_out=(LEADS, LIVES)),
+            _STOOD_STILL,
+            count=True,
+        )
+        for one in said
+    )
+
+
 def shown(interfaces: Sides) -> Chain:
     """Own adverts, on their way out, for `frames`: a chain at the LAN's way out would meet each packet that is forwarded there."""
     leading = _said(Match(out_interface=interfaces.lan, protocol="vrrp"), farewell=False)
@@ -102,7 +131,7 @@ def frames(config: Config, advert: Match, interfaces: Sides) -> tuple[Chain, ...
     lan, wan = interfaces.lan[:1], interfaces.wan[:1]
     own = Match(protocol="vrrp")
     return (
-        _on(lan, "lan-in", others, asked, *heard(replace(advert, in_interface=()))),
+        _on(lan, "lan-in", others, asked, *heard(replace(advert, in_interface=()), (PEER_LEADS,))),
         _on(("lo",), "lo-in", advertised(own), Rule(Drop(), own, "has been seen")),
         _on(wan, "wan-in", asked),
     )

@@ -62,6 +62,8 @@ _THREE_BYTES = 24
 _ADVERT = 1
 # Its priority, of who leaves (RFC 3768, 5.3.4; RFC 9568, 5.2.4).
 _FAREWELL = 0
+# The first octet of a control message of conntrackd's: version 1 and type 10 (its network.h).
+_CONTROL = 0x1A
 # Those whose header has a destination port.
 _HAVE_PORTS = ("tcp", "udp")
 
@@ -268,6 +270,8 @@ def _headers(match: Match) -> list[str]:
         words.append(f"@th,0,8 {match.vrrp_version << 4 | _ADVERT:#x}")
     if match.vrrp_farewell is not None:
         words.append(f"@th,16,8 {'' if match.vrrp_farewell else '!= '}{_FAREWELL}")
+    if match.tells_flows:
+        words.append(f"@th,64,8 != {_CONTROL:#x}")
     if match.icmp_type:
         words.append(f"{say.icmp} type {match.icmp_type}")
     if match.icmp_code_not is not None:

@@ -140,6 +140,9 @@ class Match:
     vrrp_farewell: bool | None = (
         None  # its sender leaves (priority 0), or it stays; names no protocol
     )
+    tells_flows: bool = (
+        False  # of conntrackd's, about entries, and no control message; names no protocol
+    )
     asked_for: tuple[
         Address, ...
     ] = ()  # an ARP request (RFC 826) for one of these, of who has none of them, and no packet of IP

@@ -35,6 +35,10 @@ class Claims:
         self._opened: tuple[int, tuple[Address, ...]] = (0, ())
         self._heard: dict[Claim, float] = {}
 
+    def fileno(self) -> int:
+        """For select; -1 where nothing is heard."""
+        return self._socket.fileno() if self._socket else -1
+
     def ask(self, interface: str, addresses: Collection[Address]) -> None:
         """Ask who has them; where the interface is gone or down there is nobody to ask."""
         arp.ask(interface, addresses)

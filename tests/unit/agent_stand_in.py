@@ -120,6 +120,10 @@ class Claimed:
         self.asked: list[tuple[str, tuple[Address, ...]]] = []
         self.announced: list[tuple[str, Address]] = []
 
+    def fileno(self) -> int:
+        """None: a test has it heard."""
+        return -1
+
     def ask(self, interface: str, addresses: Collection[Address]) -> None:
         """Ask."""
         self.asked.append((interface, tuple(addresses)))

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.addresses import Address
 from appliance.status import events
+from appliance.vrrp import Role
 from appliance.wires.claims import Claim
 
 from .agent_stand_in import Living
@@ -47,6 +48,45 @@ def test_a_stranger_is_a_problem_that_the_master_contradicts_on_the_vgws_own_int
     assert node.look().problems == ()
     told = [event for event in events.read(node.run_dir) if event.kind == "claim"]
     assert [(event.now, event.sentence) for event in told] == [("claimed", problem)], "once"
+
+
+PEERS_CLAIM = Claim(VGW, "02:00:00:00:01:03")
+
+
+def claims_between_looks(node: Living, *, peer_leads: bool = False) -> None:
+    """The peer claims the VGW, and the agent hears it before it looks again."""
+    answers, now = node.agent.guard.answers, node.node.now
+    for later in (0.1, 0.11, 0.3):
+        node.claimed.heard[PEERS_CLAIM] = now + later
+        answers.hear(
+            now + later, leads=node.agent.state.role is Role.MASTER, peer_leads=lambda: peer_leads
+        )
+
+
+def test_a_peer_that_goes_on_and_claims_the_vgw_is_contradicted_at_once_inside_and_outside(
+    node: Living,
+) -> None:
+    node.stand_by()
+    node.hold_vgw()
+    node.look()
+    claims_between_looks(node)
+    outside = [("eth1", VGW), ("eth0", Address("203.0.113.99"))]
+    assert node.claimed.announced == outside * 2, "once in a flood, and again"
+
+
+def test_who_has_just_taken_over_by_vrrp_is_not_contradicted(node: Living) -> None:
+    node.stand_by()
+    node.hold_vgw()
+    node.look()
+    claims_between_looks(node, peer_leads=True)
+    assert node.claimed.announced == []
+
+
+def test_a_standby_contradicts_nobody_between_two_looks(node: Living) -> None:
+    node.stand_by()
+    node.look()
+    claims_between_looks(node)
+    assert node.claimed.announced == []
 
 
 def test_a_standby_tells_and_says_nothing(node: Living) -> None:

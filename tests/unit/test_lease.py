@@ -56,21 +56,37 @@ def test_each_family_keeps_timers_of_its_own(wanted: Config) -> None:
     assert naming(rules, Refresh, lease.PEER_LEADS) == {"arriving", "lan-in"}
     assert naming(rules, Stop, lease.PEER_LEADS) == {"arriving", "lan-in"}
     assert naming(rules, Refresh, lease.LIVES) == {"departing"}
+    assert naming(rules, Refresh, lease.PEER_LED) == {"arriving"}
+    assert naming(rules, Stop, lease.PEER_LED) == {"arriving"}
 
 
 def test_nobody_falls_silent_who_hears_no_peer_lead_or_advertises(wanted: Config) -> None:
     found = silent(ruleset(wanted))
     assert {chain.name for chain, _ in found} == {
         "setting-out",
+        "departing",
         "input",
         "forwarded",
         "lan-in",
         "wan-in",
     }
     for chain, rule in found:
-        assert rule.match.running == (lease.PEER_LEADS,)
+        hushed = chain.name == "departing"
+        assert rule.match.running == ((lease.PEER_LED if hushed else lease.PEER_LEADS),)
         assert lease.LEADS in rule.match.run_out
         assert isinstance(rule.action, Drop) or chain.name == "setting-out"
+
+
+def test_who_stood_still_tells_its_peer_nothing_of_leading_and_of_flows_before_it_has_beaten(
+    wanted: Config,
+) -> None:
+    advert, message = (
+        rule.match for chain, rule in silent(ruleset(wanted)) if chain.name == "departing"
+    )
+    assert (advert.protocol, advert.vrrp_farewell) == ("vrrp", False), "a farewell may leave"
+    assert (message.ports, message.tells_flows) == (((wanted.sync.port,) * 2,), True)
+    for match in (advert, message):
+        assert match.run_out == (lease.LEADS, lease.LIVES)
 
 
 def test_what_should_set_out_and_is_dropped_by_the_lease_is_not_missed(wanted: Config) -> None:

@@ -68,17 +68,6 @@ def test_a_judgement_comes_with_a_beat_and_not_with_each_answer_from_the_way_out
     assert node.pair.memory is not judged, "one is to be said"
 
 
-def test_a_peer_that_was_master_between_two_looks_is_told_of_once(node: Node) -> None:
-    node.look(Role.MASTER)
-    for role in ("BACKUP", "MASTER", "BACKUP"):
-        say(node, replace(MASTER, role=role))
-    node.serve()
-    node.look()
-    node.look()
-    kinds = [one.kind for one in events.read(node.run_dir)]
-    assert kinds.count("false takeover") == 1
-
-
 def test_a_node_alone_is_ready_when_it_has_listened(node: Node) -> None:
     node.look()
     assert node.ready() == "0 1"

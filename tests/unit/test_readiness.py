@@ -172,9 +172,28 @@ def test_a_node_whose_cable_is_back_waits_for_the_masters_adverts() -> None:
     assert verdicts(back, 10.0)[0] == Verdict(False, True, words)
     assert verdicts(back._replace(deaf=3.1), 10.0)[0].ready, "not for ever"
     state = Readiness(0.0, caught_up=True)
-    for nobody in (replace(PEER, role="FAULT"), None):
-        assert judge(state, back._replace(peer=nobody), 10.0)[1].ready, "nobody sends any"
+    follows = replace(PEER, role="FAULT")
+    assert judge(state, back._replace(peer=follows), 10.0)[1].ready, "nobody sends any"
     assert verdicts(back._replace(role=Role.MASTER), 10.0)[0].ready
+
+
+def test_a_node_whose_cables_are_all_back_waits_for_a_word_of_its_peer() -> None:
+    state = Readiness(0.0, caught_up=True)
+    cut_off = FACTS._replace(role=Role.FAULT, peer=None, advertised=False, deaf=0.1)
+    verdict = judge(state, cut_off, 10.0)[1]
+    assert verdict == Verdict(False, True, readiness.UNSPOKEN)
+    assert judge(state, cut_off._replace(deaf=readiness.DOUBT), 10.0)[1].ready, "there is none"
+    assert judge(state, cut_off._replace(role=Role.MASTER), 10.0)[1].ready
+
+
+def test_who_hears_a_master_that_is_silent_on_the_sync_link_leaves_it_the_vgw() -> None:
+    state = Readiness(0.0, caught_up=True)
+    silent = FACTS._replace(peer=None)
+    verdict = judge(state, silent, 100.0)[1]
+    assert (verdict.ready, verdict.aside) == (True, True)
+    assert verdict.reason == readiness.SILENT_MASTER
+    assert not judge(state, silent._replace(advertised=False), 100.0)[1].aside, "it died"
+    assert not judge(state, silent._replace(outranks=False), 100.0)[1].aside, "it ranks below"
 
 
 def test_a_node_whose_cable_is_out_may_lead_while_nobody_does() -> None:

@@ -21,6 +21,7 @@ from tests.unit.replication_story import (
     MASTER,
     STANDBY,
     Story,
+    master,
     orders,
     sentences,
     standby,
@@ -213,6 +214,36 @@ def test_what_a_master_could_not_prepare_for_want_of_a_sync_link_is_sorted_once_
     assert not story.state.fetch.open
 
 
+def test_who_asked_while_it_was_cut_off_sorts_once_a_master_is_heard() -> None:
+    story = Story(None, caught_up=False, peer=None, advertised=False)
+    story.told(10.0)
+    assert story.told(10.1 + ALONE) == [Order.REQUEST]
+    story.told(30.0, peer=PEER)
+    prepared = replace(PEER, prepared=story.state.fetch.open)
+    assert story.told(30.5, peer=prepared) == [Order.DROP_MOVED, Order.REQUEST]
+
+
+def test_who_follows_one_that_led_before_by_another_conntrackd_has_old_replicas() -> None:
+    story = standby()
+    story.at(20.0)
+    story.at(21.0, peer=None)
+    story.at(23.0, peer=replace(STANDBY, generation=12))
+    story.at(24.0, peer=replace(PEER, generation=12))
+    assert story.state.replicas is Replicas.OUTDATED, "nobody led meanwhile"
+
+
+def test_who_stood_still_as_a_standby_fetches_what_came_meanwhile() -> None:
+    story = standby()
+    story.at(20.0)
+    story.state = replication.stood_still(story.state)
+    assert missed(story.state)
+    story.at(30.0)
+    assert story.state.fetch.open
+    led = master()
+    led.at(20.0)
+    assert not replication.stood_still(led.state).gap
+
+
 def test_a_table_that_cannot_be_sorted_is_asked_for_as_it_is() -> None:
     story = Story(None, caught_up=False)
     story.told(10.0)
@@ -333,6 +364,8 @@ def test_a_table_that_somebody_empties_is_fetched_at_once_however_few_entries_it
     story.emptied = False
     story.at(32.0)
     assert story.state.fetch.open
+    prepared = replace(PEER, prepared=story.state.fetch.open)
+    assert story.told(32.1, peer=prepared) == [Order.DROP_MOVED, Order.REQUEST], "no order is left"
 
 
 def test_a_canary_that_left_in_its_time_is_no_emptied_table() -> None:

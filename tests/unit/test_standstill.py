@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from appliance.pair import contest, judgement, standstill
-from appliance.pair.deeds import Inform, Record
+from appliance.pair.beat import Beat
+from appliance.pair.deeds import Inform, Record, RestartConntrackd
 from appliance.pair.facts import Facts
-from appliance.pair.standstill import STANDSTILL, Standstill
+from appliance.pair.standstill import STANDSTILL, Standstill, Waking
 from appliance.vrrp import Role
 
 from .facts import FACTS
@@ -74,6 +75,71 @@ def test_who_comes_back_as_another_did_not_stand_still(back: Facts) -> None:
 def test_a_peer_beside_which_this_node_did_not_lead_was_only_cut_off() -> None:
     silent = FOLLOWS._replace(peer=None)
     assert told((0.2, FOLLOWS), (1.2, silent), (2.2, FOLLOWS), before=Role.BACKUP) == []
+
+
+def test_its_peer_tells_for_how_long_it_stood_still_by_its_own_word() -> None:
+    woken = LEADS._replace(peer=replace(PEER, role="FAULT", generation=0, stood=33.1))
+    (sentence,) = told((0.2, FOLLOWS), (1.2, ALONE), (2.2, woken), (2.4, woken), before=Role.BACKUP)
+    assert (
+        sentence
+        == f"{PEER.node} is back: it stood still as MASTER for 33.1 s, in which this node led"
+    )
+
+
+def woken(*moments: tuple[float, Facts]) -> tuple[list[str], list[object], list[judgement.Memory]]:
+    """How far a MASTER is at these moments that stood still before the second, and all that is done."""
+    memory = judgement.begin(None, ready=True, even=True, seconds=1, now=0.0)
+    memory, _ = judgement.follow(memory, LEADS, 0.2)
+    deeds: list[object] = []
+    memories = []
+    for now, facts in moments:
+        memory, more = judgement.follow(memory, facts, now)
+        deeds += more
+        memories.append(memory)
+    return [one.standstill.waking for one in memories], deeds, memories
+
+
+@pytest.mark.parametrize("peer", [TWO.peer, None], ids=["by its beats", "by its adverts"])
+def test_who_stood_still_while_its_peer_took_over_lets_go_before_it_says_a_word(
+    peer: Beat | None,
+) -> None:
+    two = TWO._replace(peer=peer)
+    waking, deeds, memories = woken((10.0, LEADS), (10.01, two), (10.02, two))
+    assert waking == [Waking.JUST, Waking.OUTLIVED, Waking.OUTLIVED]
+    assert [one.verdict.ready for one in memories] == [True, False, False]
+    assert memories[-1].verdict.reason == standstill.OUTLIVED
+    assert not memories[-1].readiness.caught_up, "what it has is as old as its sleep"
+    (_,) = [deed for deed in deeds if isinstance(deed, RestartConntrackd)]
+    assert memories[-1].standstill.hushed(10.02)
+    assert not memories[-1].replication.replicas.arrive
+    last, _ = judgement.follow(memories[-1], two._replace(role=Role.FAULT), 10.03)
+    assert last.standstill.waking is Waking.NO
+    assert not last.standstill.hushed(10.03), "keepalived has heard it"
+    assert last.standstill.told(10.03) == 9.8
+    assert last.standstill.told(10.03 + standstill.TOLD_FOR) is None
+
+
+def test_who_stood_still_while_nobody_took_over_leads_on() -> None:
+    waking, deeds, memories = woken((10.0, LEADS), (10.5, LEADS), (11.1, LEADS))
+    assert waking == [Waking.JUST, Waking.JUST, Waking.NO]
+    assert all(one.verdict.ready for one in memories)
+    assert not any(isinstance(deed, RestartConntrackd) for deed in deeds)
+
+
+def test_a_standby_that_stood_still_waits_with_a_failback_from_when_it_goes_on() -> None:
+    memory = judgement.begin(None, ready=True, even=True, seconds=1, now=0.0)
+    memory, _ = judgement.follow(memory, FOLLOWS, 0.2)
+    well = replace(memory.readiness, caught_up=True, well_since=0.2)
+    memory = memory._replace(readiness=well)
+    assert judgement.follow(memory, FOLLOWS, 1.0)[0].readiness.well_since == 0.2
+    assert judgement.follow(memory, FOLLOWS, 10.0)[0].readiness.well_since == 10.0
+
+
+def test_where_vrrp_alone_decides_nobody_lets_go() -> None:
+    plain = TWO._replace(plain=True)
+    waking, _, memories = woken((20.0, plain), (20.1, plain))
+    assert waking == [Waking.NO, Waking.NO]
+    assert memories[-1].verdict.ready
 
 
 @pytest.mark.parametrize("stood", [True, False])

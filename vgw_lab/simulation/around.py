@@ -1,7 +1,8 @@
 """What a node is given by its world: the networks, time and chance, and who counts what happens."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from vgw_lab.simulation.connections import Flow
@@ -20,6 +21,13 @@ class Networks:
     sync: Wire
     machines: list[bool]
     answers: list[bool]
+    # By how many faults each way is barred.
+    barred: Counter[str] = field(default_factory=Counter)
+
+    def is_free(self, what: str, *, barred: bool) -> bool:
+        """Whether nothing is in the way of this any more, now that one fault more bars it, or one less."""
+        self.barred[what] += 1 if barred else -1
+        return self.barred[what] == 0
 
 
 @dataclass(frozen=True)

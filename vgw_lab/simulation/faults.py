@@ -69,15 +69,16 @@ def _cable(*interfaces: str) -> tuple[Deed, Deed]:
 def _wire(name: str, *, from_node: bool, from_peer: bool, alone: bool = False) -> tuple[Deed, Deed]:
     """A wire parts in one direction or both; `alone`: no machine is on the node's side either."""
 
-    def switch(is_open: bool, world: World, node: Node) -> None:
+    def switch(parts: bool, world: World, node: Node) -> None:
         wire: Wire = getattr(world.networks, name)
-        for way, parts in ((node.index, from_node), (node.peer.index, from_peer)):
-            if parts:
-                wire.ways[way].open = is_open
+        for way, concerned in ((node.index, from_node), (node.peer.index, from_peer)):
+            if concerned:
+                wire.ways[way].open = world.networks.is_free(f"{name} from {way}", barred=parts)
         if alone:
-            world.networks.machines[node.index] = is_open
+            free = world.networks.is_free(f"machines at {node.index}", barred=parts)
+            world.networks.machines[node.index] = free
 
-    return partial(switch, False), partial(switch, True)
+    return partial(switch, True), partial(switch, False)
 
 
 def _quality(name: str, *, loss: float = 0.0, jitter: float = 0.001) -> tuple[Deed, Deed]:
@@ -90,12 +91,13 @@ def _quality(name: str, *, loss: float = 0.0, jitter: float = 0.001) -> tuple[De
 
 
 def _outside(*, both: bool) -> tuple[Deed, Deed]:
-    def switch(answers: bool, world: World, node: Node) -> None:
+    def switch(dies: bool, world: World, node: Node) -> None:
         for one in world.nodes:
             if both or one is node:
-                world.networks.answers[one.index] = answers
+                free = world.networks.is_free(f"answers to {one.index}", barred=dies)
+                world.networks.answers[one.index] = free
 
-    return partial(switch, False), partial(switch, True)
+    return partial(switch, True), partial(switch, False)
 
 
 def _freeze(_: World, node: Node) -> None:

@@ -91,7 +91,7 @@ class Invariants:
 
     def _two_holders(self, now: float) -> Iterator[tuple[str, str]]:
         nodes = self.world.nodes
-        both = all(node.holds and node.kernel.ruleset for node in nodes)
+        both = all(node.answers and node.kernel.ruleset for node in nodes)
         seconds = self.two.seconds(both and hear_each_other(self.world), now)
         if seconds > TWO:
             yield "two holders", f"both nodes have held the VGW for {seconds:.1f} s"
@@ -160,7 +160,7 @@ class Invariants:
             self.ready = [node.files.ready for node in world.nodes]
             return
         was, self.ready = self.ready, [node.files.ready for node in world.nodes]
-        emptied = now - world.emptied[standby.index] < NEWEST + TOLD
+        emptied = now - world.times.emptied[standby.index] < NEWEST + TOLD
         lack = lacks(master, standby, now, emptied=emptied)
         untold = bool(lack) and not tells_of_lack(master, standby)
         seconds = self.lacking.seconds(untold, now)
@@ -188,7 +188,7 @@ class Invariants:
             self.changes[index] = node.files.changes
         while times and now - times[0] > FLAP_SECONDS:
             times.popleft()
-        faults = sum(now - then <= FLAP_SECONDS for then in self.world.disturbed)
+        faults = sum(now - then <= FLAP_SECONDS for then in self.world.times.disturbed)
         if len(times) > max(FLAPS, ANSWERS * faults):
             yield (
                 "flapping",

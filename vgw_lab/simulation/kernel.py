@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from vgw_lab.simulation.connections import Connections
+from vgw_lab.simulation.lease import Lease
 from vgw_lab.simulation.wires import LAN, SYNC, WAN
 
 
@@ -23,6 +24,7 @@ class Kernel:
     lost: str = ""
     stolen: str = ""
     table: Connections = field(default_factory=Connections)
+    lease: Lease = field(default_factory=Lease)
 
     @property
     def cabled(self) -> bool:

@@ -1,9 +1,11 @@
 """One node of a simulated pair: its machine, its programs, and who starts them anew."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from appliance import vrrp
 from appliance.pair.doors import Doors, Wires
 from appliance.wires.adverts import Advert
 from vgw_lab.simulation import pairs
@@ -12,6 +14,7 @@ from vgw_lab.simulation.around import Around
 from vgw_lab.simulation.conntrackd import Conntrackd, Message, Surroundings
 from vgw_lab.simulation.keepalived import Keepalived, Outside, VrrpTerms
 from vgw_lab.simulation.kernel import Kernel
+from vgw_lab.simulation.lease import Lease
 from vgw_lab.simulation.life import Life
 from vgw_lab.simulation.outside import Adverts, Files, LanEar, LanVoice, Pings, Socket, TableDoor
 from vgw_lab.simulation.timeline import Clock, Timeline
@@ -36,6 +39,7 @@ class Node:
 
     def _programs(self, timeline: Timeline, chance: Random) -> None:
         config = pairs.config(self.around.kind)
+        self.kernel.lease = Lease(vrrp.DOWN_ADVERTS * config.vgw.advert_interval)
         self.files = Files(self._files_changed)
         outside = Outside(
             ready=lambda: self.files.ready,
@@ -79,7 +83,8 @@ class Node:
         for die in (self.keepalived.die, self.conntrackd.die, self.life.die):
             die()
         self.powered, former = False, self.kernel
-        self.kernel = Kernel(carries=former.carries, refuses_rules=former.refuses_rules)
+        lease = Lease(former.lease.seconds)
+        self.kernel = Kernel(former.carries, refuses_rules=former.refuses_rules, lease=lease)
         self.wires[0].inbox.clear()
         self.wires[1].last = None
         self.around.stir()
@@ -204,11 +209,17 @@ class Node:
             self.life.hear()
 
     def _say(self, datagram: bytes) -> None:
+        self.kernel.lease.lives = self.around.timeline.now
         if self.kernel.carries[SYNC]:
             sync = self.around.networks.sync
             sync.carry(self.index, partial(self.peer.receive_beat, datagram))
 
     def _advertise(self, priority: int) -> None:
+        now = self.around.timeline.now
+        if priority and self.kernel.lease.hushes(now):
+            return
+        if priority:
+            self.kernel.lease.leads = now
         if self.kernel.carries[LAN] and not self.kernel.lost:
             self.around.networks.lan.carry(self.index, partial(self.peer.receive_advert, priority))
 
@@ -216,13 +227,16 @@ class Node:
         """An advert has come by the LAN: keepalived and the agent's own socket both have it."""
         if self.powered and self.kernel.carries[LAN] and not self.kernel.lost:
             self.wires[1].last = Advert(self.clock.monotonic(), priority)
+            self.kernel.lease.peer_leads = self.around.timeline.now if priority else -math.inf
             self.keepalived.hear(priority)
 
     def _passes(self) -> bool | None:
-        """Whether conntrackd's messages get to the peer now; None where nobody takes them.
+        """Whether conntrackd's messages get to the peer now; None where nobody takes them, or this kernel drops them.
 
         Also those of a cut are there within a second of its end, seen in a lab with cuts of 0.3 to 6 s on either side.
         """
+        if self.kernel.lease.hushes(self.around.timeline.now):
+            return None
         peer, sync = self.peer, self.around.networks.sync
         cabled = self.kernel.carries[SYNC] and peer.kernel.carries[SYNC]
         if not cabled or not all(way.open for way in sync.ways):
@@ -263,6 +277,11 @@ class Node:
     def holds(self) -> bool:
         """Whether it holds the VGW, where machines could reach it."""
         return self.powered and self.kernel.floating and self.kernel.carries[LAN]
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers for the VGW, which its kernel does not where its peer leads and it is silent itself."""
+        return self.holds and not self.kernel.lease.silences(self.around.timeline.now)
 
     def belief(self) -> str:
         """What the node makes of it all, in one line."""

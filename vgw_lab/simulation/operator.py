@@ -64,7 +64,7 @@ class Command:
 
 def empty_table(world: World, node: Node) -> None:
     """`conntrack -F`: flows that live and speak are there again at once, where they begin at a machine."""
-    world.emptied[node.index] = world.timeline.now
+    world.times.emptied[node.index] = world.timeline.now
     node.kernel.table.canaries.clear()
     for flow in list(node.kernel.table.ports):
         node.kernel.table.end(flow)

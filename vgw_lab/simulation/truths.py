@@ -54,7 +54,7 @@ def connected(world: World) -> bool:
 def hears_of(world: World, node: Node) -> bool:
     """Whether a node can know that its peer leads: by beats, or by adverts, which it hears by an address of its own."""
     wires = [(world.networks.sync, SYNC)]
-    if not node.kernel.lost:
+    if not any(one.kernel.lost for one in world.nodes):
         wires.append((world.networks.lan, LAN))
     return any(
         wire.ways[node.peer.index].open
@@ -83,11 +83,17 @@ def hear_each_other(world: World) -> bool:
     if lan:
         return True
     agents = all(node.life.runs for node in nodes)
-    one_deaf = networks.machines.count(True) == 1 and not any(way.open for way in networks.lan.ways)
     unfit = [node for node in nodes if not node.keepalived.process or node.kernel.lost]
-    return (
-        connected(world) and agents and not is_plain(world.kind) and (one_deaf or len(unfit) == 1)
-    )
+    settled = _lonely_lets_go(world) or len(unfit) == 1
+    return connected(world) and agents and not is_plain(world.kind) and settled
+
+
+def _lonely_lets_go(world: World) -> bool:
+    """Whether the LAN is parted, and the one node that hears no machine can have its keepalived let go."""
+    networks = world.networks
+    lonely = [node for node in world.nodes if not networks.machines[node.index]]
+    parted = not any(way.open for way in networks.lan.ways)
+    return parted and len(lonely) == 1 and not lonely[0].keepalived.frozen
 
 
 def names_it(node: Node) -> bool:

@@ -1,6 +1,7 @@
 """A pair in its world: two nodes, the wires between them, machines that speak, and an operator."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
@@ -15,6 +16,15 @@ from vgw_lab.simulation.wires import WAN, Wire
 EAGER = 2.0  # seconds after anything happened for which all is looked at closely
 FORGOTTEN = 6.0  # seconds in which a node has noticed that its table was emptied
 DRIFT = 300e-6  # a node's clock gains or loses at most so much
+
+
+@dataclass
+class Times:
+    """When each node took the VGW last, and its table was emptied; and when faults began or ended."""
+
+    held: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    emptied: list[float] = field(default_factory=lambda: [-100.0, -100.0])
+    disturbed: list[float] = field(default_factory=list)
 
 
 class World:
@@ -41,10 +51,7 @@ class World:
             served=self._served,
         )
         clocks = [self._clock() for _ in range(2)]
-        # When each took the VGW last, and when its table was emptied.
-        self.held, self.emptied = [0.0, 0.0], [-100.0, -100.0]
-        # When faults began or ended.
-        self.disturbed: list[float] = []
+        self.times = Times()
         self.nodes = tuple(Node(index, around, clock) for index, clock in enumerate(clocks))
         self.nodes[0].peer, self.nodes[1].peer = self.nodes[1], self.nodes[0]
         self.traffic = Traffic(self.timeline, self.chance, self.server)
@@ -68,7 +75,7 @@ class World:
 
     def disturb(self) -> None:
         """A fault begins or ends."""
-        self.disturbed.append(self.timeline.now)
+        self.times.disturbed.append(self.timeline.now)
         self.stir()
         for node in self.nodes:
             node.life.hear()
@@ -79,7 +86,7 @@ class World:
         out = node.kernel.carries[WAN] and networks.answers[node.index]
         kernel = node.kernel
         leaves = kernel.ruleset and not kernel.stolen
-        return node.holds and leaves and networks.machines[node.index] and out
+        return node.answers and leaves and networks.machines[node.index] and out
 
     def server(self) -> Node | None:
         """Through whom flows go: the node that serves, where there is just one."""
@@ -92,16 +99,16 @@ class World:
 
     def _ended(self, index: int, flow: Flow) -> None:
         node = self.nodes[index]
-        if node.holds and node.peer.holds:
+        if node.answers and node.peer.answers:
             # Two lead, one of them was emptied, and both have lost it now.
             self.traffic.live.pop(flow, None)
-        elif node.holds and flow in self.traffic.live:
+        elif node.answers and flow in self.traffic.live:
             text = f"flow {flow.number} was ended on {node.name}, the MASTER, by its peer's word"
             self.wrong.append(("peer ends a flow", text))
 
     def _served(self, index: int) -> None:
         node = self.nodes[index]
-        self.held[node.index] = self.timeline.now
+        self.times.held[node.index] = self.timeline.now
         broken = self.traffic.served(node)
         old = [flow for flow in broken if self._should_live(flow, node)]
         if old and self._planned(node):
@@ -123,9 +130,9 @@ class World:
             agent.pair.memory.degraded or agent.pair.memory.behind for agent in agents if agent
         )
         whole = networks.lan.whole and networks.sync.whole
-        long = self.timeline.now - self.held[peer.index] > 1.0
+        long = self.timeline.now - self.times.held[peer.index] > 1.0
         led = peer.holds and long and peer.keepalived.takes_part
         gated = node.keepalived.terms.failback is not Failback.PLAIN and not node.files.aside
         # Nobody can know within a second what a kernel has just forgotten.
-        knowable = self.timeline.now - self.emptied[node.index] > FORGOTTEN
+        knowable = self.timeline.now - self.times.emptied[node.index] > FORGOTTEN
         return led and gated and well and whole and knowable
