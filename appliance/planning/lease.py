@@ -48,7 +48,7 @@ def timers(config: Config) -> tuple[Timer, ...]:
     return (
         Timer(LEADS, missed),
         Timer(PEER_LEADS, missed),
-        Timer(PEER_LED, LED),
+        Timer(PEER_LED, max(LED, missed)),
         Timer(LIVES, BEATLESS),
     )
 

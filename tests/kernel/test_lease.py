@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ FENCES = {VGW: "192.168.100.98", VIP: "203.0.113.98"}
 LONG, SHORT = "advert_interval: 20", "advert_interval: 0.02, realtime_priority: 20"
 PRIORITY, FAREWELL = 90, 0
 BEATS = 3781
+# Types of conntrackd's messages (network.h).
+NEW, CONTROL = 0, 10
 
 
 class Frozen:
@@ -70,6 +73,18 @@ class Frozen:
             own.bind(("10.99.0.2", 0))
             own.sendto(b"{}", ("10.99.0.3", BEATS))
 
+    def tells(self, kind: int) -> None:
+        """A message of conntrackd's leaves, of version 1 and this type."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.bind(("10.99.0.2", 0))
+            own.sendto(bytes((0x10 | kind,)) + bytes(15), ("10.99.0.3", BEATS - 1))
+
+    def leaves(self) -> tuple[bool, bool, bool]:
+        """Whether an advert, a word of a flow and a control message leave."""
+        return tuple(
+            map(passes, (self.advertises, lambda: self.tells(NEW), lambda: self.tells(CONTROL)))
+        )  # type: ignore[return-value]
+
     def answers(self) -> tuple[bool, bool]:
         """Whether it answers ARP for the VGW, and for the WAN VIP."""
         lan = self.behind.lan.answers(VGW, FENCES[VGW])
@@ -82,6 +97,15 @@ class Frozen:
     def serves(self) -> tuple[bool, ...]:
         """All three."""
         return (*self.answers(), self.forwards())
+
+
+def passes(deed: Callable[[], None]) -> bool:
+    """Whether what it sends leaves: a packet that is dropped on its way out is refused to its sender."""
+    try:
+        deed()
+    except PermissionError:
+        return False
+    return True
 
 
 SERVES, SILENT = (True, True, True), (False, False, False)
@@ -173,6 +197,30 @@ def test_a_farewell_of_its_own_is_no_sign_of_life(namespace: Namespace, file: Pa
     namespace(body)
 
 
+def test_who_stood_still_says_nothing_of_leading_and_of_flows_until_its_agent_has_beaten(
+    namespace: Namespace, file: Path
+) -> None:
+    def body() -> None:
+        node = Frozen(file)
+        node.hears()
+        assert node.leaves() == (False, False, True)
+        assert passes(lambda: node.advertises(FAREWELL))
+        node.beats()
+        assert node.leaves() == (True, True, True)
+
+    namespace(body)
+
+
+def test_a_peer_that_has_left_keeps_nobody_silent(namespace: Namespace, file: Path) -> None:
+    def body() -> None:
+        node = Frozen(file)
+        node.hears()
+        node.hears(FAREWELL)
+        assert node.leaves() == (True, True, True)
+
+    namespace(body)
+
+
 def test_a_stranger_on_the_lan_silences_nobody(namespace: Namespace, file: Path) -> None:
     def body() -> None:
         node = Frozen(file)
@@ -243,8 +291,8 @@ def test_what_traffic_put_into_our_tables_is_no_change_of_them(
         file = with_interval(cases["01-standard"], LONG, tmp_path)
         node = Frozen(file)
         node.hears()
-        node.advertises()
         node.beats()
+        node.advertises()
         run("nft", "add", "table", "ip", "strangers")  # so that ours is listed again
         assert converge.differences(plan_of(file, Role.BACKUP), RunDir()) == ()
 

@@ -42,3 +42,4 @@ class Around:
     stir: Callable[[], None]
     ended: Callable[[int, Flow], None]
     served: Callable[[int], None]
+    left: Callable[[int], None]

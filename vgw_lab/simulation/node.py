@@ -184,8 +184,7 @@ class Node:
         if held is not self.kernel.floating:
             self.kernel.floating = held
             self.around.stir()
-            if held:
-                self.around.served(self.index)
+            (self.around.served if held else self.around.left)(self.index)
 
     def plug(self, interface: str, *, carries: bool) -> None:
         """Put a cable in, or pull it."""

@@ -49,6 +49,7 @@ class World:
             stir=self.stir,
             ended=self._ended,
             served=self._served,
+            left=self._left,
         )
         clocks = [self._clock() for _ in range(2)]
         self.times = Times()
@@ -115,6 +116,12 @@ class World:
             names = ", ".join(str(flow.number) for flow in old[:5])
             text = f"{node.name} took the VGW as planned and lacks {len(old)} flows: {names}"
             self.wrong.append(("planned move breaks flows", text))
+
+    def _left(self, index: int) -> None:
+        """Where two held the VGW, all flows go to the other one now; what that does not know breaks."""
+        other = self.nodes[index].peer
+        if other.answers:
+            self.traffic.served(other)
 
     def _should_live(self, flow: Flow, node: Node) -> bool:
         """Whether a planned move to a node must keep it: it has been there for a second, and it is none of those that are here by

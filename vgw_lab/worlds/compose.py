@@ -99,7 +99,10 @@ def overlay(gateway_yaml: str, folder: Path) -> dict[str, Any]:
     own: dict[str, Any] = {"volumes": [f"{folder}:/etc/vgw:ro"]}
     if plan.vgw.virtual_mac:
         own["sysctls"] = _VIRTUAL_MAC_SYSCTLS
-    return {"services": {node.name: own for node in plan.gateways}}
+    # A drill has a machine forget where its gateway is; such a one may change nothing but its own network.
+    machine = {"cap_add": ["NET_ADMIN"]}
+    services = {node.name: own for node in plan.gateways}
+    return {"services": services | {node.name: machine for node in plan.machines}}
 
 
 def lab_of(project: str) -> str:
