@@ -166,8 +166,8 @@ def _doubted(memory: Memory, now: float, *, outlived: bool) -> replication_state
     """What is known of the replicas, as far as a standstill leaves any of it."""
     known = memory.replication
     if memory.standstill.slept(now):
-        known = replication.stood_still(known)
-    return replication.outlived(known) if outlived else known
+        known = replication_state.stood_still(known)
+    return replication_state.outlived(known) if outlived else known
 
 
 def beat(memory: Memory, facts: Facts, terms: Terms, now: float) -> Beat:

@@ -72,16 +72,6 @@ def decide(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     return state, (*deeds, *_remember(before, state), *order)
 
 
-def stood_still(state: Replication) -> Replication:
-    """With a gap: what came while nobody looked may have found no room."""
-    return changed(state, gap=state.gap or state.role is not Role.MASTER)
-
-
-def outlived(state: Replication) -> Replication:
-    """With nothing proved of what is here, where the peer has led while this MASTER stood still."""
-    return changed(state, gap=True, replicas=Replicas.UNPROVED)
-
-
 def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
@@ -116,8 +106,8 @@ def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
     canaries, since = state.canaries.look_out(facts.peer, facts.role, facts.arrived, now)
     proved = since is not None and state.fetch.proved_by(since)
     if lost := canaries.overtaken(now):
-        # While all is fetched anyhow it need not be fetched again.
-        gap = state.gap or state.fetch.stage is FetchStage.NONE
+        # What was lost before all is asked for is fetched with it.
+        gap = state.gap or any(state.fetch.misses(canaries.awaited[one]) for one in lost)
         state, canaries = changed(state, gap=gap), canaries.without(lost)
     if proved and state.fetch.stage is FetchStage.ASKED:
         # What those that do not come any more would have told of has been fetched.
@@ -192,6 +182,9 @@ def _failed(state: Replication, order: Order, now: float) -> Replication:
     if order is Order.COUNT:
         return state
     stage = state.fetch.stage
+    if order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
+        # The peer asks still, and waits.
+        state = changed(state, preparation=Preparation())
     # Who is being told its part is told, and asks, from the beginning.
     unasked = stage.going_on and isinstance(state.part, Told)
     return changed(
@@ -247,7 +240,8 @@ def _lead(state: Replication, facts: Facts, now: float) -> Decision:
     # Who led alone does not know what its peer holds, should that one have led too.
     gap = facts.peer is None or (state.gap and facts.peer.role == Role.MASTER)
     state = changed(state, gap=gap)
-    if state.generation and (number := state.preparation.wanted(facts.peer)):
+    rested = now - state.clocks.failed >= RETRY_INTERVAL
+    if state.generation and rested and (number := state.preparation.wanted(facts.peer)):
         queue = state.queue.with_(Order.TOUCH_KEPT_PORTS)
         state = changed(state, preparation=Preparation(number), queue=queue)
     state, deeds = _make_good(state, facts, now)

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from appliance.conntrack.orders import Order
 from appliance.pair.canaries import CANARY_STEP, Canaries
+from appliance.pair.changed import changed
 from appliance.pair.resync import Fetch, FetchStage, Preparation
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
@@ -162,3 +163,13 @@ def begin(settled: Settled | None, seconds: int, now: float, *, even: bool) -> R
         generation=settled.generation if settled else 0,
         part=Told(settled) if settled and settled.role else Untold(),
     )
+
+
+def stood_still(state: Replication) -> Replication:
+    """With a gap: what came while nobody looked may have found no room."""
+    return changed(state, gap=state.gap or state.role is not Role.MASTER)
+
+
+def outlived(state: Replication) -> Replication:
+    """With nothing proved of what is here, where the peer has led while this MASTER stood still."""
+    return changed(state, gap=True, replicas=Replicas.UNPROVED)

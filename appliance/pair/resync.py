@@ -93,6 +93,12 @@ class Fetch:
         """Whether what came with a moved port is dropped before conntrackd asks."""
         return self.sortings > 0 and peer is not None and peer.prepared == self.number
 
+    def misses(self, announced: float) -> bool:
+        """Whether what was lost with a canary of that moment is not among what it brings."""
+        if self.stage is FetchStage.ASKED:
+            return announced >= self.since
+        return self.stage is FetchStage.NONE
+
     def proved_by(self, announced: float) -> bool:
         """Whether a canary of that moment was planted after the request: what it brought is here too."""
         if self.stage is FetchStage.ASKED:

@@ -8,7 +8,7 @@ from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair.canaries import CANARY_STEP
 from appliance.pair.deeds import PlantCanary, RestartConntrackd
 from appliance.pair.progress import how_far
-from appliance.pair.replication import OVERRUN_INTERVAL
+from appliance.pair.replication import OVERRUN_INTERVAL, RETRY_INTERVAL
 from appliance.pair.replication_state import (
     Account,
     Told,
@@ -131,6 +131,15 @@ def test_a_master_prepares_before_its_peer_asks_for_everything() -> None:
     assert theirs.told(3.0, peer=PEER) == []
     assert theirs.told(3.1, peer=done) == [Order.DROP_MOVED, Order.REQUEST]
     assert theirs.state.part == Told(Settled(BACKUP, 8), theirs.state.canaries.number + 1)
+
+
+def test_a_preparation_that_is_refused_is_made_again() -> None:
+    story = master(peer=replace(STANDBY, asks=5))
+    assert Order.TOUCH_KEPT_PORTS in orders(story.at(20.0))
+    refused = Outcome(Order.TOUCH_KEPT_PORTS, "conntrackd refused")
+    assert orders(story.at(20.1, outcome=refused)) == []
+    assert orders(story.at(20.5)) == [], "not all the time"
+    assert orders(story.at(20.1 + RETRY_INTERVAL)) == [Order.TOUCH_KEPT_PORTS]
 
 
 def test_of_two_masters_neither_waits_for_the_other_to_see_a_canary() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.conntrack.orders import Order, Outcome, Queues
-from appliance.pair import degraded, replication
+from appliance.pair import degraded, replication, replication_state
 from appliance.pair.canaries import REPEATED, STAYS
 from appliance.pair.progress import BACKLOG, how_far
 from appliance.pair.replication import (
@@ -67,6 +67,16 @@ def test_of_what_was_lost_before_all_was_fetched_nothing_lacks_afterwards() -> N
     assert not missed(story.state)
     story.at(23.0)
     assert not missed(story.state), "the lost canary is older than the request"
+
+
+def test_what_is_lost_while_all_is_fetched_is_fetched_again() -> None:
+    story = standby()
+    story.change(gap=True)
+    story.at(20.0)
+    story.told(20.1, peer=replace(PEER, prepared=story.state.fetch.open))
+    story.at(21.0, peer=replace(PEER, canary=9))
+    story.comes(13, 23.0)
+    assert missed(story.state), "a canary of after the request never came"
 
 
 def test_a_canary_that_comes_a_moment_after_a_later_one_tells_of_nothing() -> None:
@@ -235,13 +245,13 @@ def test_who_follows_one_that_led_before_by_another_conntrackd_has_old_replicas(
 def test_who_stood_still_as_a_standby_fetches_what_came_meanwhile() -> None:
     story = standby()
     story.at(20.0)
-    story.state = replication.stood_still(story.state)
+    story.state = replication_state.stood_still(story.state)
     assert missed(story.state)
     story.at(30.0)
     assert story.state.fetch.open
     led = master()
     led.at(20.0)
-    assert not replication.stood_still(led.state).gap
+    assert not replication_state.stood_still(led.state).gap
 
 
 def test_a_table_that_cannot_be_sorted_is_asked_for_as_it_is() -> None:
