@@ -146,7 +146,10 @@ def test_the_project_gets_its_gateway_yaml_by_an_overlay_and_loses_it_in_the_end
     project.up(topology.gateway_yaml("fast"))
     overlay = tmp_path / "state/vgw/vgw-own/overlay.yaml"
     services = yaml.safe_load(overlay.read_text())["services"]
-    assert set(services) == {"master", "backup"}
+    gateways = {name for name, one in services.items() if "volumes" in one}
+    assert gateways == {"master", "backup"}
+    forgets = {name for name, one in services.items() if one.get("cap_add") == ["NET_ADMIN"]}
+    assert forgets == {"noeud1", "noeud2"}, "a drill has one forget where its gateway is"
     source, target, mode = services["master"]["volumes"][0].split(":")
     file = Path(source) / "gateway.yaml"
     assert "profile: fast" in file.read_text()
