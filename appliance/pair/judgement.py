@@ -153,7 +153,7 @@ def _reconsidered(
 ) -> readiness.Readiness:
     """What is remembered of readiness, with what has happened to this node since."""
     state = memory.readiness
-    if memory.standstill.slept(now):
+    if memory.standstill.overslept(now):
         state = readiness.stood_still(state)
     if memory.role is Role.MASTER and facts.role is not Role.MASTER:
         state = readiness.left_mastership(state, now)
@@ -165,7 +165,7 @@ def _reconsidered(
 def _doubted(memory: Memory, now: float, *, outlived: bool) -> replication_state.Replication:
     """What is known of the replicas, as far as a standstill leaves any of it."""
     known = memory.replication
-    if memory.standstill.slept(now):
+    if memory.standstill.overslept(now):
         known = replication_state.stood_still(known)
     return replication_state.outlived(known) if outlived else known
 

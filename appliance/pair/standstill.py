@@ -13,6 +13,8 @@ from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
 STANDSTILL = 1.5  # seconds without a moment of judgement; as long as its peer waits for a beat
+# Seconds without one after which what came meanwhile may have found no room. A busy machine lets an agent wait for less.
+OVERSLEPT = 5.0
 WAKING = 1.0  # seconds in which the beats and adverts that came meanwhile are read
 TOLD_FOR = 10.0  # seconds for which beats tell of it
 # Seconds in which it says nothing to its peer, while keepalived takes in that it is to let go.
@@ -48,6 +50,10 @@ class Standstill:
     def slept(self, now: float) -> bool:
         """Whether nothing was judged for so long that nobody knows what was meanwhile."""
         return now - self.last > STANDSTILL
+
+    def overslept(self, now: float) -> bool:
+        """Whether that was for so long that what came meanwhile may have found no room."""
+        return now - self.last > OVERSLEPT
 
     def hushed(self, now: float) -> bool:
         """Whether nothing is to be said to the peer now."""

@@ -42,6 +42,7 @@ def test_a_beat_that_is_lost_is_not_silence() -> None:
     assert max(beat.BEAT_SILENCE, loop.TICK) <= standstill.STANDSTILL
     assert standstill.HUSH <= beat.BEAT_INTERVAL, "no beat is missed but the one that is due"
     assert standstill.HUSH < standstill.WAKING < standstill.STANDSTILL < standstill.TOLD_FOR
+    assert standstill.STANDSTILL < standstill.OVERSLEPT
     assert readiness.FIRST < readiness.GRACE
     assert readiness.GRACE >= beat.BEAT_SILENCE, (
         "a peer that beats is heard before a node goes on alone"

@@ -132,6 +132,8 @@ def test_a_standby_that_stood_still_waits_with_a_failback_from_when_it_goes_on()
     well = replace(memory.readiness, caught_up=True, well_since=0.2)
     memory = memory._replace(readiness=well)
     assert judgement.follow(memory, FOLLOWS, 1.0)[0].readiness.well_since == 0.2
+    busy = judgement.follow(memory, FOLLOWS, 0.2 + standstill.OVERSLEPT)[0]
+    assert (busy.readiness.well_since, busy.replication.gap) == (0.2, False)
     assert judgement.follow(memory, FOLLOWS, 10.0)[0].readiness.well_since == 10.0
 
 
