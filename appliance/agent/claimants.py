@@ -94,7 +94,7 @@ def judge(state: Claimants, sight: ClaimSight, now: float) -> Answered:
 def usurped(sight: ClaimSight, since: float) -> bool:
     """Whether somebody else has claimed the VGW since a moment, though this node leads and its peer does not.
 
-    So does a peer that stood still and goes on: its keepalived announces the VGW again before anybody there knows better.
+    So may a peer that stood still and goes on: by what its keepalived had yet to announce, or where it is of an older version.
     """
     if not sight.leads:
         return False

@@ -7,6 +7,7 @@ that took over hears that it is outranked. Only then it is known to have been fa
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from appliance.pair.beat import Beat
 from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
@@ -74,30 +75,31 @@ def follow(
         return None, ""  # it died
     sentence = ""
     for role in facts.peers_roles or (facts.peer.role,):
-        contest, told = _follow(contest, before, facts, role, now, stood=stood)
+        peer = replace(facts.peer, role=role)
+        contest, told = _follow(contest, before, facts, peer, now, stood=stood)
         sentence = told or sentence
     return contest, sentence
 
 
 def _follow(
-    contest: Contest | None, before: Role, facts: Facts, peers: str, now: float, *, stood: bool
+    contest: Contest | None, before: Role, facts: Facts, peer: Beat, now: float, *, stood: bool
 ) -> tuple[Contest | None, str]:
-    """The same for one role that the peer told."""
-    two = facts.role is Role.MASTER and peers == Role.MASTER
+    """The same for one beat of the peer's."""
+    two = facts.role is Role.MASTER and peer.role == Role.MASTER
     if contest is None:
         part = Part.THAWED if stood else _part(before, facts)
         begun = Contest(now, facts.silence, part, _blame(facts))
         return (begun if two else None), ""
     if two:
         return replace(contest, blame=_blame(facts)), ""
-    peer, lasted = facts.peer.node if facts.peer else "", now - contest.began
+    lasted = now - contest.began
     # Who let go for another reason than an advert is in FAULT.
     if contest.part is Part.SECOND and facts.role is Role.BACKUP and not facts.missed:
-        return None, _false(peer, contest, facts, lasted)
-    if contest.part is Part.FIRST and peers == Role.BACKUP:
+        return None, _false(peer.node, contest, facts, lasted)
+    if contest.part is Part.FIRST and peer.role == Role.BACKUP:
         return None, (
-            f"{peer} took over beside this MASTER, which lives, and let go again after {lasted:.1f} s; "
-            f"`vgw events` of {peer} says what was late; {REMEDY}"
+            f"{peer.node} took over beside this MASTER, which lives, and let go again after {lasted:.1f} s; "
+            f"`vgw events` of {peer.node} says what was late; {REMEDY}"
         )
     return None, ""
 

@@ -246,6 +246,10 @@ class Node:
         self.pings.answered = self.now
         return self.pair.serve(self.now)
 
+    def told(self, said: Beat) -> None:
+        """The peer says something."""
+        self.socket.inbox.append(beat.pack(said))
+
     def beats(self) -> list[Beat]:
         """What it has said since this was asked last."""
         found = [said for one in self.socket.outbox if (said := beat.unpack(one))]

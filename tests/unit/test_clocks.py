@@ -26,6 +26,7 @@ from appliance.pair import (
 from appliance.planning import lease, virtual_macs
 from appliance.status import health
 from appliance.wires import uplink
+from vgw_lab.simulation import lease as simulated
 
 ROOT = Path(__file__).parents[2]
 # A constant in seconds: it says so behind it, or in the comment above it.
@@ -39,6 +40,7 @@ ROW = re.compile(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", re.MULTILINE)
 def test_a_beat_that_is_lost_is_not_silence() -> None:
     assert beat.BEAT_SILENCE >= 4 * beat.BEAT_INTERVAL
     assert lease.BEATLESS >= beat.BEAT_SILENCE
+    assert simulated.LED == lease.LED
     assert max(beat.BEAT_SILENCE, loop.TICK) <= standstill.STANDSTILL
     assert standstill.HUSH <= beat.BEAT_INTERVAL, "no beat is missed but the one that is due"
     assert standstill.HUSH < standstill.WAKING < standstill.STANDSTILL < standstill.TOLD_FOR

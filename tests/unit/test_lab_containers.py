@@ -150,6 +150,7 @@ def test_the_project_gets_its_gateway_yaml_by_an_overlay_and_loses_it_in_the_end
     assert gateways == {"master", "backup"}
     forgets = {name for name, one in services.items() if one.get("cap_add") == ["NET_ADMIN"]}
     assert forgets == {"noeud1", "noeud2"}, "a drill has one forget where its gateway is"
+    assert set(services) == gateways | forgets
     source, target, mode = services["master"]["volumes"][0].split(":")
     file = Path(source) / "gateway.yaml"
     assert "profile: fast" in file.read_text()

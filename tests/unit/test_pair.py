@@ -32,11 +32,6 @@ def node(tmp_path: Path) -> Node:
     return Node(STANDARD, "master", tmp_path)
 
 
-def say(node: Node, said: Beat) -> None:
-    """The peer says something."""
-    node.socket.inbox.append(beat.pack(said))
-
-
 def caught_up(node: Node, said: Beat = MASTER) -> None:
     """Have the node stand by with its replicas beside a MASTER."""
     node.table.entries = said.entries
@@ -47,7 +42,7 @@ def caught_up(node: Node, said: Beat = MASTER) -> None:
         canary = 10 + 2 * turn
         node.table.canaries.add(canary)
         said = replace(said, prepared=asked, canary=canary)
-        say(node, said)
+        node.told(said)
         node.serve()
         node.look()
     assert node.ready() == "1 0", node.pair.memory.verdict
@@ -60,7 +55,7 @@ def test_a_judgement_comes_with_a_beat_and_not_with_each_answer_from_the_way_out
     judged = node.pair.memory
     node.serve(0.05)
     assert node.pair.memory is judged
-    say(node, MASTER)
+    node.told(MASTER)
     node.serve(0.05)
     assert node.pair.memory is not judged, "a beat was heard"
     judged = node.pair.memory
@@ -93,7 +88,7 @@ def test_a_standby_takes_in_the_table_before_it_is_ready(node: Node) -> None:
 def test_status_can_be_told_at_each_moment_of_the_catching_up(node: Node) -> None:
     node.look(Role.BACKUP)
     while Order.REQUEST not in node.conntrackd.told:
-        say(node, replace(MASTER, prepared=node.pair.memory.replication.fetch.open))
+        node.told(replace(MASTER, prepared=node.pair.memory.replication.fetch.open))
         node.serve()
         assert "dropped" not in pair_status.of(node.pair).counters._asdict()
 
@@ -183,12 +178,12 @@ def test_a_dead_replication_is_told_of_and_conntrackd_is_started_anew(
     caplog.set_level(logging.INFO, "vgw")
     node.look(Role.MASTER)
     for _ in range(180):
-        say(node, replace(MASTER, role="BACKUP"))
+        node.told(replace(MASTER, role="BACKUP"))
         node.serve()
     assert node.pair.memory.degraded.startswith("no flow to backup has arrived for")
     assert node.conntrackd.restarts == 1
     number = node.pair.memory.replication.canaries.number
-    say(node, replace(MASTER, role="BACKUP", seen=number))
+    node.told(replace(MASTER, role="BACKUP", seen=number))
     assert node.serve(), "that is news"
     assert [event.now for event in events.read(node.run_dir)] == ["degraded", "works"]
     assert "replication works again, it was degraded: no flow to backup" in caplog.text
@@ -241,7 +236,7 @@ def test_a_kernel_that_refuses_canaries_is_told_of_and_the_rest_goes_on(node: No
     node.look(Role.MASTER)
     assert node.pair.bulkheads.problems == ("no right to plant",)
     node.look(Role.BACKUP)
-    say(node, MASTER)
+    node.told(MASTER)
     node.serve()
     assert node.pair.bulkheads.problems == ("no right to plant",)
     assert node.beats()[-1].role == "BACKUP"
@@ -263,11 +258,11 @@ def test_a_standby_draws_the_virtual_macs_here_when_its_master_is_cut_off(tmp_pa
     caught_up(node, said)
     node.voice.announced.clear()
     for _ in range(2):  # heard together
-        say(node, replace(said, role="FAULT"))
+        node.told(replace(said, role="FAULT"))
     node.serve()
     floating = [str(address) for address in node.pair.voice.terms.floating]
     assert node.voice.announced == [("vgw-lan", floating[0]), ("vgw-wan", floating[1])]
-    say(node, replace(said, role="FAULT"))
+    node.told(replace(said, role="FAULT"))
     node.serve()
     assert len(node.voice.announced) == 2, "once"
 
@@ -277,13 +272,13 @@ def test_frames_of_a_virtual_mac_that_do_not_come_are_told_of(tmp_path: Path) ->
     caught_up(node, said)
     node.frames[1].last = node.now
     for _ in range(int(MAC_PATIENCE) + 1):
-        say(node, said)
+        node.told(said)
         node.serve(1.0)
         node.frames[1].last = node.now
     told = pair_status.of(node.pair).degraded
     assert told.startswith("no frame of the virtual MAC 00:00:5e:00:01:33 has come in by vgw-lan")
     assert "vgw-wan" not in told
-    say(node, replace(said, role="BACKUP"))
+    node.told(replace(said, role="BACKUP"))
     node.serve()
     assert node.pair.memory.unheard == "", "nobody sends any"
 
@@ -292,12 +287,12 @@ def test_a_standby_calls_a_master_that_it_does_not_hear(node: Node) -> None:
     node.look(Role.BACKUP)
     node.voice.announced.clear()
     for _ in range(6):
-        say(node, MASTER)
+        node.told(MASTER)
         node.serve(0.05)
     home = ("eth1", str(STANDARD.nodes["master"].lan.ip))
     assert node.voice.announced == [home] * 3, "ten times a second at most"
     node.heard(90)
-    say(node, MASTER)
+    node.told(MASTER)
     node.serve(0.11)
     assert len(node.voice.announced) == 3, "it is heard"
 
@@ -313,7 +308,7 @@ def test_a_switchovers_note_goes_when_it_has_done_its_work(node: Node) -> None:
     caught_up(node)
     node.look(Role.MASTER)
     notes.ask_aside(node.run_dir, asked=True)
-    say(node, replace(MASTER, role="BACKUP"))
+    node.told(replace(MASTER, role="BACKUP"))
     node.serve()
     assert node.ready() == "1 1"
     node.look(Role.BACKUP)
@@ -353,7 +348,7 @@ def test_the_agent_waits_no_longer_than_something_is_due(node: Node) -> None:
     node.serve()
     assert node.pair.filenos() == (3, 4)
     assert 0 < node.pair.wait(node.now) <= beat.BEAT_INTERVAL
-    say(node, replace(MASTER, canary=99))
+    node.told(replace(MASTER, canary=99))
     node.serve()
     assert node.pair.wait(node.now) <= 1.01 * WATCH, "a canary was announced"
     assert node.pair.wait(node.now + 60) == 0.0
@@ -374,7 +369,7 @@ def test_a_file_in_which_the_peer_has_another_name_is_taken_up(node: Node) -> No
     renamed = config(**{"  backup:": "  other:"})
     node.wanted = renamed
     node.pair.take_up(renamed, node.now)
-    say(node, replace(MASTER, node="other"))
+    node.told(replace(MASTER, node="other"))
     node.serve()
     assert node.pair.ears.peer.is_master
     told = pair_status.of(node.pair)

@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from appliance.pair import beat, terms
-from appliance.pair.beat import BEAT_INTERVAL, Beat
+from appliance.pair import terms
+from appliance.pair.beat import BEAT_INTERVAL
 from appliance.status import events
 from appliance.vrrp import Role
 
@@ -17,21 +15,11 @@ STANDARD = config()
 MASTER = replace(PEER, digest=terms.terms(STANDARD, "master").digest)
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Node:
-    """The node `master`, which outranks its peer, as it starts."""
-    return Node(STANDARD, "master", tmp_path)
-
-
-def say(node: Node, said: Beat) -> None:
-    """The peer says something."""
-    node.socket.inbox.append(beat.pack(said))
-
-
-def test_a_peer_that_was_master_between_two_looks_is_told_of_once(node: Node) -> None:
+def test_a_peer_that_was_master_between_two_looks_is_told_of_once(tmp_path: Path) -> None:
+    node = Node(STANDARD, "master", tmp_path)
     node.look(Role.MASTER)
     for role in ("BACKUP", "MASTER", "BACKUP"):
-        say(node, replace(MASTER, role=role))
+        node.told(replace(MASTER, role=role))
     node.serve()
     node.look()
     node.look()
@@ -39,11 +27,12 @@ def test_a_peer_that_was_master_between_two_looks_is_told_of_once(node: Node) ->
     assert kinds.count("false takeover") == 1
 
 
-def test_a_master_that_stood_still_is_hushed_until_keepalived_has_let_go(node: Node) -> None:
+def test_a_master_that_stood_still_is_hushed_until_keepalived_has_let_go(tmp_path: Path) -> None:
+    node = Node(STANDARD, "master", tmp_path)
     node.look(Role.MASTER)
     node.serve(BEAT_INTERVAL)
     node.beats()
-    say(node, MASTER)
+    node.told(MASTER)
     node.serve(10.0)
     assert node.ready() == "0 1"
     assert not node.beats(), "its word would open the way for its adverts"

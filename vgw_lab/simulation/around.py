@@ -24,8 +24,8 @@ class Networks:
     # By how many faults each way is barred.
     barred: Counter[str] = field(default_factory=Counter)
 
-    def is_free(self, what: str, *, barred: bool) -> bool:
-        """Whether nothing is in the way of this any more, now that one fault more bars it, or one less."""
+    def bar(self, what: str, *, barred: bool) -> bool:
+        """Have one fault more bar this, or one less; whether nothing is in its way then."""
         self.barred[what] += 1 if barred else -1
         return self.barred[what] == 0
 

@@ -73,9 +73,9 @@ def _wire(name: str, *, from_node: bool, from_peer: bool, alone: bool = False) -
         wire: Wire = getattr(world.networks, name)
         for way, concerned in ((node.index, from_node), (node.peer.index, from_peer)):
             if concerned:
-                wire.ways[way].open = world.networks.is_free(f"{name} from {way}", barred=parts)
+                wire.ways[way].open = world.networks.bar(f"{name} from {way}", barred=parts)
         if alone:
-            free = world.networks.is_free(f"machines at {node.index}", barred=parts)
+            free = world.networks.bar(f"machines at {node.index}", barred=parts)
             world.networks.machines[node.index] = free
 
     return partial(switch, True), partial(switch, False)
@@ -94,7 +94,7 @@ def _outside(*, both: bool) -> tuple[Deed, Deed]:
     def switch(dies: bool, world: World, node: Node) -> None:
         for one in world.nodes:
             if both or one is node:
-                free = world.networks.is_free(f"answers to {one.index}", barred=dies)
+                free = world.networks.bar(f"answers to {one.index}", barred=dies)
                 world.networks.answers[one.index] = free
 
     return partial(switch, True), partial(switch, False)

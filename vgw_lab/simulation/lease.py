@@ -1,4 +1,4 @@
-"""The three timers in a node's kernel that its own words and its peer's refresh, and what they keep from leaving."""
+"""The timers in a node's kernel that its own words and its peer's refresh, and what they keep from leaving."""
 
 import math
 from dataclasses import dataclass
