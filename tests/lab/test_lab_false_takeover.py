@@ -1,23 +1,12 @@
 """A MASTER whose adverts stop for a moment while it lives: both nodes tell that the takeover was false."""
 
-import json
-from typing import Any
-
 from tests.waiting import PATIENCE, eventually
 from vgw_lab.worlds.namespaces import NamespaceLab
 
 from .conftest import Lab
-from .test_lab_replication import must
+from .test_lab_replication import must, recorded
 
-
-def all_events(lab: Lab, node: str) -> list[dict[str, Any]]:
-    """What a node tells."""
-    return list(map(json.loads, must(lab, node, "vgw", "events", "--json").splitlines()))
-
-
-def events(lab: Lab, node: str) -> list[dict[str, Any]]:
-    """The false takeovers that a node tells of."""
-    return [one for one in all_events(lab, node) if one["kind"] == "false takeover"]
+FALSE = "false takeover"
 
 
 def test_a_master_that_is_not_let_run_for_a_moment_is_told_of_by_both_nodes(
@@ -25,7 +14,7 @@ def test_a_master_that_is_not_let_run_for_a_moment_is_told_of_by_both_nodes(
 ) -> None:
     wires = NamespaceLab(standard_lab.name)
     wires.wait_healthy(PATIENCE)
-    before = {node: len(events(standard_lab, node)) for node in ("master", "backup")}
+    before = {node: len(recorded(standard_lab, node, FALSE)) for node in ("master", "backup")}
     process = must(standard_lab, "master", "cat", "/run/vgw/vrrp.pid").strip()
     must(standard_lab, "master", "kill", "-STOP", process)
     try:
@@ -35,9 +24,12 @@ def test_a_master_that_is_not_let_run_for_a_moment_is_told_of_by_both_nodes(
     assert eventually(lambda: wires.holders() == ("master",))
     for node, word in (("backup", "the takeover was false"), ("master", "took over beside")):
         assert eventually(
-            lambda node=node: len(events(standard_lab, node)) == before[node] + 1  # type: ignore[misc]
-        ), all_events(standard_lab, node)[-8:]
-        event = events(standard_lab, node)[-1]
+            lambda node=node: len(recorded(standard_lab, node, FALSE)) == before[node] + 1  # type: ignore[misc]
+        ), recorded(standard_lab, node)[-8:]
+        event = recorded(standard_lab, node, FALSE)[-1]
         assert word in event["sentence"]
-    assert "none of its adverts had come in for" in events(standard_lab, "backup")[-1]["sentence"]
+    assert (
+        "none of its adverts had come in for"
+        in recorded(standard_lab, "backup", FALSE)[-1]["sentence"]
+    )
     wires.wait_healthy(PATIENCE)

@@ -24,7 +24,7 @@ from .test_lab_changes import (
     taken_up,
     write,
 )
-from .test_lab_replication import AT_REST, at_rest, must
+from .test_lab_replication import AT_REST, at_rest, must, recorded
 
 FORWARDS = (
     "{protocol: udp, port: 51820, to: 192.168.100.10}",
@@ -105,16 +105,11 @@ def led(lab: Lab, node: str, machine: str) -> int:
     return len(re.findall(rf"dst=203\.0\.113\.99 .*?src={re.escape(machine)} ", listed))
 
 
-def flow_events(lab: Lab, node: str) -> list[dict[str, Any]]:
-    lines = must(lab, node, "vgw", "events", "--json").splitlines()
-    return [event for event in map(json.loads, lines) if event["kind"] == "flows"]
-
-
 @pytest.mark.parametrize("order", [("backup", "master"), ("master", "backup")], ids="-".join)
 def test_a_port_that_is_taken_away_and_one_that_leads_elsewhere_end_their_flows_and_no_other(
     lab: Lab, order: tuple[str, str]
 ) -> None:
-    before = {node: len(flow_events(lab, node)) for node in NODES}
+    before = {node: len(recorded(lab, node, "flows")) for node in NODES}
     repairs = {node: told(lab, node)["repairs"] for node in NODES}
     with served(lab) as inward, flowing(lab, "noeud1") as first, flowing(lab, "noeud2") as second:
         assert eventually(lambda: led(lab, "backup", "192.168.100.10") == 2 * INWARD)
@@ -131,7 +126,7 @@ def test_a_port_that_is_taken_away_and_one_that_leads_elsewhere_end_their_flows_
         all_live(second())
     for node in NODES:
         assert told(lab, node)["repairs"] == repairs[node]
-    told_of = flow_events(lab, order[0])[before[order[0]] :]
+    told_of = recorded(lab, order[0], "flows")[before[order[0]] :]
     assert [(event["now"], ended in event["sentence"]) for event in told_of] == [("ended", True)]
     assert eventually(lambda: at_rest(lab), AT_REST)
 

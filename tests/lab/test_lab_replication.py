@@ -1,5 +1,6 @@
 """The standby knows every flow: in time, for as long as it lives, and whatever becomes of a daemon."""
 
+import json
 import re
 import subprocess
 import time
@@ -51,6 +52,12 @@ def must(lab: Lab, node: str, *command: str) -> str:
     done = lab.exec(node, *command)
     assert done.returncode == 0, f"{node}: {command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def recorded(lab: Lab, node: str, kind: str = "") -> list[dict[str, Any]]:
+    """The events that a node tells, of one kind or of all."""
+    lines = must(lab, node, "vgw", "events", "--json").splitlines()
+    return [one for one in map(json.loads, lines) if not kind or one["kind"] == kind]
 
 
 def kill(lab: Lab, node: str, program: str) -> None:
