@@ -7,6 +7,8 @@ SHELL  := /bin/sh
 WORKERS := 5
 # Tests start thousands of Python programs, which are to be compiled once, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
+# And none is to look among all that is installed for development whether it extends pydantic.
+export PYDANTIC_DISABLE_PLUGINS := __all__
 
 .DEFAULT_GOAL := help
 .PHONY: help demo bench test functional timed check lint types fast kernel lab containers drills golden simulate soak release lock clean setup-demo setup-bench setup-test setup-check

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -34,16 +33,14 @@ log = logging.getLogger("vgw")
 
 
 def main(path: Path, node: str | None = None, doors: AgentDoors | None = None) -> None:
-    """Run until told to stop; the run directory is in the environment.
-
-    supervisord runs this module itself: it lives as long as the node and should be small.
-    """
+    """Run until told to stop; the run directory is in the environment."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="vgw agent: %(message)s")
     run_dir = this_node.run_dir()
     try:
         agent = _begin(path, run_dir, node, doors or AgentDoors())
         # All that was imported lives as long as the process: take it out of the garbage collector's walks.
         gc.freeze()
+        gc.enable()
         run(agent)
     except ApplianceError as error:
         log.error(error)
@@ -166,7 +163,3 @@ def _wait(agent: Agent, next_tick: float) -> float:
     now = agent.now()
     step = END_STEP if agent.requests.ending is not None else next_tick - now
     return max(0.0, min(next_tick - now, agent.pair.wait(now), step))
-
-
-if __name__ == "__main__":
-    main(Path(os.environ.get("VGW_CONFIG", this_node.CONFIG_PATH)))

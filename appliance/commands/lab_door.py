@@ -3,6 +3,7 @@
 Nothing of it is imported before one of its commands is asked for.
 """
 
+import gc
 import importlib
 import importlib.util
 from collections.abc import Sequence
@@ -39,4 +40,5 @@ def run(words: Sequence[str]) -> None:
             f"{words[0]}: the Python package '{error.name}' is missing, which the lab needs; "
             "`pip install --editable '.[lab]'` in the checkout brings it"
         ) from None
+    gc.enable()  # a lab may live for hours
     lab.run(words)

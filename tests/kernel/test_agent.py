@@ -48,7 +48,7 @@ def running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
     environ = {**os.environ, "VGW_CONFIG": str(file)}
     with LOG.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "appliance.agent.loop"], env=environ, stdout=log
+            [sys.executable, "-m", "appliance.agent"], env=environ, stdout=log
         )
     try:
         until(RUN_DIR.status.exists)

@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE, waited
 RUN_DIR = RunDir()
 PROGRAMS = ("agent", "conntrackd", "keepalived", "refresh")
 OURS = (
-    b"appliance.agent.loop",
+    b"-m\0appliance.agent\0",
     b"appliance.conntrack.replica_refresh",
     b"conntrackd",
     b"keepalived",

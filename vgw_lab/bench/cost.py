@@ -14,7 +14,7 @@ _WORDS = {
     "conntrackd": "conntrackd",
     "keepalived": "keepalived",
     "appliance.conntrack.replica_refresh": "refresh",
-    "appliance.agent.loop": "agent",
+    "-m appliance.agent ": "agent",
     "supervise": "supervisord",
 }
 _LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; printf '\\t'; cat $p/stat; done 2>/dev/null"
