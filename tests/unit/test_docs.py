@@ -12,6 +12,8 @@ import pytest
 from appliance.config import schema
 from tests.architecture import LAB, LAB_ORDER, PRODUCT, PRODUCT_ORDER, ROOT, package, tracked
 
+pytestmark = pytest.mark.no_cover  # they reach few of the product's lines, and read much faster so
+
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 TEXTS = [path for path in tracked() if path.suffix == ".md"]
 
