@@ -21,8 +21,8 @@ GAP = 3.0  # seconds without a look after which nobody knows what happened meanw
 class Condition(StrEnum):
     """What keepalived's part in the election is.
 
-    DEAF: it has no VRRP socket, though its interface can be used. VACANT: nobody holds the VGW, and it does
-    not take over.
+    DEAF: it has no VRRP socket, though its interface can be used. VACANT: nobody holds the VGW as far as
+    this node's LAN can tell, and it does not take over.
     """
 
     WELL = "well"
@@ -125,11 +125,15 @@ def _hearing(state: Election, sight: ElectionSight, now: float) -> Election:
 
 
 def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
-    """Since when nobody is known to hold the VGW while keepalived here could take it."""
+    """Since when nobody is known to hold the VGW while keepalived here could take it.
+
+    The word of a peer whose adverts have stopped is no proof: the two may hear each other by the sync link alone.
+    """
     advertised = bool(sight.advert and sight.advert[1] and sight.advert != state.advert)
-    led = sight.peer is not None and sight.peer.role == Role.MASTER
     shown = sight.role is not Role.BACKUP or advertised
-    if shown or led:
+    # Where none has ever come, or none can, its word is all there is.
+    unheard = sight.advert is None or not sight.usable
+    if shown or (unheard and _leads_by_its_word(sight)):
         return changed(state, open=None, vacant=False, held=now if shown else state.held)
     if state.vacant:
         return state  # a new start that mends nothing must not look like a cure
@@ -141,7 +145,16 @@ def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
     return changed(state, open=since, vacant=now - since > sight.promise + OVERDUE)
 
 
+def _leads_by_its_word(sight: ElectionSight) -> bool:
+    return sight.peer is not None and sight.peer.role == Role.MASTER
+
+
 def _condition(state: Election, sight: ElectionSight, now: float) -> tuple[Condition, str]:
+    if state.vacant and _leads_by_its_word(sight):
+        return Condition.VACANT, (
+            f"nobody holds the VGW on this node's {sight.lan}: the peer says over the sync link that it does, but its adverts do "
+            "not come, and keepalived does not take over"
+        )
     if state.vacant:
         return Condition.VACANT, (
             "nobody holds the VGW: this node is ready and hears no MASTER, and keepalived does not "

@@ -31,11 +31,12 @@ ANEW = replace(STANDBY, interfaces={"eth0": 2, "eth1": 9}, sockets=0)
 def watch(
     sight: ElectionSight, seconds: float, *, since: float = 0.0, state: Election | None = None
 ) -> list[tuple[float, Judgement]]:
-    """What is judged of a sight that stays as it is, twice a second."""
+    """What is judged of a sight that stays as it is, twice a second; of a MASTER that is heard with an advert each time."""
     found, state = [], state or Election()
+    heard = sight.peer is not None and sight.peer.role == Role.MASTER and sight.advert
     for step in range(int(seconds * 2) + 1):
         now = since + step / 2
-        judged = election.judge(state, sight, now)
+        judged = election.judge(state, replace(sight, advert=(now, 100)) if heard else sight, now)
         state = judged.state
         found.append((now, judged))
     return found
@@ -170,7 +171,7 @@ def test_it_stays_told_while_keepalived_starts_anew() -> None:
         replace(ALONE, role=Role.MASTER),
         replace(ALONE, role=Role.FAULT),  # not ready, or a cable is out: told as FAULT
         replace(ALONE, process=0),  # told as that
-        STANDBY,  # the peer says that it is MASTER, though no advert comes in
+        replace(STANDBY, advert=None),  # MASTER by its word, and no advert has ever come in
     ],
 )
 def test_no_false_alarm(sight: ElectionSight) -> None:
@@ -225,6 +226,21 @@ def test_a_master_that_dies_is_missed_from_its_last_advert_on() -> None:
     judged = watch(LAST, 3, since=11.5, state=state)
     vacant = [now for now, one in judged if one.condition is Condition.VACANT]
     assert vacant[0] == 11.5, "it was silent for 1.5 s, by its last advert"
+
+
+def test_a_master_that_is_heard_by_the_sync_link_alone_holds_nothing_here() -> None:
+    state, judged = led_until_ten(), []
+    for step in range(21, 30):
+        judged.append(election.judge(state, replace(LAST, peer=PEER), step / 2))
+        state = judged[-1].state
+    assert [one.condition for one in judged[:2]] == [Condition.WELL] * 2
+    assert {one.problem for one in judged[2:]} == {
+        "nobody holds the VGW on this node's eth1: the peer says over the sync link that it does, but its adverts do not come, and "
+        "keepalived does not take over"
+    }
+    assert KeepalivedOrder.RESTART in {one.order for one in judged}
+    heard = election.judge(state, replace(STANDBY, advert=(15.0, 100)), 15.0)
+    assert heard.condition is Condition.WELL
 
 
 def test_a_takeover_as_promised_is_no_alarm() -> None:
