@@ -121,6 +121,10 @@ class Canaries:
             if number < self.seen and now - then >= REPEATED
         )
 
+    def overdue(self, now: float) -> bool:
+        """Whether one that was announced should long have come."""
+        return now - min(self.awaited.values(), default=now) >= REPEATED
+
     def awaited_since_before(self, moment: float) -> frozenset[int]:
         """Those of the peer's that were announced before this moment and have not come."""
         return frozenset(number for number, then in self.awaited.items() if then < moment)

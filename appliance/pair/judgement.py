@@ -83,9 +83,13 @@ def begin(settled: Settled | None, *, ready: bool, even: bool, seconds: int, now
     What the one before had settled with conntrackd, and whether it called the node ready: an agent that was killed
     left a node that goes on, so what was true then still is. `seconds` since 1970; `even`: its canaries have even numbers.
     """
+    known = replication_state.begin(settled, seconds, now, even=even)
+    if settled and settled.role is not Role.MASTER:
+        # The node may have stood still before: what it missed then only an agent that looked on would know.
+        known = replication_state.stood_still(known)
     return Memory(
         readiness.Readiness(now, caught_up=ready),
-        replication_state.begin(settled, seconds, now, even=even),
+        known,
         Verdict(ready, False, "just started"),
         Standstill(now),
     )

@@ -95,6 +95,9 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     if facts.peer and facts.role is Role.MASTER and facts.peer.role == Role.MASTER:
         # A node that leads too takes in none, and tells of none.
         state = changed(state, canaries=changed(state.canaries, planted={}))
+    if facts.peer and facts.peer.role != Role.MASTER and state.canaries.overdue(now):
+        # It leads no more, and waits for nothing: what was lost on the way is fetched from whoever leads next.
+        state = changed(state, gap=True)
     if state.peer_heard and not heard:
         state = changed(state, gap=True, canaries=state.canaries.forgotten())
     return changed(state, role=facts.role, peer_heard=heard)
@@ -297,9 +300,9 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     """Ask again for entries that do not come, and drop those that the peer lost track of."""
     peer, queues = facts.peer, facts.queues
     if peer is None or peer.role != Role.MASTER:
-        # Should it lead again by another conntrackd, what is here is of flows that ended meanwhile.
-        kept = state.replicas.kept()
-        return changed(state, replicas=kept, gap=state.gap and not peer), ()
+        # Should it lead again by another conntrackd, what is here is of flows that ended meanwhile. What is yet to be fetched
+        # still is, from whoever leads next.
+        return changed(state, replicas=state.replicas.kept()), ()
     if not state.generation or queues is None or state.queue.busy or state.fetch.open:
         return state, ()
     state = _by_its_process(state, peer.generation)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.conntrack.orders import Order, Outcome, Queues
-from appliance.pair import degraded, replication, replication_state
-from appliance.pair.canaries import REPEATED, STAYS
+from appliance.pair import degraded, replication_state
+from appliance.pair.canaries import REPEATED
 from appliance.pair.progress import BACKLOG, how_far
 from appliance.pair.replication import (
     REQUEST_INTERVAL,
@@ -147,13 +147,33 @@ def test_who_meets_a_master_whose_conntrackd_does_not_run_misses_its_flows() -> 
     assert story.state.fetch.open
 
 
-def test_who_finds_no_master_after_a_silence_has_missed_nothing() -> None:
-    for role, peer in ((BACKUP, STANDBY), (MASTER, STANDBY)):
-        story = standby(role=role)
-        story.at(28.0, peer=None)
-        assert story.state.gap
-        story.at(30.0, peer=peer)
-        assert not story.state.gap
+def test_what_a_silent_peer_told_nobody_is_fetched_from_whoever_leads_next() -> None:
+    story = standby()
+    story.at(28.0, peer=None)
+    assert story.state.gap
+    story.at(30.0, peer=STANDBY)
+    assert story.state.gap, "it may have led meanwhile, and may lead again"
+    story.at(30.2, peer=PEER)
+    story.told(31.0 + REQUEST_INTERVAL)
+    assert story.state.fetch.open
+
+
+def test_a_master_that_finds_a_standby_after_a_silence_has_missed_nothing() -> None:
+    story = standby(role=MASTER)
+    story.at(28.0, peer=None)
+    assert story.state.gap
+    story.at(30.0, peer=STANDBY)
+    assert not story.state.gap
+
+
+def test_what_was_awaited_of_a_master_that_let_go_for_a_moment_is_fetched() -> None:
+    for late, lacks in ((1.0, False), (REPEATED, True)):
+        story = standby()
+        story.at(20.0, peer=replace(PEER, canary=11))
+        story.at(20.0 + late, peer=STANDBY)
+        assert story.state.gap is lacks
+        story.at(20.1 + late, peer=replace(PEER, canary=13))
+        assert missed(story.state) is lacks
 
 
 def test_who_led_alone_and_lets_go_to_one_that_led_too_has_missed_its_flows() -> None:
@@ -319,77 +339,3 @@ def test_a_request_that_was_refused_is_made_again() -> None:
     assert not story.state.fetch.open
     story.at(31.0 + REQUEST_INTERVAL)
     assert story.state.fetch.open
-
-
-def test_a_kernel_that_loses_its_replicas_again_asks_again() -> None:
-    story = standby()
-    few, peer = {"entries": 100}, replace(PEER, entries=1000)
-    for begin in (20.0, 60.0):
-        story.at(begin, peer=peer, **few)
-        assert not missed(story.state), "the two tables were counted at different moments"
-        story.at(begin + replication.SHORT_PATIENCE, peer=peer, **few)
-        assert story.state.fetch.open
-        prepared = replace(peer, prepared=story.state.fetch.open)
-        assert story.told(begin + 2.0, peer=prepared, **few) == [Order.REQUEST]
-        story.at(begin + 2.5, peer=prepared, outcome=Outcome(Order.REQUEST))
-        number = int(begin)
-        planted = replace(peer, canary=number)
-        for moment in (5.0, 6.0, 7.0):
-            story.at(begin + moment, peer=planted, arrived=frozenset({number}), entries=1000)
-
-
-def test_where_entries_are_few_by_the_file_it_does_not_ask_again_and_again() -> None:
-    story = standby()
-    few, peer = {"entries": 100}, replace(PEER, entries=1000)
-    story.at(20.0, peer=peer, **few)
-    story.at(22.0, peer=peer, **few)
-    prepared = replace(peer, prepared=story.state.fetch.open)
-    assert story.told(23.0, peer=prepared, **few) == [Order.REQUEST]
-    story.at(23.5, peer=prepared, outcome=Outcome(Order.REQUEST), **few)
-    for moment in range(40, 300, 5):
-        assert Order.REQUEST not in story.told(float(moment), peer=peer, **few)
-        assert not story.state.gap
-
-
-def test_what_was_lost_in_a_former_role_is_asked_for_in_the_new_one() -> None:
-    story = standby()
-    few, peer = {"entries": 100}, replace(PEER, entries=1000)
-    story.at(20.0, peer=peer, **few)
-    story.at(22.0, peer=peer, **few)
-    assert story.state.clocks.shortage == 22.0
-    story.at(23.0, role=MASTER, peer=replace(peer, role="BACKUP"), **few)
-    story.at(26.0, role=BACKUP, peer=peer, **few)
-    story.at(27.0, role=BACKUP, peer=peer, **few)
-    assert story.state.clocks.shortage < 22.0
-
-
-def test_a_table_that_somebody_empties_is_fetched_at_once_however_few_entries_it_had() -> None:
-    story = standby()
-    story.comes(11, 20.0)
-    story.at(21.0)
-    assert not missed(story.state)
-    story.emptied = True
-    story.at(21.2)
-    assert missed(story.state), "a canary that had arrived is gone"
-    story.emptied = False
-    story.at(32.0)
-    assert story.state.fetch.open
-    prepared = replace(PEER, prepared=story.state.fetch.open)
-    assert story.told(32.1, peer=prepared) == [Order.DROP_MOVED, Order.REQUEST], "no order is left"
-
-
-def test_a_canary_that_left_in_its_time_is_no_emptied_table() -> None:
-    story = standby()
-    story.comes(11, 20.0)
-    story.emptied = True
-    story.at(20.0 + STAYS)
-    assert not missed(story.state)
-
-
-def test_what_an_order_of_ours_takes_away_is_fetched_anyhow() -> None:
-    story = standby()
-    story.comes(11, 20.0)
-    story.change(fetch=story.state.fetch.preparing(20.5, 0))
-    story.emptied = True
-    story.at(21.0)
-    assert not story.state.gap
