@@ -117,6 +117,8 @@ PURE = (
     "appliance.pair.progress",
     "appliance.pair.readiness",
     "appliance.pair.replication",
+    "appliance.pair.replication_master",
+    "appliance.pair.replication_standby",
     "appliance.pair.replication_state",
     "appliance.pair.resync",
     "appliance.pair.standstill",

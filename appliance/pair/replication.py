@@ -8,23 +8,25 @@ from collections.abc import Callable
 from functools import partial
 
 from appliance.conntrack.orders import Order, Outcome
-from appliance.pair import readiness
 from appliance.pair.changed import changed
 from appliance.pair.deeds import (
     CalmConntrackd,
     Deed,
     Inform,
-    PlantCanary,
     Remember,
     RestartConntrackd,
     Tell,
 )
 from appliance.pair.degraded import CANARY_PATIENCE
 from appliance.pair.facts import Facts
-from appliance.pair.progress import BACKLOG, waited
+from appliance.pair.progress import waited
+from appliance.pair.replication_master import lead
+from appliance.pair.replication_standby import asking, follow, requesting
 from appliance.pair.replication_state import (
+    RETRY_INTERVAL,
     Account,
     BeingTold,
+    Decision,
     Queue,
     Replicas,
     Replication,
@@ -38,15 +40,8 @@ from appliance.vrrp import Role
 CONNTRACKD_RESTART_INTERVAL = (
     60.0  # seconds between two new starts of a conntrackd that nothing passes
 )
-RETRY_INTERVAL = 1.0  # seconds from an order that failed to the next attempt
-REQUEST_INTERVAL = 10.0  # seconds between two requests for all entries
-OVERRUN_INTERVAL = 30.0  # seconds between two announcements of everything after events were lost
-SHORT_PATIENCE = 1.5  # seconds for which a standby may have far fewer entries than its MASTER
-SHORTAGE_INTERVAL = 300.0  # seconds between two requests for that reason
 COUNT_INTERVAL = 5.0  # seconds between two looks at conntrackd's counters
 
-
-Decision = tuple[Replication, tuple[Deed, ...]]
 Turn = Callable[[Replication, Facts, float], Decision]
 
 
@@ -61,8 +56,7 @@ def decide(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     before = state
     if facts.outcome:
         state = _ended(state, facts.outcome, facts, now)
-    follow = partial(_follow, caught_up=caught_up)
-    part: Turn = _lead if facts.role is Role.MASTER else follow
+    part: Turn = lead if facts.role is Role.MASTER else partial(follow, caught_up=caught_up)
     turns: tuple[Turn, ...] = (_process, _settle, part, _count, _mend)
     deeds: tuple[Deed, ...] = ()
     for turn in turns:
@@ -155,7 +149,7 @@ def _ended(state: Replication, outcome: Outcome, facts: Facts, now: float) -> Re
     if outcome.order is Order.REQUEST:
         state = changed(state, fetch=state.fetch.at(FetchStage.ASKED, now))
     elif outcome.order is Order.FLUSH:
-        state = _asking(state, now, sortings=SORTINGS)
+        state = asking(state, now, sortings=SORTINGS)
     elif outcome.order is Order.TOUCH_KEPT_PORTS and state.preparation.begun:
         # The next canary, which is planted at once, shows that all has arrived.
         prepared = changed(state.preparation, barrier=barrier)
@@ -171,13 +165,7 @@ def _sorted(state: Replication, dropped: int, now: float) -> Replication:
     """With so many replicas dropped: they are prepared again. Without any, conntrackd may ask."""
     if dropped:
         return changed(state, fetch=state.fetch.preparing(now, state.fetch.sortings - 1))
-    return _requesting(state, now)
-
-
-def _requesting(state: Replication, now: float, sortings: int = 0) -> Replication:
-    """Having conntrackd ask the peer for all entries; `sortings`: how often they are yet to be sorted after that."""
-    fetch = changed(state.fetch.at(FetchStage.ASKING, now), sortings=sortings)
-    return changed(state, fetch=fetch, queue=state.queue.with_(Order.REQUEST))
+    return requesting(state, now)
 
 
 def _failed(state: Replication, order: Order, now: float) -> Replication:
@@ -235,125 +223,6 @@ def _settle(state: Replication, facts: Facts, now: float) -> Decision:
         clocks=changed(state.clocks, request=now),
     )
     return changed(state, queue=state.queue.with_(*(due[:-1] if asks else due))), ()
-
-
-def _lead(state: Replication, facts: Facts, now: float) -> Decision:
-    """What a MASTER owes its peer: an answer, events that were lost, and a canary each second."""
-    state = changed(state, peers_generation=0, replicas=state.replicas.kept())
-    # Who led alone does not know what its peer holds, should that one have led too.
-    gap = facts.peer is None or (state.gap and facts.peer.role == Role.MASTER)
-    state = changed(state, gap=gap)
-    rested = now - state.clocks.failed >= RETRY_INTERVAL
-    if state.generation and rested and (number := state.preparation.wanted(facts.peer)):
-        queue = state.queue.with_(Order.TOUCH_KEPT_PORTS)
-        state = changed(state, preparation=Preparation(number), queue=queue)
-    state, deeds = _make_good(state, facts, now)
-    if state.canaries.due(facts.peer, now):
-        canaries = state.canaries.plant(now, even=facts.even)
-        state, deeds = changed(state, canaries=canaries), (*deeds, PlantCanary(canaries.number))
-    return state, deeds
-
-
-def _make_good(state: Replication, facts: Facts, now: float) -> Decision:
-    """Tell the peer of everything anew where events were lost of entries that are this node's."""
-    if facts.queues is None:
-        return state, ()
-    lost = facts.queues.dropped - state.dropped
-    state = changed(state, dropped=facts.queues.dropped)
-    part = state.part
-    if not isinstance(part, Told) or part.settled != Settled(Role.MASTER, state.generation):
-        return changed(state, account=Account.FOREIGN), ()
-    if state.account is Account.FOREIGN:
-        # What was lost before it came to own its table, it has found there since.
-        return changed(state, account=Account.COMPLETE), ()
-    account = Account.SHORT if lost > 0 else state.account
-    state = changed(state, account=account)
-    waited = now - state.clocks.announcement >= OVERRUN_INTERVAL
-    if account is Account.COMPLETE or state.queue.busy or not waited:
-        return state, ()
-    return changed(
-        state,
-        account=Account.COMPLETE,
-        queue=state.queue.with_(Order.OWN, Order.TOUCH_KEPT_PORTS, Order.ANNOUNCE),
-        clocks=changed(state.clocks, announcement=now),
-    ), (Inform("conntrackd was too slow for some flows: the peer is told of all anew"),)
-
-
-def _follow(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Decision:
-    """What a standby needs of its peer: all entries, once the MASTER has prepared that, and again."""
-    if facts.queues:
-        state = changed(state, dropped=facts.queues.dropped)
-    if state.generation and state.fetch.due(facts.peer, now):
-        if state.fetch.sorts(facts.peer):
-            queue = state.queue.with_(Order.DROP_MOVED)
-            state = changed(state, fetch=state.fetch.at(FetchStage.SORTING, now), queue=queue)
-        else:
-            # A MASTER that is heard by its adverts alone, or not yet, has prepared nothing: once it can, all is sorted.
-            later = 0 if facts.peer else state.fetch.sortings
-            state = _requesting(state, now, sortings=later)
-    elif state.fetch.unsorted and facts.peer and facts.peer.role == Role.MASTER:
-        state = _asking(state, now, state.fetch.sortings)
-    return _renew(state, facts, now, caught_up=caught_up)
-
-
-def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> Decision:
-    """Ask again for entries that do not come, and drop those that the peer lost track of."""
-    peer, queues = facts.peer, facts.queues
-    if peer is None or peer.role != Role.MASTER:
-        # Should it lead again by another conntrackd, what is here is of flows that ended meanwhile. What is yet to be fetched
-        # still is, from whoever leads next.
-        return changed(state, replicas=state.replicas.kept()), ()
-    if not state.generation or queues is None or state.queue.busy or state.fetch.open:
-        return state, ()
-    state = _by_its_process(state, peer.generation)
-    if not peer.generation:
-        return state, ()
-    if state.replicas is Replicas.REPLACEABLE:
-        # What the peer tells first would be dropped with the rest, so the request comes after that.
-        return changed(
-            state,
-            queue=state.queue.with_(Order.DISOWN, Order.FLUSH),
-            fetch=state.fetch.at(FetchStage.FLUSHING, now),
-            replicas=Replicas.UNPROVED,
-            began=now,
-        ), (Inform("the peer's conntrackd runs anew: all replicas are fetched afresh"),)
-    if queues.messages > BACKLOG:
-        # It is still taking in what came; one bulk update behind another takes twice as long.
-        return changed(state, clocks=changed(state.clocks, request=now)), ()
-    state = _count_entries(state, facts, now)
-    due = now - state.clocks.request >= REQUEST_INTERVAL
-    return (_asking(state, now) if due and (state.gap or not caught_up) else state), ()
-
-
-def _by_its_process(state: Replication, generation: int) -> Replication:
-    """With what the MASTER's conntrackd, by its process, makes of the replicas; 0 where it does not run."""
-    if not generation:
-        # It tells of no flow that begins now, and its next process may be the first that is known here.
-        return changed(state, gap=True)
-    if state.peers_generation not in (0, generation):
-        state = changed(state, replicas=Replicas.OUTDATED)
-    return changed(state, peers_generation=generation)
-
-
-def _count_entries(state: Replication, facts: Facts, now: float) -> Replication:
-    """With a gap where this kernel has lost its replicas: canaries come all the same.
-
-    Not often where that brings none, for entries may be few because they are not to be replicated.
-    """
-    if readiness.is_whole(facts):
-        return changed(state, short=None, clocks=changed(state.clocks, shortage=-math.inf))
-    since = now if state.short is None else state.short
-    state = changed(state, short=since)
-    if now - since < SHORT_PATIENCE or now - state.clocks.shortage < SHORTAGE_INTERVAL:
-        return state
-    return changed(state, gap=True, clocks=changed(state.clocks, shortage=now))
-
-
-def _asking(state: Replication, now: float, sortings: int = 0) -> Replication:
-    """Asking the peer for all entries, once it has prepared that."""
-    clocks = changed(state.clocks, request=now)
-    fetch = state.fetch.preparing(now, sortings)
-    return changed(state, fetch=fetch, clocks=clocks, gap=False)
 
 
 def _count(state: Replication, _facts: Facts, now: float) -> Decision:

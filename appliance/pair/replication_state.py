@@ -16,9 +16,12 @@ from enum import StrEnum
 from appliance.conntrack.orders import Order
 from appliance.pair.canaries import CANARY_STEP, Canaries
 from appliance.pair.changed import changed
+from appliance.pair.deeds import Deed
 from appliance.pair.resync import Fetch, FetchStage, Preparation
 from appliance.pair.steps import Settled
 from appliance.vrrp import Role
+
+RETRY_INTERVAL = 1.0  # seconds from an order that failed to the next attempt
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,10 @@ class Replication:
     dropped: int = 0
     preparation: Preparation = field(default_factory=Preparation)
     clocks: Clocks = field(default_factory=Clocks)
+
+
+# What to remember, and what to do, in this order.
+Decision = tuple[Replication, tuple[Deed, ...]]
 
 
 def missed(state: Replication) -> bool:

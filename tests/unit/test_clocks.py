@@ -17,6 +17,9 @@ from appliance.pair import (
     mac_frames,
     readiness,
     replication,
+    replication_master,
+    replication_standby,
+    replication_state,
     resync,
     side,
     standstill,
@@ -90,11 +93,11 @@ def test_a_canary_is_missed_after_the_next_one_was_planted() -> None:
 
 def test_a_mend_is_given_the_time_to_help_before_the_next() -> None:
     assert replication.CONNTRACKD_RESTART_INTERVAL > 3 * degraded.CANARY_PATIENCE
-    assert replication.REQUEST_INTERVAL > degraded.CANARY_PATIENCE
-    assert loop.TICK < replication.SHORT_PATIENCE < replication.REQUEST_INTERVAL
-    assert replication.SHORTAGE_INTERVAL > readiness.REPLICAS_PATIENCE
-    assert replication.OVERRUN_INTERVAL > replication.REQUEST_INTERVAL
-    assert replication.RETRY_INTERVAL >= beat.BEAT_INTERVAL
+    assert replication_standby.REQUEST_INTERVAL > degraded.CANARY_PATIENCE
+    assert loop.TICK < replication_standby.SHORT_PATIENCE < replication_standby.REQUEST_INTERVAL
+    assert replication_standby.SHORTAGE_INTERVAL > readiness.REPLICAS_PATIENCE
+    assert replication_master.OVERRUN_INTERVAL > replication_standby.REQUEST_INTERVAL
+    assert replication_state.RETRY_INTERVAL >= beat.BEAT_INTERVAL
     assert readiness.REPLICAS_PATIENCE > resync.RESYNC_PATIENCE > resync.ALONE > beat.BEAT_SILENCE
     assert election.AGAIN < election.DEAF_PATIENCE < election.STUBBORN
     assert election.KEEPALIVED_RESTART_INTERVAL > election.STUBBORN + election.MARGIN

@@ -20,9 +20,9 @@ from appliance.pair.progress import how_far
 from appliance.pair.replication import (
     CONNTRACKD_RESTART_INTERVAL,
     COUNT_INTERVAL,
-    RETRY_INTERVAL,
 )
 from appliance.pair.replication_state import (
+    RETRY_INTERVAL,
     BeingTold,
     Queue,
     Replication,

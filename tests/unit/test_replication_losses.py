@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from appliance.conntrack.orders import Order, Outcome
-from appliance.pair import judgement, replication
+from appliance.pair import judgement
 from appliance.pair.canaries import STAYS
+from appliance.pair.replication_standby import SHORT_PATIENCE
 from appliance.pair.replication_state import missed
 from appliance.pair.steps import Settled
 from tests.unit.replication_story import (
@@ -23,7 +24,7 @@ def test_a_kernel_that_loses_its_replicas_again_asks_again() -> None:
     for begin in (20.0, 60.0):
         story.at(begin, peer=peer, **few)
         assert not missed(story.state), "the two tables were counted at different moments"
-        story.at(begin + replication.SHORT_PATIENCE, peer=peer, **few)
+        story.at(begin + SHORT_PATIENCE, peer=peer, **few)
         assert story.state.fetch.open
         prepared = replace(peer, prepared=story.state.fetch.open)
         assert story.told(begin + 2.0, peer=prepared, **few) == [Order.REQUEST]

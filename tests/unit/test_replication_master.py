@@ -8,8 +8,9 @@ from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair.canaries import CANARY_STEP
 from appliance.pair.deeds import PlantCanary, RestartConntrackd
 from appliance.pair.progress import how_far
-from appliance.pair.replication import OVERRUN_INTERVAL, RETRY_INTERVAL
+from appliance.pair.replication_master import OVERRUN_INTERVAL
 from appliance.pair.replication_state import (
+    RETRY_INTERVAL,
     Account,
     Told,
 )

@@ -8,9 +8,7 @@ from appliance.conntrack.orders import Order, Outcome, Queues
 from appliance.pair import degraded, replication_state
 from appliance.pair.canaries import REPEATED
 from appliance.pair.progress import BACKLOG, how_far
-from appliance.pair.replication import (
-    REQUEST_INTERVAL,
-)
+from appliance.pair.replication_standby import REQUEST_INTERVAL
 from appliance.pair.replication_state import Replicas, missed
 from appliance.pair.resync import ALONE, REQUEST_SPARE, SORTINGS
 from appliance.pair.steps import Settled

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from appliance.pair import degraded, election, judgement, progress, readiness, replication
+from appliance.pair import (
+    degraded,
+    election,
+    judgement,
+    progress,
+    readiness,
+    replication,
+    replication_standby,
+)
 from appliance.pair import steps as pair_steps
 from appliance.pair.canaries import Canaries
 from appliance.pair.election import Election, ElectionSight, Judgement
@@ -107,7 +115,7 @@ def an_emptied_table_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
     def as_it_is(state: Replication, facts: Facts, now: float) -> Replication:
         return state
 
-    patch.setattr(replication, "_count_entries", as_it_is)
+    patch.setattr(replication_standby, "_count_entries", as_it_is)
     patch.setattr(replication, "_emptied", as_it_is)
 
 
