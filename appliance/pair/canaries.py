@@ -42,7 +42,7 @@ class Canaries:
     announced: float = -math.inf
     # When the last was planted; the next is due at once where none was.
     last: float = -math.inf
-    # One of the peer's that has arrived here, and when: it stays for a while, unless the table is emptied.
+    # One that has arrived here, or was planted here, and when: it stays for a while, unless the table is emptied.
     witness: tuple[int, float] | None = None
 
     def following(self, *, even: bool) -> int:
@@ -79,7 +79,8 @@ class Canaries:
         """With the next one planted."""
         number = self.following(even=even)
         recent = {n: then for n, then in self.planted.items() if n > number - _KEPT * CANARY_STEP}
-        return changed(self, number=number, last=now, planted={**recent, number: now})
+        planted, witness = {**recent, number: now}, self._witness(number, now)
+        return changed(self, number=number, last=now, planted=planted, witness=witness)
 
     def looked_for(self, peer: Beat | None, role: Role) -> frozenset[int]:
         """Those of the peer's to look for in the table now."""
@@ -108,8 +109,7 @@ class Canaries:
             return changed(self, awaited=left if here else awaited), None
         since = awaited[here]
         lag = round((now - since) * 1000, 1)
-        old = self.witness is None or now - self.witness[1] >= STAYS / 2
-        witness = (here, now) if old else self.witness
+        witness = self._witness(here, now)
         found = changed(self, seen=here, lag_ms=lag, announced=since, awaited=left, witness=witness)
         return found, since
 
@@ -156,6 +156,11 @@ class Canaries:
         return changed(
             self, planted={}, awaited={}, witness=None, announced=-math.inf, last=-math.inf
         )
+
+    def _witness(self, number: int, now: float) -> tuple[int, float]:
+        """The one that shows whether the table is emptied: the former for half of its time, then this one."""
+        young = self.witness is not None and now - self.witness[1] < STAYS / 2
+        return self.witness if young and self.witness else (number, now)
 
     def _expected(self, peer: Beat | None, role: Role, now: float) -> _Times:
         """The peer's that have not arrived, with the one that it announces now."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from appliance.conntrack.orders import Order, Outcome
+from appliance.pair.canaries import REPEATED
 from appliance.pair.changed import changed
 from appliance.pair.deeds import (
     CalmConntrackd,
@@ -120,6 +121,9 @@ def _emptied(state: Replication, facts: Facts, now: float) -> Replication:
     """With a gap where the table was emptied; an order of ours may be why, and then all is fetched anyhow."""
     if not state.canaries.emptied(facts.arrived, now):
         return state
+    unheard = facts.peer is None or waited(state, facts, now) > REPEATED
+    if facts.role is Role.MASTER and unheard and state.account is not Account.FOREIGN:
+        state = changed(state, account=Account.VOID)
     settled = facts.role is not Role.MASTER and not state.queue.busy and not state.fetch.open
     canaries = changed(state.canaries, witness=None)
     # What comes before all was prepared has no order any more, and moved ports in it may be wrong.

@@ -1,9 +1,11 @@
 """A MASTER's part of replication: an answer to who asks for all, events that were lost, and canaries. Pure."""
 
 from appliance.conntrack.orders import Order
+from appliance.pair.canaries import REPEATED
 from appliance.pair.changed import changed
-from appliance.pair.deeds import Inform, PlantCanary
+from appliance.pair.deeds import Inform, PlantCanary, RestartConntrackd
 from appliance.pair.facts import Facts
+from appliance.pair.progress import waited
 from appliance.pair.replication_state import RETRY_INTERVAL, Account, Decision, Replication, Told
 from appliance.pair.resync import Preparation
 from appliance.pair.steps import Settled
@@ -41,10 +43,12 @@ def _make_good(state: Replication, facts: Facts, now: float) -> Decision:
     if state.account is Account.FOREIGN:
         # What was lost before it came to own its table, it has found there since.
         return changed(state, account=Account.COMPLETE), ()
+    if state.account is Account.VOID:
+        return _begin_anew(state, facts, now)
     account = Account.SHORT if lost > 0 else state.account
     state = changed(state, account=account)
-    waited = now - state.clocks.announcement >= OVERRUN_INTERVAL
-    if account is Account.COMPLETE or state.queue.busy or not waited:
+    rested = now - state.clocks.announcement >= OVERRUN_INTERVAL
+    if account is Account.COMPLETE or state.queue.busy or not rested:
         return state, ()
     return changed(
         state,
@@ -52,3 +56,15 @@ def _make_good(state: Replication, facts: Facts, now: float) -> Decision:
         queue=state.queue.with_(Order.OWN, Order.TOUCH_KEPT_PORTS, Order.ANNOUNCE),
         clocks=changed(state.clocks, announcement=now),
     ), (Inform("conntrackd was too slow for some flows: the peer is told of all anew"),)
+
+
+def _begin_anew(state: Replication, facts: Facts, now: float) -> Decision:
+    """Have conntrackd started anew once the peer is back: of another process it drops all replicas, and fetches them afresh."""
+    if facts.peer is None or waited(state, facts, now) > REPEATED:
+        return state, ()
+    return changed(state, account=Account.FOREIGN), (
+        Inform(
+            "this node's table was emptied while its peer heard nothing of it: conntrackd is started anew"
+        ),
+        RestartConntrackd(),
+    )

@@ -81,6 +81,9 @@ class Account(StrEnum):
     FOREIGN = "foreign"  # none are
     COMPLETE = "complete"  # all that became of them
     SHORT = "short"  # events found no room before conntrackd: the peer is to be told of all anew
+    VOID = (
+        "void"  # the table was emptied while the peer heard nothing of it: it holds what is no more
+    )
 
 
 @dataclass(frozen=True)

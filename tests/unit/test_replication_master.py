@@ -5,8 +5,9 @@ from typing import Any
 
 from appliance.conntrack import table
 from appliance.conntrack.orders import Order, Outcome, Queues
+from appliance.pair.beat import Beat
 from appliance.pair.canaries import CANARY_STEP
-from appliance.pair.deeds import PlantCanary, RestartConntrackd
+from appliance.pair.deeds import Deed, PlantCanary, RestartConntrackd
 from appliance.pair.progress import how_far
 from appliance.pair.replication_master import OVERRUN_INTERVAL
 from appliance.pair.replication_state import (
@@ -23,6 +24,7 @@ from tests.unit.replication_story import (
     Story,
     master,
     orders,
+    sentences,
     standby,
 )
 from tests.unit.snapshots import PEER
@@ -158,3 +160,44 @@ def test_a_peer_that_comes_is_not_waited_for_with_what_it_cannot_have_seen() -> 
     assert story.state.canaries.planted
     story.at(1.5, peer=STANDBY)
     assert story.state.canaries.planted == {}
+
+
+def emptied_at(now: float, peer: Beat | None) -> Story:
+    """A MASTER whose table somebody empties while its peer is heard like this."""
+    story = master(peer=peer, queues=Queues(0, 0, 0))
+    for moment in (now - 3.0, now - 2.0, now - 1.0):
+        story.told(moment, peer=peer and replace(peer, seen=story.state.canaries.number))
+    story.emptied = True
+    story.told(now)
+    story.emptied = False
+    return story
+
+
+def restarts(deeds: tuple[Deed, ...]) -> bool:
+    return RestartConntrackd() in deeds
+
+
+def test_a_table_that_is_emptied_while_the_peer_hears_nothing_of_it_is_told_by_another_conntrackd() -> (
+    None
+):
+    story = emptied_at(10.0, None)
+    assert story.state.account is Account.VOID
+    assert not restarts(story.at(12.0)), "nobody is there to be told"
+    deeds = story.at(13.0, peer=STANDBY)
+    assert restarts(deeds)
+    assert sentences(deeds) == [
+        "this node's table was emptied while its peer heard nothing of it: conntrackd is started anew"
+    ]
+    assert not restarts(story.at(14.0)), "once"
+
+
+def test_a_table_that_is_emptied_while_the_peer_hears_of_it_needs_nothing() -> None:
+    story = emptied_at(10.0, STANDBY)
+    assert story.state.account is Account.COMPLETE
+    assert not restarts(story.at(12.0))
+
+
+def test_what_is_not_this_nodes_is_nobodys_loss() -> None:
+    story = emptied_at(10.0, None)
+    story.told(11.0, role=BACKUP)
+    assert not restarts(story.at(13.0, peer=PEER))

@@ -15,14 +15,16 @@ from vgw_lab.simulation.wires import WAN, Wire
 
 EAGER = 2.0  # seconds after anything happened for which all is looked at closely
 FORGOTTEN = 6.0  # seconds in which a node has noticed that its table was emptied
+LETTING_GO = 0.5  # seconds from where a node lets go until its conntrackd has been told that the entries are the peer's
 DRIFT = 300e-6  # a node's clock gains or loses at most so much
 
 
 @dataclass
 class Times:
-    """When each node took the VGW last, and its table was emptied; and when faults began or ended."""
+    """When each node took the VGW last, let it go, and its table was emptied; and when faults began or ended."""
 
     held: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    left: list[float] = field(default_factory=lambda: [0.0, 0.0])
     emptied: list[float] = field(default_factory=lambda: [-100.0, -100.0])
     disturbed: list[float] = field(default_factory=list)
 
@@ -100,8 +102,9 @@ class World:
 
     def _ended(self, index: int, flow: Flow) -> None:
         node = self.nodes[index]
-        if node.answers and node.peer.answers:
-            # Two lead, one of them was emptied, and both have lost it now.
+        emptied, left = self.times.emptied[node.peer.index], self.times.left[node.peer.index]
+        if node.answers and (node.peer.answers or 0.0 <= emptied - left < LETTING_GO):
+            # Two lead or did until just now, one of them was emptied, and both have lost it now.
             self.traffic.live.pop(flow, None)
         elif node.answers and flow in self.traffic.live:
             text = f"flow {flow.number} was ended on {node.name}, the MASTER, by its peer's word"
@@ -120,6 +123,7 @@ class World:
     def _left(self, index: int) -> None:
         """Where two held the VGW, all flows go to the other one now; what that does not know breaks."""
         other = self.nodes[index].peer
+        self.times.left[index] = self.timeline.now
         if other.answers:
             self.traffic.served(other)
 
