@@ -201,6 +201,8 @@ class Nat(Model):
 
     source: Annotated[tuple[SourceNat, ...], Field(min_length=1)]
     destination: tuple[DestinationNat, ...] = ()
+    neighbours: Literal["themselves", "vgw"] = "themselves"
+    """As whom a machine behind sees those of the WAN's own subnet that use such a port."""
 
 
 class ForwardRule(Model):

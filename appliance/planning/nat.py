@@ -67,12 +67,24 @@ def _snat(rule: SourceNat, config: Config, interfaces: Sides) -> list[Rule]:
 
 
 def translated(config: Config, node: Node, peer: Node, interfaces: Sides) -> Chain:
-    """What leaves with the WAN VIP as its source."""
+    """What leaves with the WAN VIP as its source, or with the VGW towards a machine behind."""
     rules = [line for rule in config.nat.source for line in _snat(rule, config, interfaces)]
+    if config.nat.destination and config.nat.neighbours == "vgw":
+        rules.append(_as_vgw(config, interfaces))
     if node.wan is None:
         match = Match(out_interface=interfaces.wan, source=host(peer.sync.ip))
         rules.append(Rule(Snat(config.wan.address.ip), match, "the peer's own way out"))
     return Chain("translated", Hook.POSTROUTING, ChainKind.NAT, tuple(rules))
+
+
+def _as_vgw(config: Config, interfaces: Sides) -> Rule:
+    """Where what carries the LAN translates the WAN's subnet once more, its answers would find no way back here."""
+    match = Match(
+        out_interface=interfaces.lan,
+        source=(config.wan.address.network,),
+        ct_redirected=True,
+    )
+    return Rule(Snat(config.vgw.address.ip), match, "nat.neighbours")
 
 
 def leak_guard(config: Config, interfaces: Sides) -> Chain:

@@ -1,6 +1,7 @@
 """The firewall in neutral words: what must hold for every configuration there is."""
 
 import json
+import re
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -113,10 +114,26 @@ def test_every_new_flow_that_is_forwarded_comes_from_a_named_inside(
 
 
 def test_what_is_translated_goes_to_an_address_that_moves(wanted: Config, rules: Ruleset) -> None:
+    sides = virtual_macs.sides(wanted, INTERFACES, Names())
+    ways = {sides.wan: wanted.wan.address.ip, sides.lan: wanted.vgw.address.ip}
     for rule in chain(rules, "translated").rules:
         assert isinstance(rule.action, Snat)
-        assert rule.action.to == wanted.wan.address.ip
-        assert rule.match.out_interface == virtual_macs.sides(wanted, INTERFACES, Names()).wan
+        assert rule.action.to == ways[rule.match.out_interface]
+
+
+def test_neighbours_outside_come_as_the_vgw_only_where_the_file_says_so_and_a_port_leads_in() -> (
+    None
+):
+    text = next(path for path in CASES if "05" in str(path)).read_text()
+    for file, rules in (
+        (text, [(IPv4Network("203.0.113.0/24"),)]),
+        (text.replace("neighbours: vgw", "neighbours: themselves"), []),
+        (re.sub(r"(?m)^  destination:\n(    - .*\n)+", "", text), []),
+    ):
+        translated = chain(ruleset(gateway_file.parse(file.encode())), "translated").rules
+        found = [rule for rule in translated if rule.why == "nat.neighbours"]
+        assert [rule.match.source for rule in found] == rules
+        assert all(rule.match.ct_redirected for rule in found), "what the node itself sends is not"
 
 
 @pytest.mark.parametrize("name", ["leak-guard", "forwarded", "departing"])
