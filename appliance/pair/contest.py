@@ -93,8 +93,8 @@ def _follow(
     if two:
         return replace(contest, blame=_blame(facts)), ""
     lasted = now - contest.began
-    # Who let go for another reason than an advert is in FAULT.
-    if contest.part is Part.SECOND and facts.role is Role.BACKUP and not facts.missed:
+    # Who let go for another reason than an advert is in FAULT, or has heard none for long; on a busy machine the last may be late.
+    if contest.part is Part.SECOND and facts.role is Role.BACKUP and facts.advertised:
         return None, _false(peer.node, contest, facts, lasted)
     if contest.part is Part.FIRST and peer.role == Role.BACKUP:
         return None, (

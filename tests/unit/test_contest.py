@@ -17,7 +17,7 @@ from .snapshots import PEER
 LED = FACTS._replace(role=Role.BACKUP, peer=replace(PEER, role="MASTER"), outranked=True)
 TOOK_OVER = LED._replace(role=Role.MASTER, silence=0.392, patience=0.365)
 STARVED_HERE = TOOK_OVER._replace(silence=0.11)
-HEARD_AGAIN = TOOK_OVER._replace(role=Role.BACKUP, silence=0.1)
+HEARD_AGAIN = TOOK_OVER._replace(role=Role.BACKUP, silence=0.1, advertised=True)
 LEADS = LED._replace(role=Role.MASTER, peer=replace(PEER, role="BACKUP"), outranked=False)
 JOINED = LEADS._replace(peer=replace(PEER, role="MASTER"))
 
@@ -47,6 +47,11 @@ def test_where_the_adverts_came_in_time_keepalived_here_was_late() -> None:
     )
 
 
+def test_an_advert_that_is_late_as_this_node_lets_go_hides_no_false_takeover() -> None:
+    (sentence,) = told(LED, TOOK_OVER, HEARD_AGAIN._replace(missed=True))
+    assert sentence.startswith("the takeover was false: ")
+
+
 def test_the_master_that_lived_tells_it_too() -> None:
     (sentence,) = told(LEADS, JOINED, LEADS, LEADS, before=Role.MASTER)
     assert "took over beside this MASTER, which lives, and let go again after 0.5 s" in sentence
@@ -69,7 +74,7 @@ def test_a_preempted_peer_that_took_over_again_in_one_moment_is_told_of() -> Non
     [
         (LED, TOOK_OVER, TOOK_OVER._replace(peer=None)),
         (LED, TOOK_OVER, TOOK_OVER._replace(peer=replace(PEER, role="BACKUP"))),
-        (LED, TOOK_OVER, HEARD_AGAIN._replace(missed=True)),
+        (LED, TOOK_OVER, HEARD_AGAIN._replace(missed=True, advertised=False)),
         (LED, TOOK_OVER, TOOK_OVER._replace(role=Role.FAULT)),
         (LED, TOOK_OVER._replace(outranked=False), HEARD_AGAIN),
         (LEADS, JOINED, JOINED._replace(role=Role.BACKUP)),
