@@ -79,12 +79,12 @@ class Canaries:
         """With the next one planted."""
         number = self.following(even=even)
         recent = {n: then for n, then in self.planted.items() if n > number - _KEPT * CANARY_STEP}
-        planted, witness = {**recent, number: now}, self._witness(number, now)
-        return changed(self, number=number, last=now, planted=planted, witness=witness)
+        return changed(self, number=number, last=now, planted={**recent, number: now})
 
     def looked_for(self, peer: Beat | None, role: Role) -> frozenset[int]:
-        """Those of the peer's to look for in the table now."""
-        return self.staying.union(self._expected(peer, role, 0.0))
+        """Those to look for in the table now: the peer's that are awaited, a MASTER's own last, and the witness."""
+        own = {self.told} if role is Role.MASTER and self.told else set()
+        return self.staying.union(self._expected(peer, role, 0.0), own)
 
     @property
     def staying(self) -> frozenset[int]:
@@ -103,6 +103,8 @@ class Canaries:
     ) -> tuple["Canaries", float | None]:
         """With what has arrived; and when the newest that did was announced, None where none did."""
         awaited = self._expected(peer, role, now)
+        if role is Role.MASTER and self.told in arrived:
+            return changed(self, awaited=awaited, witness=self._witness(self.told, now)), None
         left = {number: then for number, then in awaited.items() if number not in arrived}
         here = max(awaited.keys() & arrived, default=0)
         if here <= self.seen:
@@ -159,8 +161,9 @@ class Canaries:
 
     def _witness(self, number: int, now: float) -> tuple[int, float]:
         """The one that shows whether the table is emptied: the former for half of its time, then this one."""
-        young = self.witness is not None and now - self.witness[1] < STAYS / 2
-        return self.witness if young and self.witness else (number, now)
+        if self.witness and now - self.witness[1] < STAYS / 2:
+            return self.witness
+        return number, now
 
     def _expected(self, peer: Beat | None, role: Role, now: float) -> _Times:
         """The peer's that have not arrived, with the one that it announces now."""

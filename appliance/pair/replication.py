@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 
 from appliance.conntrack.orders import Order, Outcome
-from appliance.pair.canaries import REPEATED
 from appliance.pair.changed import changed
 from appliance.pair.deeds import (
     CalmConntrackd,
@@ -118,11 +117,13 @@ def _look_out(state: Replication, facts: Facts, now: float) -> Replication:
 
 
 def _emptied(state: Replication, facts: Facts, now: float) -> Replication:
-    """With a gap where the table was emptied; an order of ours may be why, and then all is fetched anyhow."""
+    """With a gap where a standby's table was emptied; an order of ours may be why, and then all is fetched anyhow.
+
+    A MASTER's conntrackd tells the peer of it, if the peer hears.
+    """
     if not state.canaries.emptied(facts.arrived, now):
         return state
-    unheard = facts.peer is None or waited(state, facts, now) > REPEATED
-    if facts.role is Role.MASTER and unheard and state.account is not Account.FOREIGN:
+    if facts.role is Role.MASTER and not facts.peer and state.account is not Account.FOREIGN:
         state = changed(state, account=Account.VOID)
     settled = facts.role is not Role.MASTER and not state.queue.busy and not state.fetch.open
     canaries = changed(state.canaries, witness=None)

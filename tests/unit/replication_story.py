@@ -41,7 +41,8 @@ class Story:
         """What is done at this moment; what has changed by then stays so, but for what comes once."""
         self.facts = self.facts._replace(**changed)
         if not self.emptied:
-            arrived = self.facts.arrived | self.state.canaries.staying
+            canaries = self.state.canaries
+            arrived = self.facts.arrived | canaries.staying | {canaries.told}
             self.facts = self.facts._replace(arrived=arrived)
         self.state, deeds = replication.decide(
             self.state, self.facts, now, caught_up=self.caught_up

@@ -201,3 +201,11 @@ def test_what_is_not_this_nodes_is_nobodys_loss() -> None:
     story = emptied_at(10.0, None)
     story.told(11.0, role=BACKUP)
     assert not restarts(story.at(13.0, peer=PEER))
+
+
+def test_a_canary_that_could_not_be_planted_is_no_emptied_table() -> None:
+    story = master(peer=None, queues=Queues(0, 0, 0))
+    story.emptied = True
+    for moment in range(8, 20):
+        story.told(float(moment))
+    assert story.state.account is Account.COMPLETE
