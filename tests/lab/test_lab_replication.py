@@ -73,11 +73,9 @@ def at_rest(lab: Lab) -> bool:
         master, backup = told(lab, "master"), told(lab, "backup")
     except ValueError:
         return False  # one that starts has told nothing yet
-    return (
-        (master["role"], backup["role"]) == ("MASTER", "BACKUP")
-        and backup["ready"]
-        and not (master["pair"]["degraded"] or backup["pair"]["degraded"])
-    )
+    lacking = [node["pair"][word] for node in (master, backup) for word in ("degraded", "behind")]
+    roles = (master["role"], backup["role"])
+    return roles == ("MASTER", "BACKUP") and backup["ready"] and not any(lacking)
 
 
 @pytest.fixture
