@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from appliance.config.model import Failback
 from vgw_lab import faults
-from vgw_lab.drills.drill import mended_when_broken_off
+from vgw_lab.drills.drill import mended_when_broken_off, undisturbed
 from vgw_lab.worlds.running import PING_TARGET, Lab
 from vgw_lab.worlds.world import wait_until
 
@@ -69,11 +69,13 @@ def _stop_and_start(
 ) -> None:
     master, backup = pair
     stop = faults.fault("stop-keepalived")
-    stop.inject(lab, master)
+    with undisturbed():
+        stop.inject(lab, master)
     note(f"on {master}: stop keepalived", "stopped", True)
     moved = wait_until(lambda: _shows_vgw(lab, backup), patience)
     note(f"on {backup}: {_show(lab, backup)}", _line(lab, backup), moved)
-    stop.mend(lab, master)
+    with undisturbed():
+        stop.mend(lab, master)
     note(f"on {master}: start keepalived", "started", True)
     if lab.topology.vgw.failback != Failback.NEVER:
         back = wait_until(lambda: _shows_vgw(lab, master), patience)

@@ -58,7 +58,7 @@ def observe(
         yield record
     finally:
         # Both end when their input does; also when the drill was broken off.
-        with _undisturbed():
+        with undisturbed():
             probed, _ = probing.communicate()
             watched = watching.communicate()[0] if watching else ""
     if probed.startswith("{"):
@@ -100,7 +100,7 @@ def drill(
             time.sleep(_BASELINE_SECONDS + random.uniform(0, lab.topology.vgw.advert_interval))
             say(f"{fault.name}: {fault.what} at {before}, which is MASTER")
             since = time.monotonic()
-            with _undisturbed():
+            with undisturbed():
                 fault.inject(lab, before)
             moved = _wait_for(lab, fault, standby)
             fault.during(lab, before, found)
@@ -134,7 +134,7 @@ def drill(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Puts Ctrl-C off until the block has ended: half a fault could not be put right.
 
     A terminal tells the programs of the block too; that it ended one of them is Ctrl-C and no error.
@@ -159,7 +159,7 @@ def mended_when_broken_off(lab: Lab, fault: Fault, node: str) -> Iterator[None]:
         yield
     except BaseException:
         if lab.up:
-            with _undisturbed():
+            with undisturbed():
                 fault.mend(lab, node)
         raise
 

@@ -104,7 +104,7 @@ class World:
         with entry.claimed(self.name) as free:
             if not free:
                 raise ApplianceError(
-                    f"lab '{self.name}': somebody is making it this moment; wait, or say --name"
+                    f"lab '{self.name}': somebody is making it this moment; wait until it is up, or give yours another name"
                 )
             yield
 
