@@ -5,14 +5,13 @@ of the start. The file, the node and the run directory come by environment.
 """
 
 import gc
+import os
+from pathlib import Path
 
 
 def main() -> None:
     """Import the agent and run it until it is told to stop."""
     gc.disable()
-    import os
-    from pathlib import Path
-
     from appliance.agent import loop
     from appliance.site import this_node
 
