@@ -4,10 +4,10 @@ from tests.waiting import PATIENCE, eventually
 from vgw_lab.worlds.namespaces import NamespaceLab
 
 from .conftest import Lab
+from .test_lab_changes import NODES
 from .test_lab_replication import must, recorded
 
 FALSE = "false takeover"
-NODES = ("master", "backup")
 
 
 def test_a_master_that_is_not_let_run_for_a_moment_is_told_of_by_both_nodes(
@@ -34,8 +34,7 @@ def test_a_master_that_is_not_let_run_for_a_moment_is_told_of_by_both_nodes(
     finally:
         must(standard_lab, "master", "kill", "-CONT", process)
     assert eventually(lambda: wires.holders() == ("master",))
-    told = "\n".join(must(standard_lab, node, "vgw", "events") for node in NODES)
-    assert eventually(all_told), told
+    assert eventually(all_told), [must(standard_lab, node, "vgw", "events") for node in NODES]
     for node, word in (("backup", "the takeover was false"), ("master", "took over beside")):
         assert word in recorded(standard_lab, node, FALSE)[-1]["sentence"]
     assert (
