@@ -182,7 +182,7 @@ def _departing(config: Config, interfaces: Sides) -> Chain:
         Hook.OUTPUT,
         ChainKind.RAW,
         (
-            *lease.says_nothing(advert, message),
+            *lease.says_nothing(config, advert, message),
             Rule(NoTrack(), advert, "VRRP needs no tracking"),
             lease.advertised(advert),
             Rule(

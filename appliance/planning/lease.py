@@ -8,7 +8,7 @@ its kernel falls silent for them; a node that hears nobody never does.
 from dataclasses import replace
 
 from appliance.addresses import Address
-from appliance.config.model import Config
+from appliance.config.model import Config, Failback
 from appliance.planning.nat import host
 from appliance.planning.ruleset import (
     Accept,
@@ -89,13 +89,16 @@ def begins_no_flow() -> Rule:
     return Rule(Drop(), match, _SILENT, count=True)
 
 
-def says_nothing(advert: Match, message: Match) -> tuple[Rule, ...]:
+def says_nothing(config: Config, advert: Match, message: Match) -> tuple[Rule, ...]:
     """What programs that stood still would tell the peer as they go on, until the agent has judged who leads.
 
     An advert would have the peer let go of a VGW whose flows are known there alone; conntrackd would end those that have run out
-    here meanwhile, for nothing came by.
+    here meanwhile, for nothing came by. Where VRRP alone decides the advert leaves: keepalived claims the VGW by gratuitous ARP
+    all the same, and a second later would be two nodes that each get half of every new flow.
     """
-    said = (_said(advert, farewell=False), replace(message, tells_flows=True))
+    flows = replace(message, tells_flows=True)
+    plain = config.vgw.failback is Failback.PLAIN
+    said = (flows,) if plain else (_said(advert, farewell=False), flows)
     return tuple(
         Rule(
             Drop(),

@@ -10,6 +10,7 @@ import pytest
 
 from appliance import converge
 from appliance.config import gateway_file
+from appliance.config.model import Failback
 from appliance.planning import virtual_macs
 from appliance.planning.wanted import Names
 from appliance.run_dir import RunDir
@@ -39,6 +40,7 @@ class Frozen:
     def __init__(self, file: Path) -> None:
         config = gateway_file.parse(file.read_bytes(), str(file))
         self.first = config.vgw.vrrp_version << 4 | 1
+        self.plain = config.vgw.failback is Failback.PLAIN
         self.to_own, self.to_peer = (
             (OWN, PEER) if config.vgw.transport == "unicast" else (GROUP, GROUP)
         )
@@ -203,8 +205,12 @@ def test_who_stood_still_says_nothing_of_leading_and_of_flows_until_its_agent_ha
     def body() -> None:
         node = Frozen(file)
         node.hears()
-        assert node.leaves() == (False, False, True)
+        assert not passes(lambda: node.tells(NEW))
+        assert passes(lambda: node.tells(CONTROL))
         assert passes(lambda: node.advertises(FAREWELL))
+        assert passes(node.advertises) is node.plain, (
+            "where VRRP alone decides, its word is not kept back"
+        )
         node.beats()
         assert node.leaves() == (True, True, True)
 
