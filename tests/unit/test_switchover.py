@@ -9,6 +9,7 @@ import pytest
 
 from appliance import ApplianceError, NotConverged, system
 from appliance.commands import switchover
+from appliance.pair.canaries import CANARY_STEP
 from appliance.processes import notes
 from appliance.run_dir import RunDir
 from appliance.status import node_status
@@ -34,6 +35,19 @@ def tell(run_dir: RunDir, snapshot: Snapshot) -> None:
     system.replace(run_dir.status, node_status.to_json(written(snapshot)))
 
 
+class Planting:
+    """A MASTER that plants another canary for each word, and whose peer has seen them all."""
+
+    def __init__(self) -> None:
+        self.words = 0
+
+    def __call__(self) -> Snapshot:
+        self.words += 1
+        number = MASTER.pair.canary + CANARY_STEP * self.words
+        peer = PEER._replace(seen=number)
+        return MASTER._replace(pair=MASTER.pair._replace(canary=number, peer=peer))
+
+
 @contextmanager
 def agent(run_dir: RunDir, says: Callable[[], Snapshot]) -> Iterator[None]:
     """Writes what the node is, again and again, as an agent does."""
@@ -54,20 +68,17 @@ def agent(run_dir: RunDir, says: Callable[[], Snapshot]) -> Iterator[None]:
 
 
 def test_the_peer_takes_over_once_it_has_all_flows(run_dir: RunDir) -> None:
-    said: list[Snapshot] = []
+    plants = Planting()
 
     def says() -> Snapshot:
-        said.append(MASTER)
-        if notes.is_asked_aside(run_dir):
-            return MOVED
-        return SYNCED if len(said) > 4 else MASTER
+        return MOVED if notes.is_asked_aside(run_dir) else plants()
 
     with agent(run_dir, says):
         told = switchover.switchover(run_dir, None)
     assert told.startswith("backup is MASTER and master is BACKUP: 12 entries, barrier ")
     assert told.endswith("`vgw switchover` on backup gives it back")
     assert notes.is_asked_aside(run_dir), "the agent needs the note until the VGW is given back"
-    assert len(said) > 4, "the barrier was waited for"
+    assert plants.words > 2, "the barrier was waited for: two canaries after the first one read"
 
 
 def test_to_itself_there_is_nothing_to_do(run_dir: RunDir) -> None:
@@ -141,13 +152,7 @@ def test_an_order_that_nobody_follows_is_taken_back(
     run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(switchover, "MOVE_SECONDS", 0.05)
-    begun: list[Snapshot] = []
-
-    def says() -> Snapshot:
-        begun.append(MASTER)
-        return SYNCED if len(begun) > 4 else MASTER
-
-    with agent(run_dir, says), pytest.raises(NotConverged) as caught:
+    with agent(run_dir, Planting()), pytest.raises(NotConverged) as caught:
         switchover.switchover(run_dir, None)
     assert str(caught.value).startswith("backup did not take over; the order is taken back")
     assert not notes.is_asked_aside(run_dir)
@@ -156,15 +161,15 @@ def test_an_order_that_nobody_follows_is_taken_back(
 def test_a_peer_that_has_just_fetched_its_replicas_takes_over_though_the_status_is_older(
     run_dir: RunDir,
 ) -> None:
-    said: list[Snapshot] = []
+    plants = Planting()
 
     def says() -> Snapshot:
-        said.append(MASTER)
         if notes.is_asked_aside(run_dir):
             return MOVED
-        number, lacks = 8 + 2 * len(said), len(said) < 20
-        peer = PEER._replace(replicas=not lacks, seen=number)
-        return MASTER._replace(pair=MASTER.pair._replace(canary=number, peer=peer))
+        word = plants()
+        assert word.pair.peer is not None
+        peer = word.pair.peer._replace(replicas=plants.words >= 20)
+        return word._replace(pair=word.pair._replace(peer=peer))
 
     with agent(run_dir, says):
         assert switchover.switchover(run_dir, None).startswith("backup is MASTER")
