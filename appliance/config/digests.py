@@ -7,7 +7,8 @@ release that adds a key with a default, or has a profile set one more key, chang
 import json
 from hashlib import sha256
 
-from appliance.config.model import PROFILES, Config
+from appliance.config.model import Config
+from appliance.config.profiles import PROFILES
 
 _DIGEST_LENGTH = 12  # hexadecimal digits
 # What profiles set in 0.1.0's first builds, and set otherwise now.

@@ -15,8 +15,9 @@ from pydantic_core import ErrorDetails
 from appliance import ApplianceError
 from appliance.config import error_messages, places
 from appliance.config.checks import all_checks
-from appliance.config.model import PROFILES, Config
+from appliance.config.model import Config
 from appliance.config.places import Finding, Path, Remark, Unreadable
+from appliance.config.profiles import PROFILES
 from appliance.config.schema import schema
 from appliance.config.value_types import UNKNOWN
 

@@ -38,40 +38,6 @@ class Failback(StrEnum):
     NEVER = "never"
 
 
-# What a profile sets; each value can still be said in the file. Intervals in seconds.
-PROFILES: dict[str, dict[str, Any]] = {
-    "standard": {
-        "vrrp_version": 3,
-        "advert_interval": 0.1,
-        "transport": "unicast",
-        "failback": "gated",
-        "realtime_priority": 20,
-    },
-    "fast": {
-        "vrrp_version": 3,
-        "advert_interval": 0.02,
-        "transport": "unicast",
-        "failback": "gated",
-        "realtime_priority": 20,
-    },
-    "hot": {
-        "vrrp_version": 3,
-        "advert_interval": 0.02,
-        "transport": "unicast",
-        "failback": "gated",
-        "realtime_priority": 20,
-        "virtual_mac": True,
-    },
-    "classic": {
-        "vrrp_version": 2,
-        "advert_interval": 1.0,
-        "transport": "multicast",
-        "failback": "plain",
-        "auth_pass": "1234",
-    },
-}
-
-
 class Model(BaseModel):
     """A part of the configuration: frozen, and closed to keys it does not know."""
 

@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from appliance.config import model
-from appliance.config.model import PROFILES, Config, Model
+from appliance.config.model import Config, Model
 from appliance.config.places import Path
+from appliance.config.profiles import PROFILES
 
 Schema = dict[str, Any]
 

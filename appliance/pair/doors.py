@@ -18,7 +18,7 @@ from appliance.status.events import Event
 from appliance.wires import arp
 from appliance.wires.adverts import Advert, Adverts
 from appliance.wires.arp import Frames
-from appliance.wires.heartbeat import Heart
+from appliance.wires.beat_socket import Beats
 from appliance.wires.lan_traffic import LanTraffic
 from appliance.wires.neighbours import Neighbour
 from appliance.wires.uplink import Uplink
@@ -193,7 +193,7 @@ def open_wires(terms: WireTerms, now: float) -> Wires:
     """The sockets of a node; some need CAP_NET_RAW."""
     homes = (reserved_names.LAN, reserved_names.WAN)
     return Wires(
-        Heart(terms.own, terms.peer, terms.port),
+        Beats(terms.own, terms.peer, terms.port),
         Adverts(terms.advertiser, terms.router_id),
         Uplink(terms.outside, terms.targets, now) if terms.outside else None,
         tuple(map(Frames, homes, terms.macs)),

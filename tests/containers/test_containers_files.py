@@ -11,7 +11,8 @@ import pytest
 
 from appliance import __version__
 from appliance.config import gateway_file
-from appliance.config.model import PROFILES, Interfaces
+from appliance.config.model import Interfaces
+from appliance.config.profiles import PROFILES
 from appliance.planning.plan import sysctls
 from tests.containers import engine
 from vgw_lab.worlds import compose as lab_compose

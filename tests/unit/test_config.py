@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from appliance.config import gateway_file
-from appliance.config.model import PROFILES, Config, Failback
+from appliance.config.model import Config, Failback
+from appliance.config.profiles import PROFILES
 
 GOOD = (Path(__file__).parent.parent / "golden" / "bad-base.yaml").read_text()
 

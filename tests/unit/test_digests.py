@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import gateway_file, model
+from appliance.config import gateway_file
 from appliance.config.digests import digest, legacy_digest
 from appliance.config.model import Config, Vgw
+from appliance.config.profiles import PROFILES
 
 CASES = Path(__file__).parent.parent / "golden"
 # What a node of 01f73eb says of these files in its beats, made by its own code.
@@ -58,8 +59,8 @@ def test_a_release_with_more_keys_makes_the_same_digest(
     data["vgw"]["patience"] = 9.0
     set_by_profile = LaterConfig.model_validate(data, by_alias=True)
     assert digest(set_by_profile) != digest(now)
-    more = model.PROFILES[now.vgw.profile] | {"patience": 9.0}
-    monkeypatch.setitem(model.PROFILES, now.vgw.profile, more)
+    more = PROFILES[now.vgw.profile] | {"patience": 9.0}
+    monkeypatch.setitem(PROFILES, now.vgw.profile, more)
     assert digest(set_by_profile) == digest(now)
 
 

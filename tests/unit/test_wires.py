@@ -9,7 +9,7 @@ import pytest
 
 from appliance import CommandFailed
 from appliance.wires import local_address
-from appliance.wires.heartbeat import Heart
+from appliance.wires.beat_socket import Beats
 
 from .kernel_stand_ins import has_come, opened, refused
 
@@ -23,22 +23,22 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def hearts() -> Iterator[Callable[[IPv4Address, IPv4Address], Heart]]:
+def sockets() -> Iterator[Callable[[IPv4Address, IPv4Address], Beats]]:
     port, made = free_port(), []
 
-    def heart(own: IPv4Address, peer: IPv4Address) -> Heart:
-        made.append(Heart(own, peer, port))
+    def made_socket(own: IPv4Address, peer: IPv4Address) -> Beats:
+        made.append(Beats(own, peer, port))
         return made[-1]
 
-    yield heart
+    yield made_socket
     for one in made:
         one.socket.close()
 
 
 def test_beats_come_from_the_peer_in_order_and_from_nobody_else(
-    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+    sockets: Callable[[IPv4Address, IPv4Address], Beats],
 ) -> None:
-    here, there, stranger = hearts(OWN, PEER), hearts(PEER, OWN), hearts(OTHER, OWN)
+    here, there, stranger = sockets(OWN, PEER), sockets(PEER, OWN), sockets(OTHER, OWN)
     assert here.receive() == []
     stranger.send(b"no beat")
     has_come(here)
@@ -51,19 +51,19 @@ def test_beats_come_from_the_peer_in_order_and_from_nobody_else(
 
 
 def test_a_beat_that_nobody_takes_is_no_error(
-    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+    sockets: Callable[[IPv4Address, IPv4Address], Beats],
 ) -> None:
     # TEST-NET-1 (RFC 5737): from loopback there is no way to it.
-    here = hearts(OWN, IPv4Address("192.0.2.1"))
+    here = sockets(OWN, IPv4Address("192.0.2.1"))
     here.send(b"one")
-    hearts(OTHER, PEER).send(b"two")
+    sockets(OTHER, PEER).send(b"two")
     assert here.receive() == []
 
 
-def test_a_heart_beats_before_its_link_has_the_address(
-    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+def test_a_socket_is_there_before_its_link_has_the_address(
+    sockets: Callable[[IPv4Address, IPv4Address], Beats],
 ) -> None:
-    assert hearts(IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")).receive() == []
+    assert sockets(IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")).receive() == []
 
 
 def test_the_machines_own_address_is_told_from_anybody_elses() -> None:
@@ -80,9 +80,9 @@ def test_a_kernel_that_does_not_say_who_has_an_address_is_told(
 
 
 def test_a_beat_is_stretched_to_what_the_interface_takes_and_stays_a_beat(
-    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+    sockets: Callable[[IPv4Address, IPv4Address], Beats],
 ) -> None:
-    here, there = hearts(OWN, PEER), hearts(PEER, OWN)
+    here, there = sockets(OWN, PEER), sockets(PEER, OWN)
     most = here.stretch(b'{"node": "master"}')
     assert most > 1500, "the loopback takes long ones"
     has_come(there)
@@ -92,7 +92,7 @@ def test_a_beat_is_stretched_to_what_the_interface_takes_and_stays_a_beat(
 
 
 def test_where_the_kernel_tells_no_way_nothing_is_stretched(
-    hearts: Callable[[IPv4Address, IPv4Address], Heart],
+    sockets: Callable[[IPv4Address, IPv4Address], Beats],
 ) -> None:
     # A socket without SO_BROADCAST has no way there (ip(7)).
-    assert hearts(OWN, IPv4Address("255.255.255.255")).stretch(b"one") == 0
+    assert sockets(OWN, IPv4Address("255.255.255.255")).stretch(b"one") == 0

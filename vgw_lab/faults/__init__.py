@@ -3,7 +3,7 @@
 from typing import Literal
 
 from appliance import ApplianceError
-from appliance.config.model import PROFILES
+from appliance.config.profiles import PROFILES
 from vgw_lab.faults import links, load, node, processes, replication
 from vgw_lab.faults.fault import Fault
 from vgw_lab.worlds.running import Lab

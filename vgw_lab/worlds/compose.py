@@ -10,7 +10,7 @@ import yaml
 
 from appliance import ApplianceError, CommandFailed, system
 from appliance.config import gateway_file, places
-from appliance.config.model import PROFILES
+from appliance.config.profiles import PROFILES
 from vgw_lab.worlds import entry, topology
 from vgw_lab.worlds.topology import Topology
 

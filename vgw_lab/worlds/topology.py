@@ -10,7 +10,8 @@ from typing import Literal
 
 from appliance import ApplianceError, vrrp
 from appliance.config import gateway_file
-from appliance.config.model import PROFILES, Config, DestinationNat, Vgw
+from appliance.config.model import Config, DestinationNat, Vgw
+from appliance.config.profiles import PROFILES
 
 BRIDGES = ("lan", "wan", "sync")
 INTERNET = "internet"

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 from appliance import vrrp
 from appliance.config import reserved_names
-from appliance.config.model import PROFILES, Config, Failback
+from appliance.config.model import Config, Failback
 from appliance.config.places import Path, Remark
+from appliance.config.profiles import PROFILES
 
 STEADY_INTERVAL = 0.1  # seconds; below, an ordinary process can be late by a whole down interval
 

@@ -13,7 +13,7 @@ _LONGEST = 65_535
 _LENGTHS = (9000, 4000, 1500, 1492, 1480, 1460, 1450, 1420, 1400, 1350, 1280, 1000, 576)
 
 
-class Heart:
+class Beats:
     """A UDP socket between the two nodes' sync addresses, on one port at both ends.
 
     It needs no address to be there, so it outlives a link that goes; `send` and `receive` never raise.
