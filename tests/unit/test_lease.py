@@ -85,8 +85,9 @@ def test_who_stood_still_tells_its_peer_nothing_of_leading_and_of_flows_before_i
     )
     # Where VRRP alone decides, an advert is kept back by nothing.
     plain = wanted.vgw.failback is Failback.PLAIN
-    farewells = [] if plain else [False]
-    assert [one.vrrp_farewell for one in adverts] == farewells, "a farewell may leave"
+    kept = [] if plain else [("vrrp", False)]
+    found = [(one.protocol, one.vrrp_farewell) for one in adverts]
+    assert found == kept, "a farewell may leave"
     assert (message.ports, message.tells_flows) == (((wanted.sync.port,) * 2,), True)
     for match in (*adverts, message):
         assert match.run_out == (lease.LEADS, lease.LIVES)
