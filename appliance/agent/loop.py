@@ -83,10 +83,12 @@ def run(agent: Agent) -> None:
         _measure(agent, began)
         _speak_arp(agent, began)
         agent.requests.new += heard.asked
+        # keepalived may have something to say each moment, and the peer waits for a beat all the same.
+        news = agent.pair.serve(began)
         cause = "found by looking"
         if heard.lines:
             cause = roles.cause(heard.lines) or cause
-        elif agent.pair.serve(began):
+        elif news:
             cause = agent.pair.memory.verdict.reason
         elif began < next_tick and not (heard.local or heard.asked or flow_end.is_due(agent)):
             continue

@@ -177,13 +177,7 @@ class Pair:
 
         The way out alone is no reason to judge: a beat is said soon, and by then its answers are there.
         """
-        before, heard = self.memory.news(), False
-        with self.bulkheads.step("hearing the peer"):
-            led = self.ears.peer.is_master
-            heard = self.ears.hear(now)
-            left = led and self.ears.peer.in_fault
-            if left and self.own.role is Role.BACKUP and self.memory.verdict.ready:
-                self.voice.claim()
+        before, heard = self.memory.news(), self._hear(now)
         if not (heard or self._watches(now) or now >= self.voice.next_beat()):
             return False
         facts = self._judge(now, leisure=True)
@@ -222,6 +216,17 @@ class Pair:
         self.own = changed(self.own, electable=electable, generation=generation, stolen=stolen)
         self._judge(now, leisure=True, looking=True)
 
+    def _hear(self, now: float) -> bool:
+        """Hear the peer, and ask the way out; whether a beat came."""
+        heard = False
+        with self.bulkheads.step("hearing the peer"):
+            led = self.ears.peer.is_master
+            heard = self.ears.hear(now)
+            left = led and self.ears.peer.in_fault
+            if left and self.own.role is Role.BACKUP and self.memory.verdict.ready:
+                self.voice.claim()
+        return heard
+
     def _judge(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts | None:
         """Make the facts of the moment, and do what follows of them; None where that cannot be told."""
         with self.bulkheads.step("the judgement of the pair"):
@@ -234,6 +239,8 @@ class Pair:
         return None
 
     def _facts(self, now: float, *, leisure: bool = False, looking: bool = False) -> Facts:
+        # Who has just gone on after it stood still knows no more of its peer than what waits to be heard.
+        self._hear(now)
         note = self.files.is_asked_aside
         self.asked = self.bulkheads.ask("a switchover's note", note, self.asked)
         facts = self.ears.facts(

@@ -70,13 +70,16 @@ def follow(state: Standstill, before: Role, facts: Facts, now: float) -> tuple[S
     `before` is the role at the moment before this one.
     """
     after = _after(state, facts, now)
-    stood = now - state.last
     if not state.slept(now):
-        return changed(after, waking=_waking(after, facts, now)), _peers(state, facts, now)
+        after = changed(after, waking=_waking(after, facts, now))
+        known = state.waking is Waking.JUST and after.waking is not Waking.JUST
+        return after, _own(after.stood, facts) if known else _peers(state, facts, now)
     if before is not Role.MASTER:
         return changed(after, waking=Waking.NO), ""
-    after = changed(after, waking=Waking.JUST, woke=now, stood=stood)
-    return changed(after, waking=_waking(after, facts, now)), _own(stood, facts)
+    after = changed(after, waking=Waking.JUST, woke=now, stood=now - state.last)
+    after = changed(after, waking=_waking(after, facts, now))
+    # Whether its peer took over is told once that is known.
+    return after, "" if after.waking is Waking.JUST else _own(after.stood, facts)
 
 
 def _waking(state: Standstill, facts: Facts, now: float) -> Waking:

@@ -59,6 +59,20 @@ def test_it_is_awake_in_time_for_the_next_beat_and_the_next_question_to_the_way_
     assert node.node.pings.samples >= 9
 
 
+def test_the_peer_hears_of_it_also_while_keepalived_says_something_each_moment(
+    node: Living,
+) -> None:
+    def lower() -> Heard:
+        node.node.now += 0.02  # so long that by its end the next is there
+        return said("MASTER_RX_LOWER_PRI")
+
+    node.live((4.0, node.hold_vgw), (5.0, term))
+    node.node.beats()
+    # A MASTER's keepalived says it of each advert of a lower priority.
+    node.live(*((0.01 * turn, lower) for turn in range(100)), (1.0, term))
+    assert len(node.node.beats()) >= 2.0 / beat.BEAT_INTERVAL - 1
+
+
 def test_what_made_it_look_is_told_with_the_change(node: Living) -> None:
     node.live(
         (4.0, node.hold_vgw),

@@ -374,3 +374,11 @@ def test_a_file_in_which_the_peer_has_another_name_is_taken_up(node: Node) -> No
     assert node.pair.ears.peer.is_master
     told = pair_status.of(node.pair)
     assert told.peer and told.peer.node == "other"
+
+
+def test_a_beat_that_comes_just_before_a_change_of_role_is_heard_first(node: Node) -> None:
+    caught_up(node)
+    node.told(replace(MASTER, role="FAULT"))
+    node.pair.become(Role.MASTER, node.now)
+    assert node.pair.ears.peer.in_fault
+    assert not node.pair.contested

@@ -1,6 +1,7 @@
 """A MASTER that stood still and goes on: what it tells, what its peer tells, and when nobody tells anything."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,12 @@ from appliance.pair import contest, judgement, standstill
 from appliance.pair.beat import Beat
 from appliance.pair.deeds import Inform, Record, RestartConntrackd
 from appliance.pair.facts import Facts
+from appliance.pair.readiness import GRACE
 from appliance.pair.standstill import STANDSTILL, Standstill, Waking
 from appliance.vrrp import Role
 
 from .facts import FACTS
+from .node_doors import Node, config
 from .snapshots import PEER
 
 LEADS = FACTS._replace(
@@ -42,8 +45,15 @@ def test_a_master_tells_for_how_long_it_stood_still_and_that_its_peer_took_over(
 
 
 def test_one_whose_peer_did_not_take_over_tells_that() -> None:
-    (sentence,) = told((0.2, LEADS), (2.0, LEADS))
+    (sentence,) = told((0.2, LEADS), (2.0, LEADS), (2.9, LEADS), (3.1, LEADS), (3.3, LEADS))
+    assert sentence.startswith("this MASTER stood still for 1.8 s")
     assert sentence.endswith("nobody took over meanwhile")
+
+
+def test_it_is_told_once_it_is_known_whether_the_peer_took_over() -> None:
+    (sentence,) = told((0.2, LEADS), (20.5, LEADS), (20.6, TWO), (20.7, TWO))
+    assert sentence.startswith("this MASTER stood still for 20.3 s")
+    assert sentence.endswith("its peer took over meanwhile")
 
 
 def test_who_was_late_for_less_or_is_no_master_tells_nothing() -> None:
@@ -161,3 +171,22 @@ def test_a_standstill_is_an_event_is_in_the_log_and_is_counted() -> None:
     assert event.sentence in [one.sentence for one in deeds if isinstance(one, Inform)]
     assert memory.standstills == 1
     assert memory.false_takeovers == 0
+
+
+def test_who_goes_on_hears_its_peer_before_it_judges_anything(tmp_path: Path) -> None:
+    node = Node(config(), "master", tmp_path)
+    node.look()
+    node.serve(GRACE + 0.1)
+    node.look(Role.MASTER)
+    node.told(replace(PEER, role="BACKUP"))
+    node.serve()
+    # keepalived has more to say than the agent can look at, so that there is nothing but looks.
+    node.now += 20.0
+    node.told(replace(PEER, role="MASTER", entries=1000))
+    node.look()
+    assert (node.ready(), node.conntrackd.restarts) == ("0 1", 1), "its peer took over meanwhile"
+    node.table.entries = 0  # a conntrackd that starts drops all replicas
+    for _ in range(5):
+        node.now += 0.02
+        node.look(Role.FAULT, generation=8)
+        assert node.ready() == "0 1", node.pair.memory.verdict

@@ -65,9 +65,11 @@ class Agent:
     def step(self, *, local: bool) -> float:
         """Take in what has come and do what follows; how many seconds it may wait then."""
         now = self.machine.clock.monotonic()
+        # It looks before it says its first word.
+        news = self.state.role is not None and self.pair.serve(now)
         if local:
             self.look("keepalived or the kernel said something")
-        elif self.pair.serve(now):
+        elif news:
             self.look(self.pair.memory.verdict.reason)
         elif now >= self.next_tick:
             self.look("found by looking")

@@ -160,8 +160,9 @@ class Keepalived:
                 self.outside.hold(False)
                 self._wait(VrrpState.BACKUP)
             elif priority and self.terms.failback is not Failback.PLAIN:
-                # vrrp_higher_prio_send_advert
+                # vrrp_higher_prio_send_advert; and its notification MASTER_RX_LOWER_PRI.
                 self.outside.advertise(self.priority)
+                self.outside.notify()
 
     def _skew(self, priority: int) -> float:
         return vrrp.skew_time(self.terms.version, priority, self.terms.interval)
