@@ -71,13 +71,26 @@ def test_equal_tables_differ_in_timers_and_states_only() -> None:
     assert tables.compare({"master": here, "backup": there}) == []
 
 
+@pytest.mark.parametrize("state", ["CLOSE", "TIME_WAIT", "LAST_ACK"])
+def test_a_flow_that_is_over_on_the_other_node_alone_differs_now_and_not_once_that_entry_is_gone(
+    state: str,
+) -> None:
+    here = tables.parse(TCP.format(left=7200, state="ESTABLISHED"), [])
+    there = tables.parse(TCP.format(left=8, state=state), [])
+    (former,) = tables.compare({"master": here, "backup": there})
+    assert str(former).endswith(f"(ESTABLISHED for 7200 s on master, {state} for 8 s on backup)")
+    assert tables.compare({"master": here, "backup": {}}, [former]) == []
+
+
 def test_what_differed_before_the_drill_is_none_of_its_doing() -> None:
     table = tables.parse(UDP.format(left=179), [])
+    (entry,) = table.values()
     former = tables.compare({"master": table, "backup": {}})
     assert str(former[0]).startswith("master has 1 entries that backup has not, such as udp 192")
+    assert str(former[0]).endswith("(there for 179 s on master, none on backup)")
     assert tables.compare({"master": table, "backup": {}}, former) == []
     assert tables.compare({"master": {}, "backup": table}, former) == [
-        Difference("backup", "master", frozenset([FLOW]))
+        Difference("backup", "master", {FLOW: (entry, None)})
     ]
 
 
@@ -85,8 +98,8 @@ def test_a_flow_that_the_other_node_has_by_another_outside_port_is_missed() -> N
     (entry,) = tables.parse(UDP.format(left=179), []).values()
     moved = (*FLOW[:-1], "3711")
     assert tables.compare({"master": {FLOW: entry}, "backup": {moved: entry}}) == [
-        Difference("master", "backup", frozenset([FLOW])),
-        Difference("backup", "master", frozenset([moved])),
+        Difference("master", "backup", {FLOW: (entry, None)}),
+        Difference("backup", "master", {moved: (entry, None)}),
     ]
 
 

@@ -30,9 +30,17 @@ class Entry:
     left: int
 
     @property
+    def over(self) -> bool:
+        """Whether its flow has ended."""
+        return self.state in _OVER
+
+    @property
     def lasts(self) -> bool:
         """Whether it is there for a while, and its flow not over."""
-        return self.left > LASTING_SECONDS and self.state not in _OVER
+        return self.left > LASTING_SECONDS and not self.over
+
+    def __str__(self) -> str:
+        return f"{self.state or 'there'} for {self.left} s"
 
 
 Table = Mapping[Flow, Entry]
@@ -67,14 +75,17 @@ def of(lab: Lab, node: str) -> Table:
 
 @dataclass(frozen=True)
 class Difference:
-    """Flows of which one node has entries that last, and the other has none."""
+    """Flows of which one node has entries that last, and the other has none, or one of a flow that is over: both, by flow."""
 
     here: str
     there: str
-    flows: frozenset[Flow]
+    flows: Mapping[Flow, tuple[Entry, Entry | None]]
 
     def __str__(self) -> str:
-        shown = "; ".join(" ".join(flow) for flow in sorted(self.flows)[:_SHOWN])
+        shown = "; ".join(
+            f"{' '.join(flow)} ({ours} on {self.here}, {theirs or 'none'} on {self.there})"
+            for flow, (ours, theirs) in sorted(self.flows.items())[:_SHOWN]
+        )
         return (
             f"{self.here} has {len(self.flows)} entries that {self.there} has not, such as {shown}"
         )
@@ -92,9 +103,15 @@ def compare(nodes: Mapping[str, Table], but: Iterable[Difference] = ()) -> list[
     former = {(one.here, flow) for one in but for flow in one.flows}
     found = []
     for here, there in itertools.permutations(nodes):
-        lasting = {flow for flow, entry in nodes[here].items() if entry.lasts}
-        flows = {flow for flow in lasting - nodes[there].keys() if (here, flow) not in former}
-        found += [Difference(here, there, frozenset(flows))] if flows else []
+        ours, theirs = nodes[here], nodes[there]
+        # A flow that is over there alone will lack there soon: counted later, it would be the fault of what is judged then.
+        flows = {
+            flow: (entry, theirs.get(flow))
+            for flow, entry in ours.items()
+            if entry.lasts and (flow not in theirs or theirs[flow].over)
+            if (here, flow) not in former
+        }
+        found += [Difference(here, there, flows)] if flows else []
     return found
 
 
