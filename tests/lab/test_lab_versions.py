@@ -116,7 +116,7 @@ def test_flows_are_replicated_both_ways_and_a_switchover_each_way_loses_none(
     with flowing(lab, 20000) as first:
         assert eventually(lambda: held(lab, "backup") >= held(lab, "master") != set())
         assert len(held(lab, "backup")) == 3 * FLOWS
-        said = hand_over(lab, "master")
+        said = must(lab, "master", "vgw", "switchover")
         assert said.startswith("backup is MASTER and master is BACKUP"), said
         all_live(first)
         with flowing(lab, 30000) as second:
