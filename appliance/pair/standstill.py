@@ -69,17 +69,16 @@ def follow(state: Standstill, before: Role, facts: Facts, now: float) -> tuple[S
 
     `before` is the role at the moment before this one.
     """
-    after = _after(state, facts, now)
-    if not state.slept(now):
-        after = changed(after, waking=_waking(after, facts, now))
-        known = state.waking is Waking.JUST and after.waking is not Waking.JUST
-        return after, _own(after.stood, facts) if known else _peers(state, facts, now)
-    if before is not Role.MASTER:
+    after, slept = _after(state, facts, now), state.slept(now)
+    if slept and before is not Role.MASTER:
         return changed(after, waking=Waking.NO), ""
-    after = changed(after, waking=Waking.JUST, woke=now, stood=now - state.last)
-    after = changed(after, waking=_waking(after, facts, now))
+    if slept:
+        after = changed(after, waking=Waking.JUST, woke=now, stood=now - state.last)
+    woken = changed(after, waking=_waking(after, facts, now))
     # Whether its peer took over is told once that is known.
-    return after, "" if after.waking is Waking.JUST else _own(after.stood, facts)
+    if after.waking is Waking.JUST and woken.waking is not Waking.JUST:
+        return woken, _own(woken.stood, facts)
+    return woken, "" if slept else _peers(state, facts, now)
 
 
 def _waking(state: Standstill, facts: Facts, now: float) -> Waking:
