@@ -4,10 +4,11 @@ A MASTER that lives, and whose adverts do not come in time, is taken for dead. I
 that took over hears that it is outranked. Only then it is known to have been false, and both nodes tell it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.pair.beat import Beat
+from appliance.pair.changed import changed
 from appliance.pair.facts import Facts
 from appliance.vrrp import Role
 
@@ -75,7 +76,7 @@ def follow(
         return None, ""  # it died
     sentence = ""
     for role in facts.peers_roles or (facts.peer.role,):
-        peer = replace(facts.peer, role=role)
+        peer = changed(facts.peer, role=role)
         contest, told = _follow(contest, before, facts, peer, now, stood=stood)
         sentence = told or sentence
     return contest, sentence
@@ -91,7 +92,7 @@ def _follow(
         begun = Contest(now, facts.silence, part, _blame(facts))
         return (begun if two else None), ""
     if two:
-        return replace(contest, blame=_blame(facts)), ""
+        return changed(contest, blame=_blame(facts)), ""
     lasted = now - contest.began
     # Who let go for another reason than an advert is in FAULT, or has heard none for long; on a busy machine the last may be late.
     if contest.part is Part.SECOND and facts.role is Role.BACKUP and facts.advertised:

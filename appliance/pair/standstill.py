@@ -35,7 +35,7 @@ class Standstill:
     """The last moment of this node's, and what is remembered of a peer that speaks or is silent.
 
     `silent` is since when it is, None while it speaks; `generation` its conntrackd's process, by which it is known to
-    have lived on; `led`: this node was MASTER in its silence. `woke` is when this node went on as MASTER last, and `stood` for how
+    have lived on; `led`: this node was MASTER in its silence, and did not stand still itself. `woke` is when this node went on as MASTER last, and `stood` for how
     many seconds it had stood still.
     """
 
@@ -97,8 +97,12 @@ def _peer_leads(facts: Facts) -> bool:
 def _after(state: Standstill, facts: Facts, now: float) -> Standstill:
     if facts.peer is not None:
         return changed(state, last=now, silent=None, generation=facts.peer.generation, led=False)
+    # Who stood still itself has heard nobody, and cannot tell who led.
+    if state.slept(now):
+        return changed(state, last=now, silent=now, led=False)
     silent = now if state.silent is None else state.silent
-    return changed(state, last=now, silent=silent, led=state.led or facts.role is Role.MASTER)
+    leads = facts.role is Role.MASTER and state.waking is Waking.NO
+    return changed(state, last=now, silent=silent, led=state.led or leads)
 
 
 def _own(stood: float, facts: Facts) -> str:

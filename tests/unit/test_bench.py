@@ -1,6 +1,7 @@
 """What a bench makes of its rows: statistics, pairs, verdicts, texts; and what it plans."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def whole() -> dict[str, Any]:
         ],
         cost=[{"role": "MASTER", "program": "agent", "empty_mb": 5.0, "full_mb": 6.0, **program}],
     )
+
+
+@cache
+def drawn() -> dict[str, str]:
+    """Drawings of a whole result, which take a second or two."""
+    return plots.draw(whole())
 
 
 def verdict(found: dict[str, Any], words: str) -> dict[str, Any]:
@@ -251,7 +258,7 @@ def test_a_part_that_fails_is_named_and_the_rest_is_done(tmp_path: Path) -> None
 
 def test_the_page_holds_everything_and_reaches_for_nothing() -> None:
     found = whole()
-    drawings = plots.draw(found)
+    drawings = drawn()
     assert drawings.keys() == plots.CAPTIONS.keys()
     text = page.page(found, drawings)
     assert text.count("<svg") == len(drawings)
@@ -264,7 +271,7 @@ def test_the_page_holds_everything_and_reaches_for_nothing() -> None:
 
 
 def test_the_same_result_is_drawn_the_same() -> None:
-    assert plots.draw(whole()) == plots.draw(whole())
+    assert plots.draw(whole()) == drawn()
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -274,7 +281,7 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 def test_the_document_has_a_command_beside_each_table(tmp_path: Path) -> None:
     found = whole()
-    page.write_document(found, plots.draw(found), tmp_path)
+    page.write_document(found, drawn(), tmp_path)
     text = (tmp_path / page.DOCUMENT).read_text()
     for table in tables.all_of(found):
         assert f"`{table.command}`" in text

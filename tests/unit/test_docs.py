@@ -81,21 +81,27 @@ def is_ours(name: str) -> bool:
     return False
 
 
+@cache
+def places() -> frozenset[str]:
+    """The project's files and folders, as seen from its root."""
+    ours = [file.relative_to(ROOT) for file in tracked()]
+    return frozenset(str(place) for file in ours for place in (file, *file.parents))
+
+
+@cache
 def is_there(path: str) -> bool:
     """Whether a path with a known beginning is among the project's files; it may have `*`."""
     wanted = path.rstrip("/")
-    ours = [str(file.relative_to(ROOT)) for file in tracked()]
-    places = {*ours, *(str(parent) for file in ours for parent in Path(file).parents)}
     begun = {f"{PRODUCT}/{wanted}", f"{LAB}/{wanted}", wanted}
-    return any(
-        fnmatch(place, each) for place in places for each in (*begun, *(f"{p}.py" for p in begun))
-    )
+    possible = {*begun, *(f"{place}.py" for place in begun)}
+    if "*" not in path:
+        return not possible.isdisjoint(places())
+    return any(fnmatch(place, each) for place in places() for each in possible)
 
 
 def unknown(path: Path) -> Iterator[str]:
     """What a text names that is not there."""
-    begins = {str(file.relative_to(ROOT)).partition("/")[0] for file in tracked()}
-    begins |= {*PRODUCT_ORDER, *LAB_ORDER}
+    begins = {place for place in places() if "/" not in place} | {*PRODUCT_ORDER, *LAB_ORDER}
     for word in quoted(path):
         if PATH.fullmatch(word):
             if word.partition("/")[0] in begins and not is_there(word):

@@ -56,6 +56,15 @@ def test_it_is_told_once_it_is_known_whether_the_peer_took_over() -> None:
     assert sentence.endswith("its peer took over meanwhile")
 
 
+@pytest.mark.parametrize("stood", [None, 1.7], ids=["by its role", "by its own word"])
+def test_it_takes_its_own_silence_for_nobody_elses(stood: float | None) -> None:
+    silent, back = TWO._replace(peer=None), replace(PEER, role="MASTER", generation=7, stood=stood)
+    (sentence,) = told(
+        (0.2, LEADS), (20.5, silent), (20.6, silent), (20.7, TWO._replace(peer=back))
+    )
+    assert sentence.startswith("this MASTER stood still for 20.3 s")
+
+
 def test_who_was_late_for_less_or_is_no_master_tells_nothing() -> None:
     assert told((STANDSTILL, LEADS), (2 * STANDSTILL, LEADS)) == []
     assert told((0.2, FOLLOWS), (20.0, FOLLOWS), before=Role.BACKUP) == []
