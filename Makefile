@@ -4,7 +4,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 SHELL  := /bin/sh
 # How many functional tests run at a time: most of them wait most of the time.
-WORKERS := 5
+WORKERS := 6
 # Tests start thousands of Python programs, which are to be compiled once, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 # And none is to look among all that is installed for development whether it extends pydantic.
@@ -29,7 +29,7 @@ test: setup-test ## lint, types and all tests but the drills, in two lanes; says
 	done; \
 	[ -z "$$failed" ] || { echo "make test: failed, the messages are above:$$failed"; false; }
 
-functional: setup-test ## the first lane: all tests but the drills, side by side (WORKERS=5)
+functional: setup-test ## the first lane: all tests but the drills, side by side (WORKERS=6)
 	@$(PYTEST) --lane functional --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder -m 'not drills' tests
 
 timed: setup-test ## the second lane: what did not hold its times beside the others, alone
