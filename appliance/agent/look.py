@@ -134,10 +134,17 @@ def _footing(agent: Agent, links: Mapping[str, Link]) -> Footing:
 
 
 def _others(agent: Agent, what: Subject, stands: Footing, report: converge.Report) -> Others:
-    """What others do here with what passes; of the way what was said before counts while it is not all ours to tell."""
-    others = agent.guard.others
-    if stands.carries and not (stands.lost or report.changes or report.problems):
-        others.ask_the_way(what, agent.keepalived.links)
+    """What others do here with what passes; of the way what was said before counts while not all of ours is in force."""
+    others, links = agent.guard.others, agent.keepalived.links
+    if stands.carries and not (stands.lost or report.problems):
+        before = others.stolen
+        others.ask_the_way(what, links)
+        # Something of ours may have gone since the look: only what stays is told, and moves the VGW.
+        if others.stolen and not before:
+            _, again = _look_once(agent, "found by looking again", agent.now())
+            others.stolen = ""
+            if not again.problems:
+                others.ask_the_way(what, links)
     others.look(what, agent.now(), leads=agent.state.role is Role.MASTER)
     return others
 

@@ -6,7 +6,7 @@ It keeps what it is told as it is told, and tells the same: whoever reads must u
 import errno
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -56,6 +56,8 @@ class Machine:
         """The error number of every change."""
         self.leads_nowhere: int = 0
         """The error number with which it drops packets of others."""
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens just before it tells the way of a packet."""
         self.interruptions = 0
         """How many of the next lists change while they are told."""
         self.add_link("lo", up=True)
@@ -137,6 +139,7 @@ class Machine:
 
     def _led(self, destination: bytes) -> Iterator[bytes]:
         """The route that a packet takes: a stranger's if one is in front, else a default that gives no source."""
+        self.meanwhile()
         found = [] if self.leads_nowhere else [r for r in self.routes if _leads(r, destination)]
         for route in sorted(found, key=_in_front, reverse=True)[:1]:
             yield netlink.message(_number("route"), 0, route)

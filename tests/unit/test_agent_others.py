@@ -49,6 +49,49 @@ def test_a_master_lets_go_only_where_a_peer_can_serve(node: Living) -> None:
     assert not node.look().ready
 
 
+@pytest.fixture
+def robbed(node: Living) -> Living:
+    """A MASTER beside a ready peer; a rule of ours is taken away between a look at it and the question for the way."""
+    node.stand_by()
+    node.hold_vgw()
+    peer_says(node, "BACKUP")
+    node.look()
+    kernel = node.machine.kernel
+    ours, taken = kernel.rules[-1], False
+
+    def take() -> None:
+        nonlocal taken
+        if not taken:
+            kernel.rules.remove(ours)
+            taken = True
+        kernel.leads_nowhere = 0 if ours in kernel.rules else errno.EHOSTUNREACH
+
+    kernel.meanwhile = take
+    return node
+
+
+def test_what_is_taken_between_a_look_and_the_question_for_the_way_is_put_back_and_nothing_moves(
+    robbed: Living,
+) -> None:
+    repairs = robbed.told().repairs
+    told = robbed.look(passed=0.1)
+    assert (told.role, told.ready, told.problems) == (Role.MASTER, True, ())
+    assert told.repairs == repairs + 1
+
+
+def test_a_way_that_leads_nowhere_is_told_until_what_makes_it_right_again_is_put(
+    node: Living,
+) -> None:
+    node.stand_by()
+    kernel = node.machine.kernel
+    kernel.leads_nowhere = errno.EHOSTUNREACH
+    (problem,) = node.look().problems
+    assert problem.startswith("the kernel would drop packets from inside")
+    kernel.leads_nowhere = 0
+    kernel.rules.pop()
+    assert node.look().problems == (), "asked once all of ours is there again"
+
+
 def test_what_keeps_the_pair_from_speaking_is_told_and_moves_nothing(node: Living) -> None:
     node.stand_by()
     node.machine.tables.load("ufw-mended")
