@@ -88,6 +88,8 @@ def run(agent: Agent) -> None:
         cause = "found by looking"
         if heard.lines:
             cause = roles.cause(heard.lines) or cause
+            if roles.flickered(heard.lines):
+                agent.pair.flickered(began)
         elif news:
             cause = agent.pair.memory.verdict.reason
         elif began < next_tick and not (heard.local or heard.asked or flow_end.is_due(agent)):

@@ -46,6 +46,13 @@ def cause(lines: Sequence[str]) -> str | None:
     return f"keepalived said {states[-1]}" if states else None
 
 
+def flickered(lines: Sequence[str]) -> bool:
+    """Whether keepalived was MASTER and is no more, all before anybody looked."""
+    states = [announced(line) for line in lines]
+    left = states[states.index(Role.MASTER) :] if Role.MASTER in states else ()
+    return Role.BACKUP in left or Role.FAULT in left
+
+
 def role_of(sight: RoleSight) -> Role:
     """The role by what is so, not by what was announced: who holds the VGW is the MASTER."""
     if sight.holds_vgw:

@@ -66,18 +66,20 @@ def decide(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
     return state, (*deeds, *_remember(before, state), *order)
 
 
+def held(state: Replication, now: float) -> Replication:
+    """After this node has held the VGW: told the part of a standby, conntrackd is to be told it again.
+
+    It takes what began here meanwhile for its own, and would tell the peer of its end.
+    """
+    state = _dropped(state, now)
+    told = isinstance(state.part, Told) and state.part.settled.role is Role.MASTER
+    return state if told else changed(state, part=Untold())
+
+
 def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     """With the role, and the peer's coming and going."""
     if facts.role is not state.role and Role.MASTER in (facts.role, state.role):
-        # What was to be done for the former role is not done for this one; nor does it count what its kernel had lost then.
-        state = changed(
-            _dropped(state, now),
-            fetch=state.fetch.over(now),
-            canaries=state.canaries.forgotten(),
-            account=Account.FOREIGN,
-            short=None,
-            clocks=changed(state.clocks, failed=-math.inf, shortage=-math.inf),
-        )
+        state = _in_another_role(state, facts, now)
     heard = facts.peer is not None
     if facts.peer:
         state = changed(state, canaries=state.canaries.acknowledged(facts.peer.seen))
@@ -95,6 +97,23 @@ def _noted(state: Replication, facts: Facts, now: float) -> Replication:
     if state.peer_heard and not heard:
         state = changed(state, gap=True, canaries=state.canaries.forgotten())
     return changed(state, role=facts.role, peer_heard=heard)
+
+
+def _in_another_role(state: Replication, facts: Facts, now: float) -> Replication:
+    """As this node begins to lead, or has led.
+
+    What was to be done for the former role is not done for this one; nor does it count what its kernel had lost then.
+    """
+    led = state.role is Role.MASTER
+    return changed(
+        held(state, now) if led else _dropped(state, now),
+        fetch=state.fetch.over(now),
+        canaries=state.canaries.forgotten(),
+        account=Account.FOREIGN,
+        short=None,
+        orphaned=led and facts.peer is None,
+        clocks=changed(state.clocks, failed=-math.inf, shortage=-math.inf),
+    )
 
 
 def _look_out(state: Replication, facts: Facts, now: float) -> Replication:

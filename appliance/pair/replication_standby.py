@@ -41,7 +41,13 @@ def _renew(state: Replication, facts: Facts, now: float, *, caught_up: bool) -> 
         # Should it lead again by another conntrackd, what is here is of flows that ended meanwhile. What is yet to be fetched
         # still is, from whoever leads next.
         return changed(state, replicas=state.replicas.kept()), ()
-    if not state.generation or queues is None or state.queue.busy or state.fetch.open:
+    if not state.generation or queues is None or state.queue.busy:
+        return state, ()
+    if state.orphaned:
+        # It began without what is here, and may have given the same ports to other flows: all is fetched afresh.
+        outdated = changed(state, replicas=Replicas.OUTDATED, fetch=state.fetch.over(now))
+        state = changed(outdated, orphaned=False, gap=False)
+    if state.fetch.open:
         return state, ()
     state = _by_its_process(state, peer.generation)
     if not peer.generation:

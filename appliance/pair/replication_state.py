@@ -50,8 +50,8 @@ class Replicas(StrEnum):
 
     UNPROVED = "unproved"  # nothing shows that what was asked for is here
     PROVED = "proved"  # a canary that was planted after it has arrived
-    # The peer's conntrackd is another one, and nobody told of flows that ended meanwhile. Old replicas
-    # are better than none: they go only when new ones are known to arrive.
+    # The peer's conntrackd is another one, and nobody told of flows that ended meanwhile; or the peer began to lead without what
+    # is here. Old replicas are better than none: they go only when new ones are known to arrive.
     OUTDATED = "outdated"
     REPLACEABLE = "replaceable"  # outdated, and new ones arrive
 
@@ -145,6 +145,8 @@ class Replication:
     peers_generation: int = 0
     gap: bool = False
     short: float | None = None
+    # It let go of the VGW while no peer was heard: whoever leads next may begin without its flows.
+    orphaned: bool = False
     account: Account = Account.FOREIGN
     dropped: int = 0
     preparation: Preparation = field(default_factory=Preparation)

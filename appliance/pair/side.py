@@ -6,7 +6,7 @@ from appliance import CommandFailed, system
 from appliance.bulkhead import Bulkheads
 from appliance.config import digests
 from appliance.config.model import Config, Failback
-from appliance.pair import judgement, turn
+from appliance.pair import judgement, replication, turn
 from appliance.pair.changed import changed
 from appliance.pair.doors import Doors, Wires
 from appliance.pair.ears import Ears, Own
@@ -200,6 +200,11 @@ class Pair:
         """Take note of a new role, and tell the peer at once; what takes time waits for `settle`."""
         self.own = self.own.in_role(role, now)
         self._say(self._judge(now), now)
+
+    def flickered(self, now: float) -> None:
+        """Take note that this node held the VGW, and let go before anybody looked."""
+        known = replication.held(self.memory.replication, now)
+        self.memory = self.memory._replace(replication=known)
 
     def guard(self, now: float, *, ruleset: bool) -> None:
         """Take note of whether a ruleset of ours is in force; where that changed, judge by it at once."""

@@ -12,6 +12,7 @@ import pytest
 from appliance.agent import loop
 from appliance.agent.sources import Heard
 from appliance.agent.takeover import FIRST_PACKET_PATIENCE, TAKEOVER_STEP
+from appliance.conntrack.orders import Order
 from appliance.pair import beat
 from appliance.status.node_status import Dropped
 from appliance.vrrp import Role
@@ -71,6 +72,18 @@ def test_the_peer_hears_of_it_also_while_keepalived_says_something_each_moment(
     # A MASTER's keepalived says it of each advert of a lower priority.
     node.live(*((0.01 * turn, lower) for turn in range(100)), (1.0, term))
     assert len(node.node.beats()) >= 2.0 / beat.BEAT_INTERVAL - 1
+
+
+def test_who_held_the_vgw_between_two_looks_has_conntrackd_disown_what_began_then(
+    node: Living,
+) -> None:
+    both = said("MASTER")._replace(lines=said("MASTER").lines + said("BACKUP").lines)
+    with supervisord(node.run_dir, conntrackd=7, keepalived=8):
+        node.live((4.0, term))
+        node.node.conntrackd.told.clear()
+        node.live((1.0, lambda: both), (2.0, term))
+    assert node.told().role is Role.BACKUP
+    assert Order.DISOWN in node.node.conntrackd.told
 
 
 def test_what_made_it_look_is_told_with_the_change(node: Living) -> None:

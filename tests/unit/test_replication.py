@@ -217,3 +217,23 @@ def test_facts_of_a_moment_without_leisure_are_noted_and_nothing_is_done() -> No
     assert story.at(2.0, role=MASTER, generation=8) == ()
     assert story.state.generation == 7
     assert isinstance(story.facts, Facts)
+
+
+def test_a_standby_that_has_held_the_vgw_for_a_moment_owns_nothing_afterwards() -> None:
+    story = standby()
+    assert story.told(10.0) == []
+    # It becomes MASTER and lets go again before there is leisure to tell conntrackd of either.
+    story.at(11.0, role=MASTER, leisure=False)
+    assert story.told(11.1, role=BACKUP, leisure=True)[0] is Order.DISOWN
+
+
+@pytest.mark.parametrize("part", ["told", "being told"])
+def test_so_does_one_whose_agent_hears_of_it_afterwards(part: str) -> None:
+    story = standby() if part == "told" else Story(None, role=BACKUP)
+    story.at(10.0)
+    story.state = replication.held(story.state, 10.5)
+    assert Order.DISOWN in story.told(11.1)
+    assert Order.DISOWN not in story.told(12.0)
+    leading = master()
+    leading.state = replication.held(leading.state, 10.5)
+    assert leading.told(11.0) == [], "one that leads was told so, and owns what began here"

@@ -6,13 +6,17 @@ import pytest
 
 from appliance.conntrack.orders import Order, Outcome
 from appliance.pair import judgement
+from appliance.pair.beat import Beat
 from appliance.pair.canaries import STAYS
 from appliance.pair.replication_standby import SHORT_PATIENCE
-from appliance.pair.replication_state import missed
+from appliance.pair.replication_state import Replicas, missed
 from appliance.pair.steps import Settled
 from tests.unit.replication_story import (
     BACKUP,
+    FAULT,
     MASTER,
+    STANDBY,
+    master,
     standby,
 )
 from tests.unit.snapshots import PEER
@@ -100,3 +104,30 @@ def test_an_agent_that_starts_on_a_standby_fetches_what_nobody_looked_for_meanwh
 ) -> None:
     memory = judgement.begin(settled, ready=True, even=True, seconds=1000, now=0.0)
     assert missed(memory.replication) is lacks
+
+
+def test_who_let_go_while_no_peer_was_heard_fetches_all_afresh_from_one_that_leads_since() -> None:
+    story = master(peer=None)
+    story.at(10.0)
+    assert story.told(11.0, role=FAULT) == [Order.DISOWN]
+    # It begins with a table of its own, in which the same ports are other flows'.
+    story.told(14.0, role=BACKUP, peer=replace(PEER, canary=0))
+    assert story.state.replicas is Replicas.OUTDATED
+    story.comes(21, 15.0)
+    assert story.told(15.1, outcome=Outcome(Order.DISOWN)) == [Order.FLUSH]
+    assert story.state.fetch.open
+
+
+@pytest.mark.parametrize("peer", [None, STANDBY, replace(STANDBY, replicas=False)])
+def test_a_peer_that_was_heard_then_is_no_reason_to_nor_one_that_did_not_lead(
+    peer: Beat | None,
+) -> None:
+    story = master(peer=peer)
+    story.at(10.0)
+    story.told(11.0, role=FAULT)
+    if peer is None:  # this node leads again before anybody else
+        story.told(12.0, role=MASTER, peer=None)
+        story.told(13.0, role=MASTER, peer=replace(STANDBY, replicas=True))
+    told = story.told(14.0, role=BACKUP, peer=replace(PEER, canary=0))
+    story.comes(21, 15.0)
+    assert Order.FLUSH not in [*told, *story.told(15.1)]

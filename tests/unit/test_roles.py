@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.agent.roles import RoleSight, RoleState, announced, decide, role_of
+from appliance.agent.roles import RoleSight, RoleState, announced, decide, flickered, role_of
 from appliance.vrrp import Role
 
 
@@ -24,6 +24,24 @@ from appliance.vrrp import Role
 )
 def test_fifo_lines(line: str, expected: str | None) -> None:
     assert announced(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "was_master"),
+    [
+        (["MASTER", "BACKUP"], True),
+        (["BACKUP", "MASTER", "MASTER_RX_LOWER_PRI", "FAULT"], True),
+        (["MASTER"], False),  # the VGW may be put a moment later
+        (["FAULT", "BACKUP", "MASTER"], False),
+        (["BACKUP"], False),
+        (["MASTER_RX_LOWER_PRI", "BACKUP"], False),
+        ([], False),
+    ],
+)
+def test_who_was_master_between_two_looks_is_known_by_keepalived_alone(
+    states: list[str], was_master: bool
+) -> None:
+    assert flickered([f'INSTANCE "VI_1" {state} 100' for state in states]) is was_master
 
 
 @given(st.text())

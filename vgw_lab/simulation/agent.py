@@ -3,7 +3,7 @@
 What those do to a machine by drivers is done to the simulated kernel; what they decide by is the product's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from appliance import vrrp
@@ -62,11 +62,13 @@ class Agent:
         # When it last wrote its status.
         self.written = now
 
-    def step(self, *, local: bool) -> float:
-        """Take in what has come and do what follows; how many seconds it may wait then."""
+    def step(self, lines: Sequence[str], *, local: bool) -> float:
+        """Take in what has come and do what follows; how many seconds it may wait then. `lines` are keepalived's."""
         now = self.machine.clock.monotonic()
         # It looks before it says its first word.
         news = self.state.role is not None and self.pair.serve(now)
+        if roles.flickered(lines):
+            self.pair.flickered(now)
         if local:
             self.look("keepalived or the kernel said something")
         elif news:

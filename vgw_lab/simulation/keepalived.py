@@ -41,14 +41,14 @@ class VrrpTerms:
 
 @dataclass(frozen=True)
 class Outside:
-    """What it reads and does: its tracked files, its cables; adverts, addresses, and word to the agent."""
+    """What it reads and does: its tracked files, its cables; adverts, addresses, and word of its state to the agent."""
 
     ready: Callable[[], bool]
     aside: Callable[[], bool]
     cabled: Callable[[], bool]
     advertise: Callable[[int], None]
     hold: Callable[[bool], None]
-    notify: Callable[[], None]
+    notify: Callable[[str], None]
 
 
 class Keepalived:
@@ -83,7 +83,7 @@ class Keepalived:
         self.process, self.frozen, self.deaf, self.backlog = process, False, False, None
         self.state = VrrpState.FAULT
         self.outside.hold(False)
-        self.outside.notify()
+        self.outside.notify(self.state)
         self.look()
 
     def stop(self) -> None:
@@ -122,14 +122,14 @@ class Keepalived:
             self.deaf = False
             if self.state is VrrpState.BACKUP:
                 self._until(self._patience(self.priority))
-            self.outside.notify()
+            self.outside.notify(self.state)
             self.look()
 
     def put_again(self) -> None:
         """Somebody has deleted the addresses of a MASTER: put them again."""
         if self.process and self.state is VrrpState.MASTER:
             self.outside.hold(True)
-            self.outside.notify()
+            self.outside.notify(self.state)
 
     def look(self) -> None:
         """Look at the tracked files and interfaces again."""
@@ -143,7 +143,7 @@ class Keepalived:
             if self.state is VrrpState.MASTER:
                 self._leave()
             self.state = VrrpState.FAULT
-            self.outside.notify()
+            self.outside.notify(self.state)
 
     def hear(self, priority: int) -> None:
         """Take in an advert of the peer's."""
@@ -160,9 +160,9 @@ class Keepalived:
                 self.outside.hold(False)
                 self._wait(VrrpState.BACKUP)
             elif priority and self.terms.failback is not Failback.PLAIN:
-                # vrrp_higher_prio_send_advert; and its notification MASTER_RX_LOWER_PRI.
+                # vrrp_higher_prio_send_advert, and the word of it
                 self.outside.advertise(self.priority)
-                self.outside.notify()
+                self.outside.notify("MASTER_RX_LOWER_PRI")
 
     def _skew(self, priority: int) -> float:
         return vrrp.skew_time(self.terms.version, priority, self.terms.interval)
@@ -174,7 +174,7 @@ class Keepalived:
         """Be a BACKUP that has just heard a MASTER."""
         self.state, self.row = state, self.row + 1
         self._until(self._patience(self.priority))
-        self.outside.notify()
+        self.outside.notify(self.state)
 
     def _until(self, seconds: float) -> None:
         """Take over in so many seconds, unless something is heard."""
@@ -196,7 +196,7 @@ class Keepalived:
             self.state, self.row = VrrpState.MASTER, self.row + 1
             self.outside.hold(True)
             self._advertise(self.row)
-            self.outside.notify()
+            self.outside.notify(self.state)
 
     def _advertise(self, row: int) -> None:
         """Say that this node is MASTER, and go on saying it."""

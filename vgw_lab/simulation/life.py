@@ -18,6 +18,8 @@ class Life:
         self.frozen = False
         # Something of this machine is to be looked at.
         self.local = False
+        # What keepalived has said since it ran last.
+        self.lines: tuple[str, ...] = ()
         # Seconds by which a machine that is busy lets it run late, at most.
         self.busy = 0.0
         # Until when each word is heard as it comes; later what has come is read with the next beat.
@@ -31,7 +33,7 @@ class Life:
 
     def begin(self, agent: Agent) -> None:
         """An agent begins."""
-        self.agent, self.frozen, self.local = agent, False, True
+        self.agent, self.frozen, self.local, self.lines = agent, False, True, ()
         self._soon()
 
     def die(self) -> None:
@@ -74,7 +76,8 @@ class Life:
         if turn != self.turn or not self.agent or self.frozen:
             return
         local, self.local = self.local, False
-        wait = self.agent.step(local=local) / self.rate
+        lines, self.lines = self.lines, ()
+        wait = self.agent.step(lines, local=local) / self.rate
         if turn != self.turn:
             return
         if self.timeline.now > self.eager_until:

@@ -251,9 +251,10 @@ class Node:
         self.around.timeline.after(delay, self.keepalived.look)
         self.around.stir()
 
-    def _notify(self) -> None:
+    def _notify(self, state: str) -> None:
         """A line in the FIFO, and the kernel's word of the addresses: the agent runs a little later."""
         self.around.stir()
+        self.life.lines += (f'INSTANCE "VI_1" {state} 100',)
         self.around.timeline.after(0.02 * self.around.chance.random() ** 3, self.life.wake)
 
     def _answered(self) -> bool:
