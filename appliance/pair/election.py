@@ -13,6 +13,9 @@ OVERDUE = 1.0  # seconds beyond VRRP's own after which a takeover that has not c
 MARGIN = 3.0  # seconds beyond VRRP's own by which a takeover on a busy machine may be late
 AGAIN = 2.0  # seconds between two requests to read the file again
 DEAF_PATIENCE = 4.0  # seconds without a VRRP socket after which that is a problem of the node
+HOLDS_ON = (
+    2.0  # seconds for which it stays MASTER though it was told to let go, after which it hangs
+)
 STUBBORN = 8.0  # seconds without one, in spite of such requests, after which a new start must help
 KEEPALIVED_RESTART_INTERVAL = 30.0  # seconds between two new starts of keepalived at least
 GAP = 3.0  # seconds without a look after which nobody knows what happened meanwhile
@@ -41,7 +44,8 @@ class KeepalivedOrder(StrEnum):
 class ElectionSight:
     """What is known at one moment.
 
-    `role` is this node's, and a BACKUP is ready and has its cables in. `interfaces`: the kernel's index of
+    `role` is this node's, and a BACKUP is ready and has its cables in. `ready` is what keepalived was told last: without it, it is
+    to let go. `interfaces`: the kernel's index of
     each that keepalived works on, of those that are there; `usable`: all are, they carry, and the one named
     `lan` has this node's address. `process` is keepalived's process id, 0 where it does not run, and
     `sockets` how many VRRP sockets it has, None where that cannot be told. `peer`: its last beat, None when
@@ -50,6 +54,7 @@ class ElectionSight:
     """
 
     role: Role
+    ready: bool
     usable: bool
     interfaces: Mapping[str, int]
     lan: str
@@ -65,7 +70,8 @@ class Election:
     """What is remembered; times in seconds on the monotonic clock.
 
     `interfaces` as they were last seen, `anew` the names of those that keepalived has yet to be told of.
-    `deaf` and `open`: since when it has had no socket, and the VGW no holder that is known. `held`: when this node, or an
+    `deaf`, `open` and `dismissed`: since when it has had no socket, the VGW no holder that is known, and this MASTER been told to
+    let go. `held`: when this node, or an
     advert, showed last that somebody holds it.
     """
 
@@ -75,6 +81,7 @@ class Election:
     advert: tuple[float, int] | None = None
     deaf: float | None = None
     open: float | None = None
+    dismissed: float | None = None
     held: float = -math.inf
     vacant: bool = False
     looked: float = -math.inf
@@ -95,7 +102,8 @@ class Judgement:
 
 def judge(state: Election, sight: ElectionSight, now: float) -> Judgement:
     """What to remember, what to tell, and what keepalived needs."""
-    state = _vacancy(_hearing(_noted(state, sight), sight, now), sight, now)
+    state = _dismissal(_hearing(_noted(state, sight), sight, now), sight, now)
+    state = _vacancy(state, sight, now)
     state = changed(state, process=sight.process, advert=sight.advert, looked=now)
     condition, problem = _condition(state, sight, now)
     order, why = _order(state, sight, condition, now)
@@ -122,6 +130,13 @@ def _hearing(state: Election, sight: ElectionSight, now: float) -> Election:
         return changed(state, deaf=None)
     same = state.deaf is not None and sight.process == state.process
     return changed(state, deaf=state.deaf if same else now)
+
+
+def _dismissal(state: Election, sight: ElectionSight, now: float) -> Election:
+    if sight.role is not Role.MASTER or sight.ready or not sight.process:
+        return changed(state, dismissed=None)
+    fresh = state.dismissed is None or sight.process != state.process or now - state.looked > GAP
+    return changed(state, dismissed=now if fresh else state.dismissed)
 
 
 def _vacancy(state: Election, sight: ElectionSight, now: float) -> Election:
@@ -168,22 +183,34 @@ def _condition(state: Election, sight: ElectionSight, now: float) -> tuple[Condi
     return Condition.WELL, ""
 
 
+def _why_anew(state: Election, sight: ElectionSight, condition: Condition, now: float) -> str:
+    """Why keepalived is to be started anew; empty where it need not."""
+    if state.dismissed is not None and now - state.dismissed > HOLDS_ON:
+        return (
+            f"keepalived holds the VGW still, {now - state.dismissed:.0f} s after it was told to let go: it is started "
+            "anew"
+        )
+    if sight.role is Role.MASTER:
+        return ""
+    waited = 0.0 if state.open is None else now - state.open
+    if condition is Condition.VACANT and waited > sight.promise + MARGIN:
+        return f"nobody holds the VGW for {waited:.0f} s: keepalived is started anew"
+    if state.deaf is not None and now - state.deaf >= STUBBORN:
+        return (
+            f"keepalived has had no VRRP socket on {sight.lan} for {now - state.deaf:.0f} s: it is "
+            "started anew"
+        )
+    return ""
+
+
 def _order(
     state: Election, sight: ElectionSight, condition: Condition, now: float
 ) -> tuple[KeepalivedOrder | None, str]:
     if not sight.process:
         return None, ""
-    if sight.role is not Role.MASTER and now - state.restarted >= KEEPALIVED_RESTART_INTERVAL:
-        waited = 0.0 if state.open is None else now - state.open
-        if condition is Condition.VACANT and waited > sight.promise + MARGIN:
-            return KeepalivedOrder.RESTART, (
-                f"nobody holds the VGW for {waited:.0f} s: keepalived is started anew"
-            )
-        if state.deaf is not None and now - state.deaf >= STUBBORN:
-            return KeepalivedOrder.RESTART, (
-                f"keepalived has had no VRRP socket on {sight.lan} for {now - state.deaf:.0f} s: it is "
-                "started anew"
-            )
+    why = _why_anew(state, sight, condition, now)
+    if why and now - state.restarted >= KEEPALIVED_RESTART_INTERVAL:
+        return KeepalivedOrder.RESTART, why
     if not sight.usable:
         return None, ""
     if state.anew:

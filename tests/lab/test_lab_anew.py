@@ -1,5 +1,7 @@
-"""An interface that is made anew under its old name, and a keepalived that hangs: the pair still takes over."""
+"""An interface that is made anew under its old name, and a keepalived that hangs: the pair still takes over, and one node holds the VGW."""
 
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -108,3 +110,32 @@ def test_a_vgw_that_nobody_holds_is_told_and_a_frozen_keepalived_started_anew(
         assert eventually(lambda: is_well(standard_lab, "backup"))
     with bound:
         assert helped <= HELPED_SECONDS
+
+
+@contextmanager
+def talking(lab: Lab) -> Iterator[None]:
+    """A machine behind that is heard on the LAN while the block runs: a MASTER that hears nobody lets go."""
+    ping = lab.argv("exec", "noeud1", "--", "ping", "-n", "-q", "-i", "0.1", "8.8.8.8")
+    with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as asks:
+        try:
+            yield
+        finally:
+            asks.send_signal(signal.SIGINT)
+
+
+def test_a_keepalived_that_hangs_and_was_told_to_let_go_is_started_anew(standard_lab: Lab) -> None:
+    wires = NamespaceLab(standard_lab.name)
+    wires.wait_healthy(PATIENCE)
+    own = ("192.168.100.2/24", "dev", "eth1")
+    with talking(standard_lab):
+        frozen = "kill -STOP $(cat /run/vgw/vrrp.pid)"
+        assert standard_lab.exec("master", "sh", "-ec", frozen).returncode == 0
+        assert eventually(lambda: told(standard_lab, "backup")["role"] == "MASTER")
+        assert standard_lab.exec("master", "ip", "address", "del", *own).returncode == 0
+        try:
+            assert eventually(lambda: wires.holders() == ("backup",)), wires.log("master", 40)
+            assert "after it was told to let go" in wires.log("master", 60)
+            assert pings(standard_lab)
+        finally:
+            standard_lab.exec("master", "ip", "address", "add", *own)
+        wires.wait_healthy(PATIENCE)

@@ -11,7 +11,7 @@ from appliance import rtnetlink
 from appliance.addresses import Prefix
 from appliance.agent.guard import NO_RULES_SECONDS
 from appliance.pair import beat
-from appliance.pair.election import DEAF_PATIENCE, STUBBORN
+from appliance.pair.election import DEAF_PATIENCE, HOLDS_ON, STUBBORN
 from appliance.planning.wanted import Names
 from appliance.rtnetlink import RouteEntry, RuleEntry
 from appliance.vrrp import Role
@@ -359,7 +359,19 @@ def test_where_nobody_holds_the_vgw_a_keepalived_that_does_not_take_over_is_star
     assert [program.pid for program in node.killed] == [11]
 
 
-def test_a_keepalived_of_a_master_is_never_started_anew(node: Living) -> None:
+def test_a_keepalived_that_does_not_let_go_of_the_vgw_is_started_anew(node: Living) -> None:
+    with supervisord(node.run_dir, keepalived=11):
+        node.stand_by()
+        node.hold_vgw()
+        node.machine.kernel.remove_address("192.168.100.2/24")
+        for _ in range(int(HOLDS_ON) + 3):
+            node.node.told(replace(PEER, role="BACKUP"))
+            node.look()
+    assert (node.told().role, node.told().ready) == (Role.MASTER, False)
+    assert [program.pid for program in node.killed] == [11]
+
+
+def test_a_keepalived_of_a_master_that_is_ready_is_never_started_anew(node: Living) -> None:
     with supervisord(node.run_dir, keepalived=11):
         node.stand_by()
         node.hold_vgw()

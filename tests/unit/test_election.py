@@ -15,6 +15,7 @@ from tests.unit.snapshots import PEER
 PROMISE = 0.4
 STANDBY = ElectionSight(
     role=Role.BACKUP,
+    ready=True,
     usable=True,
     interfaces={"eth0": 2, "eth1": 3},
     lan="eth1",
@@ -295,3 +296,33 @@ def test_restarts_are_never_closer_than_their_interval_and_each_order_has_its_se
         later - former >= election.KEEPALIVED_RESTART_INTERVAL
         for former, later in itertools.pairwise(restarts)
     )
+
+
+HANGS = replace(STANDBY, role=Role.MASTER, ready=False)
+
+
+def test_one_that_is_master_still_after_it_was_told_to_let_go_is_started_anew() -> None:
+    judged = watch(HANGS, 40, since=100.0)
+    (first, second) = orders(judged)
+    assert first == (100.0 + election.HOLDS_ON + 0.5, KeepalivedOrder.RESTART)
+    assert second[0] - first[0] == election.KEEPALIVED_RESTART_INTERVAL
+    (why, _) = [one.why for _, one in judged if one.why]
+    assert why == (
+        "keepalived holds the VGW still, 2 s after it was told to let go: it is started anew"
+    )
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [replace(HANGS, ready=True), replace(HANGS, role=Role.FAULT), replace(HANGS, process=0)],
+    ids=["ready", "has let go", "does not run"],
+)
+def test_one_that_may_lead_or_has_let_go_is_not(sight: ElectionSight) -> None:
+    assert orders(watch(sight, 40)) == []
+
+
+def test_who_stood_still_or_has_just_begun_is_given_the_time_to_let_go() -> None:
+    state = election.judge(Election(), HANGS, 0.0).state
+    woken = election.judge(state, HANGS, 20.0)
+    assert woken.order is None
+    assert election.judge(woken.state, replace(HANGS, process=71), 22.5).order is None

@@ -66,6 +66,8 @@ class Keepalived:
         self.watched = False
         self.row = 0
         self.backlog: int | None = None
+        # It has just gone on, and has read nothing of what waits.
+        self.waking = False
 
     @property
     def takes_part(self) -> bool:
@@ -106,7 +108,9 @@ class Keepalived:
         if not self.process:
             return
         if not hears_first:
+            self.waking = True
             self._watch()
+            self.waking = False
         if self.backlog is not None:
             self.hear(self.backlog)
         self.backlog = None

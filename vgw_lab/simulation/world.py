@@ -144,6 +144,8 @@ class World:
         long = self.timeline.now - self.times.held[peer.index] > 1.0
         led = peer.holds and long and peer.keepalived.takes_part
         gated = node.keepalived.terms.failback is not Failback.PLAIN and not node.files.aside
+        # Who stood still takes over before it has read the adverts that waited.
+        asked = not node.keepalived.waking
         # Nobody can know within a second what a kernel has just forgotten.
         knowable = self.timeline.now - self.times.emptied[node.index] > FORGOTTEN
-        return led and gated and well and whole and knowable
+        return led and gated and asked and well and whole and knowable
