@@ -13,9 +13,7 @@ OVERDUE = 1.0  # seconds beyond VRRP's own after which a takeover that has not c
 MARGIN = 3.0  # seconds beyond VRRP's own by which a takeover on a busy machine may be late
 AGAIN = 2.0  # seconds between two requests to read the file again
 DEAF_PATIENCE = 4.0  # seconds without a VRRP socket after which that is a problem of the node
-HOLDS_ON = (
-    2.0  # seconds for which it stays MASTER though it was told to let go, after which it hangs
-)
+HOLDS_ON = 2.0  # seconds for which it may hold the VGW after it was told to let go; then it hangs
 STUBBORN = 8.0  # seconds without one, in spite of such requests, after which a new start must help
 KEEPALIVED_RESTART_INTERVAL = 30.0  # seconds between two new starts of keepalived at least
 GAP = 3.0  # seconds without a look after which nobody knows what happened meanwhile
