@@ -92,7 +92,7 @@ def _sight(
     usable = carry(config, interfaces, links) and needed <= links.keys()
     return ElectionSight(
         role=pair.own.role,
-        ready=pair.memory.verdict.ready,
+        dismissed=pair.dismissed,
         usable=usable and own in links[interfaces.lan].addresses,
         interfaces={name: links[name].index for name in sorted(works_on & links.keys())},
         lan=interfaces.lan,

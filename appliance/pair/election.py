@@ -42,17 +42,16 @@ class KeepalivedOrder(StrEnum):
 class ElectionSight:
     """What is known at one moment.
 
-    `role` is this node's, and a BACKUP is ready and has its cables in. `ready` is what keepalived was told last: without it, it is
-    to let go. `interfaces`: the kernel's index of
-    each that keepalived works on, of those that are there; `usable`: all are, they carry, and the one named
-    `lan` has this node's address. `process` is keepalived's process id, 0 where it does not run, and
+    `role` is this node's, and a BACKUP is ready and has its cables in. `dismissed`: it is MASTER, and keepalived has been told to let
+    go. `interfaces`: the kernel's index of each that keepalived works on, of those that are there; `usable`: all are, they carry, and
+    the one named `lan` has this node's address. `process` is keepalived's process id, 0 where it does not run, and
     `sockets` how many VRRP sockets it has, None where that cannot be told. `peer`: its last beat, None when
     it has fallen silent. `advert`: when its last advert came, and with which priority.
     `promise`: the seconds after which VRRP has this node take over.
     """
 
     role: Role
-    ready: bool
+    dismissed: bool
     usable: bool
     interfaces: Mapping[str, int]
     lan: str
@@ -68,9 +67,8 @@ class Election:
     """What is remembered; times in seconds on the monotonic clock.
 
     `interfaces` as they were last seen, `anew` the names of those that keepalived has yet to be told of.
-    `deaf`, `open` and `dismissed`: since when it has had no socket, the VGW no holder that is known, and this MASTER been told to
-    let go. `held`: when this node, or an
-    advert, showed last that somebody holds it.
+    `deaf`, `open` and `dismissed`: since when it has had no socket, the VGW no holder that is known, and it been told to let go.
+    `held`: when this node, or an advert, showed last that somebody holds it.
     """
 
     interfaces: Mapping[str, int] = field(default_factory=dict)
@@ -131,7 +129,7 @@ def _hearing(state: Election, sight: ElectionSight, now: float) -> Election:
 
 
 def _dismissal(state: Election, sight: ElectionSight, now: float) -> Election:
-    if sight.role is not Role.MASTER or sight.ready or not sight.process:
+    if not sight.dismissed or not sight.process:
         return changed(state, dismissed=None)
     fresh = state.dismissed is None or sight.process != state.process or now - state.looked > GAP
     return changed(state, dismissed=now if fresh else state.dismissed)

@@ -164,8 +164,16 @@ class Pair:
     @property
     def mute(self) -> bool:
         """Whether this node is MASTER, should let go, and keepalived cannot be told."""
-        held = self.own.role is Role.MASTER and not self.memory.verdict.ready
-        return held and self.voice.untold
+        return self._should_let_go and self.voice.untold
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether this node is MASTER, and keepalived has been told to let go."""
+        return self._should_let_go and not self.voice.untold
+
+    @property
+    def _should_let_go(self) -> bool:
+        return self.own.role is Role.MASTER and not self.memory.verdict.ready
 
     @property
     def last_advert(self) -> Advert | None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -113,21 +114,24 @@ def test_a_vgw_that_nobody_holds_is_told_and_a_frozen_keepalived_started_anew(
 
 
 @contextmanager
-def talking(lab: Lab) -> Iterator[None]:
+def talking(lab: Lab, answers: Path) -> Iterator[None]:
     """A machine behind that is heard on the LAN while the block runs: a MASTER that hears nobody lets go."""
-    ping = lab.argv("exec", "noeud1", "--", "ping", "-n", "-q", "-i", "0.1", "8.8.8.8")
-    with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as asks:
+    ping = lab.argv("exec", "noeud1", "--", "ping", "-n", "-i", "0.1", "8.8.8.8")
+    with answers.open("wb") as file, subprocess.Popen(ping, stdout=file) as asks:
         try:
+            assert eventually(lambda: b"bytes from" in answers.read_bytes())
             yield
         finally:
             asks.send_signal(signal.SIGINT)
 
 
-def test_a_keepalived_that_hangs_and_was_told_to_let_go_is_started_anew(standard_lab: Lab) -> None:
+def test_a_keepalived_that_hangs_and_was_told_to_let_go_is_started_anew(
+    standard_lab: Lab, tmp_path: Path
+) -> None:
     wires = NamespaceLab(standard_lab.name)
     wires.wait_healthy(PATIENCE)
     own = ("192.168.100.2/24", "dev", "eth1")
-    with talking(standard_lab):
+    with talking(standard_lab, tmp_path / "answers"):
         frozen = "kill -STOP $(cat /run/vgw/vrrp.pid)"
         assert standard_lab.exec("master", "sh", "-ec", frozen).returncode == 0
         assert eventually(lambda: told(standard_lab, "backup")["role"] == "MASTER")

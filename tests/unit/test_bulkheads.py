@@ -2,6 +2,7 @@
 
 import errno
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ from appliance.agent.guard import HELPLESS_SECONDS
 from appliance.agent.sources import Heard
 from appliance.bulkhead import FORGOTTEN, Bulkheads
 from appliance.drivers import links, routes
+from appliance.pair.election import HOLDS_ON
 from appliance.planning.wanted import Names
 from appliance.processes import notes
 from appliance.vrrp import Role
 
 from .agent_stand_in import Deed, Living
 from .sabotage import ERRORS, Saboteur, by_door, into, lay_hands_on_all
+from .snapshots import PEER
 from .supervisord_stand_in import supervisord
 
 DOORS = by_door()
@@ -218,6 +221,22 @@ def test_a_look_that_cannot_read_the_role_changes_none_and_the_node_ends_in_the_
         node.look()
         assert programs.ending
     assert programs.reason.startswith("nobody could tell for 10 s whether")
+
+
+def test_a_keepalived_that_cannot_be_told_to_let_go_is_not_started_anew(
+    node: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with supervisord(node.run_dir, keepalived=11):
+        node.stand_by()
+        node.hold_vgw()
+        node.look()
+        monkeypatch.setattr(notes, "set_ready", fails)
+        node.machine.kernel.remove_address("192.168.100.2/24")
+        for _ in range(int(HOLDS_ON) + 3):
+            node.node.told(replace(PEER, role="BACKUP"))
+            node.look()
+    assert node.agent.pair.mute
+    assert node.killed == []
 
 
 def test_a_master_that_should_let_go_and_cannot_say_so_ends_the_node(

@@ -15,7 +15,7 @@ from tests.unit.snapshots import PEER
 PROMISE = 0.4
 STANDBY = ElectionSight(
     role=Role.BACKUP,
-    ready=True,
+    dismissed=False,
     usable=True,
     interfaces={"eth0": 2, "eth1": 3},
     lan="eth1",
@@ -298,7 +298,7 @@ def test_restarts_are_never_closer_than_their_interval_and_each_order_has_its_se
     )
 
 
-HANGS = replace(STANDBY, role=Role.MASTER, ready=False)
+HANGS = replace(STANDBY, role=Role.MASTER, dismissed=True)
 
 
 def test_one_that_is_master_still_after_it_was_told_to_let_go_is_started_anew() -> None:
@@ -314,10 +314,10 @@ def test_one_that_is_master_still_after_it_was_told_to_let_go_is_started_anew() 
 
 @pytest.mark.parametrize(
     "sight",
-    [replace(HANGS, ready=True), replace(HANGS, role=Role.FAULT), replace(HANGS, process=0)],
-    ids=["ready", "has let go", "does not run"],
+    [replace(HANGS, dismissed=False), replace(HANGS, process=0)],
+    ids=["was not told", "does not run"],
 )
-def test_one_that_may_lead_or_has_let_go_is_not(sight: ElectionSight) -> None:
+def test_one_that_was_not_told_to_is_not(sight: ElectionSight) -> None:
     assert orders(watch(sight, 40)) == []
 
 

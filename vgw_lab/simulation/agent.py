@@ -149,7 +149,7 @@ class Agent:
         advert, keepalived = self.pair.last_advert, self.machine.keepalived
         sight = ElectionSight(
             role=self.pair.own.role,
-            ready=self.pair.memory.verdict.ready,
+            dismissed=self.pair.dismissed,
             usable=kernel.cabled and not kernel.lost,
             interfaces=dict(kernel.indices),
             lan=LAN,
