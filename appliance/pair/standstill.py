@@ -35,8 +35,8 @@ class Standstill:
     """The last moment of this node's, and what is remembered of a peer that speaks or is silent.
 
     `silent` is since when it is, None while it speaks; `generation` its conntrackd's process, by which it is known to
-    have lived on; `led`: this node was MASTER in its silence, and did not stand still itself. `woke` is when this node went on as MASTER last, and `stood` for how
-    many seconds it had stood still.
+    have lived on; `led`: this node was MASTER in its silence, and did not stand still itself. `woke` is when this node
+    went on as MASTER last, and `stood` for how many seconds it had stood still.
     """
 
     last: float

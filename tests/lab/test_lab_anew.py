@@ -30,6 +30,12 @@ def pings(lab: Lab) -> bool:
     return lab.exec("noeud1", *ping).returncode == 0
 
 
+def freeze_vrrp(lab: Lab, node: str) -> None:
+    """keepalived's VRRP process stands still from now on."""
+    frozen = lab.exec(node, "sh", "-ec", "kill -STOP $(cat /run/vgw/vrrp.pid)")
+    assert frozen.returncode == 0, frozen.stderr
+
+
 @contextmanager
 def power_off(lab: Lab, wires: NamespaceLab, node: str) -> Iterator[None]:
     """The node without power while the block runs; afterwards the pair is healthy again."""
@@ -102,8 +108,7 @@ def test_a_vgw_that_nobody_holds_is_told_and_a_frozen_keepalived_started_anew(
 ) -> None:
     wires = NamespaceLab(standard_lab.name)
     wires.wait_healthy(PATIENCE)
-    frozen = "kill -STOP $(cat /run/vgw/vrrp.pid)"
-    assert standard_lab.exec("backup", "sh", "-ec", frozen).returncode == 0
+    freeze_vrrp(standard_lab, "backup")
     with power_off(standard_lab, wires, "master"):
         assert eventually(lambda: not is_well(standard_lab, "backup"))
         helped = waited(lambda: pings(standard_lab), told=lambda: wires.log("backup", 40))
@@ -132,8 +137,7 @@ def test_a_keepalived_that_hangs_and_was_told_to_let_go_is_started_anew(
     wires.wait_healthy(PATIENCE)
     own = ("192.168.100.2/24", "dev", "eth1")
     with talking(standard_lab, tmp_path / "answers"):
-        frozen = "kill -STOP $(cat /run/vgw/vrrp.pid)"
-        assert standard_lab.exec("master", "sh", "-ec", frozen).returncode == 0
+        freeze_vrrp(standard_lab, "master")
         assert eventually(lambda: told(standard_lab, "backup")["role"] == "MASTER")
         assert standard_lab.exec("master", "ip", "address", "del", *own).returncode == 0
         try:

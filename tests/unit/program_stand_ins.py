@@ -7,7 +7,7 @@ import pytest
 
 # As nft(8): a script is taken whole or not at all, checked alone with --check, and a table that is not there is an error.
 # Beside `refuses` it ends in an error each time, beside `stumbles` once, beside `disapproves` where it checks. It logs what it was asked.
-# The shell itself does what it can: a program more takes as long as all the rest.
+# The shell itself does what it can, for the tests start it thousands of times.
 NFT = """#!/bin/sh
 echo "$*" >> "$0.log"
 [ -f "$0.stumbles" ] && { rm "$0.stumbles"; echo "Error: busy" >&2; exit 1; }
