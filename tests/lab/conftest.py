@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,17 @@ def told(lab: Lab, node: str) -> dict[str, Any]:
     """A node's own status, as it is this moment. Raises ValueError while it has told nothing."""
     found: dict[str, Any] = json.loads(lab.read(node, "/run/vgw/status.json"))
     return found
+
+
+@contextmanager
+def pinging(lab: Lab, every: float, answers: Path) -> Iterator[None]:
+    """A machine behind that asks the way out, every so many seconds, for as long as the block takes; its answers go to a file."""
+    way = lab.argv("exec", "noeud1", "--", "ping", "-n", "-i", str(every), "8.8.8.8")
+    with answers.open("wb") as file, subprocess.Popen(way, stdout=file, stderr=file) as asks:
+        try:
+            yield
+        finally:
+            asks.terminate()
 
 
 def judged(lab: Lab) -> Iterator[Lab]:

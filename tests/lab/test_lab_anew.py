@@ -1,7 +1,5 @@
 """An interface that is made anew under its old name, and a keepalived that hangs: the pair still takes over, and one node holds the VGW."""
 
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,7 @@ from tests.conftest import Bound
 from tests.waiting import PATIENCE, eventually, waited
 from vgw_lab.worlds.namespaces import NamespaceLab
 
-from .conftest import Lab, told
+from .conftest import Lab, pinging, told
 
 PROFILES = ("standard_lab", "hot_lab", "classic_lab")
 READY_SECONDS = 8.0
@@ -118,25 +116,16 @@ def test_a_vgw_that_nobody_holds_is_told_and_a_frozen_keepalived_started_anew(
         assert helped <= HELPED_SECONDS
 
 
-@contextmanager
-def talking(lab: Lab, answers: Path) -> Iterator[None]:
-    """A machine behind that is heard on the LAN while the block runs: a MASTER that hears nobody lets go."""
-    ping = lab.argv("exec", "noeud1", "--", "ping", "-n", "-i", "0.1", "8.8.8.8")
-    with answers.open("wb") as file, subprocess.Popen(ping, stdout=file) as asks:
-        try:
-            assert eventually(lambda: b"bytes from" in answers.read_bytes())
-            yield
-        finally:
-            asks.send_signal(signal.SIGINT)
-
-
 def test_a_keepalived_that_hangs_and_was_told_to_let_go_is_started_anew(
     standard_lab: Lab, tmp_path: Path
 ) -> None:
     wires = NamespaceLab(standard_lab.name)
     wires.wait_healthy(PATIENCE)
     own = ("192.168.100.2/24", "dev", "eth1")
-    with talking(standard_lab, tmp_path / "answers"):
+    answers = tmp_path / "answers"
+    # A MASTER that hears nobody on the LAN lets go.
+    with pinging(standard_lab, 0.1, answers):
+        assert eventually(lambda: b"bytes from" in answers.read_bytes())
         freeze_vrrp(standard_lab, "master")
         assert eventually(lambda: told(standard_lab, "backup")["role"] == "MASTER")
         assert standard_lab.exec("master", "ip", "address", "del", *own).returncode == 0

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -14,7 +15,7 @@ from tests.rulesets import RULESETS
 from tests.waiting import PATIENCE, eventually, waited
 from vgw_lab.worlds.namespaces import NamespaceLab
 
-from .conftest import Lab, told
+from .conftest import Lab, pinging, told
 from .test_lab_replication import must
 from .test_lab_way_out import TOLD_SECONDS
 
@@ -141,7 +142,7 @@ def test_the_command_that_is_named_is_the_mend(standard_lab: Lab, name: str) -> 
 
 
 def test_what_no_look_at_rules_can_judge_is_told_by_what_does_not_leave(
-    standard_lab: Lab, bound: Bound
+    standard_lab: Lab, bound: Bound, tmp_path: Path
 ) -> None:
     lab, wires = standard_lab, NamespaceLab(standard_lab.name)
     blocks = (
@@ -150,20 +151,9 @@ def test_what_no_look_at_rules_can_judge_is_told_by_what_does_not_leave(
     )
     found = Filter(f"nft '{blocks}'", "nft delete table ip choosy", "", "")
     with beside(lab, "master", found):
-        with lab_ping(lab):
+        with pinging(lab, 1, tmp_path / "answers"):
             took = tells(lab, "master", "does not leave", "chain f of table ip choosy")
         assert eventually(lambda: wires.holders() == ("backup",))
         assert eventually(lambda: wires.pings("noeud1"))
     with bound:
         assert took <= TOLD_SECONDS
-
-
-@contextmanager
-def lab_ping(lab: Lab) -> Iterator[None]:
-    """A machine behind that asks the way out, once a second, for as long as the block takes."""
-    way = lab.argv("exec", "noeud1", "--", "ping", "-i", "1", "8.8.8.8")
-    with subprocess.Popen(way, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asks:
-        try:
-            yield
-        finally:
-            asks.terminate()
